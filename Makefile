@@ -1,0 +1,83 @@
+# Targets for people and CI; `make help` lists them. Everything is installed into .venv, from the hash-pinned locks.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+# With the runtime or the dev lock in place, the project itself needs no index and no build environment.
+INSTALL_PROJECT := $(PIP_INSTALL) --no-build-isolation --no-deps --no-index --editable .
+# Without configuration files and with the public index only, so that a lock never depends on who made it.
+COMPILE := $(BIN)/uv pip compile --quiet --no-config --default-index https://pypi.org/simple \
+	--universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+LOCK_ARGS ?=
+
+# The JavaScript SDK tests take part when there are some and npm is there to install them.
+SDK_TESTS := $(wildcard tests/sdk/package.json)
+NPM := $(shell command -v npm 2>/dev/null)
+SDK_STAMP := $(if $(and $(SDK_TESTS),$(NPM)),tests/sdk/node_modules/.installed)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format lock bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.runtime ## run a demo backend, the sidecar and a chat page on loopback
+	@$(BIN)/sse-sidecar demo $(ARGS)
+
+test: $(VENV)/.dev $(SDK_STAMP) ## run the tests; ARGS='-k heartbeat' narrows them
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## ruff (rules and format) and mypy --strict
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet --diff .
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev ## let ruff format the code and fix what it safely can
+	@$(BIN)/ruff check --quiet --fix . || true
+	@$(BIN)/ruff format .
+
+lock: $(VENV)/.dev ## refresh both locks after pyproject.toml changed; LOCK_ARGS=--upgrade takes newer versions
+	@echo "Resolving requirements.lock"
+	@$(COMPILE) $(LOCK_ARGS) --group build --output-file requirements.lock pyproject.toml >/dev/null
+	@echo "Resolving requirements-dev.lock"
+	@$(COMPILE) $(LOCK_ARGS) --group dev --constraint requirements.lock \
+		--output-file requirements-dev.lock pyproject.toml >/dev/null
+
+bench: $(VENV)/.dev ## measure what the sidecar costs on this machine
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+clean: ## remove the environment, the caches and the build results
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/sdk/node_modules
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "sse-sidecar needs Python 3.11 or newer; '$(PYTHON)' is: $$($(PYTHON) --version 2>&1 || true)." >&2; \
+		echo "Name another one: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "'$(PYTHON)' cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2; \
+		exit 1; }
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/pyvenv.cfg
+	@echo "Installing requirements.lock into $(VENV)"
+	@$(PIP_INSTALL) --require-hashes --requirement requirements.lock
+	@$(INSTALL_PROJECT)
+	@touch $@
+
+# The dev lock is made on top of the runtime lock, so it brings everything that the runtime stamp stands for.
+$(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(VENV)/pyvenv.cfg
+	@echo "Installing requirements-dev.lock into $(VENV)"
+	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
+	@$(INSTALL_PROJECT)
+	@touch $(VENV)/.runtime $@
+
+tests/sdk/node_modules/.installed: $(wildcard tests/sdk/package.json tests/sdk/package-lock.json)
+	@echo "Installing the JavaScript SDKs into tests/sdk/node_modules"
+	@cd tests/sdk && "$(NPM)" ci --silent --no-audit --no-fund
+	@touch $@
