@@ -1,0 +1,64 @@
+"""What every test stands on: async tests with a deadline, and no silent skip in CI."""
+
+import asyncio
+import inspect
+import os
+from collections.abc import Generator
+from typing import TypeVar
+
+import hypothesis
+import pytest
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+ASYNC_TEST_TIMEOUT_S = 60.0
+
+# Machines that run CI are slow and shared: a deadline per example would measure them, not the code.
+hypothesis.settings.register_profile("sidecar", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("sidecar")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an ``async def`` test in an event loop of its own, under its deadline."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    marker = pyfuncitem.get_closest_marker("timeout")
+    timeout_s = float(marker.args[0]) if marker else ASYNC_TEST_TIMEOUT_S
+    asyncio.run(_run_within(timeout_s, pyfuncitem))
+    return True
+
+
+async def _run_within(timeout_s: float, item: pytest.Function) -> None:
+    arguments = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
+    try:
+        async with asyncio.timeout(timeout_s) as deadline:
+            await item.obj(**arguments)
+    except TimeoutError as error:
+        if not deadline.expired():
+            raise
+        message = f"still running after {timeout_s:g} s"
+        raise AssertionError(message) from error
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test is a failed one."""
+    report = yield
+    return _refuse_skip(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """In CI a skipped test file is a failed one."""
+    report = yield
+    return _refuse_skip(report)
+
+
+def _refuse_skip(report: Report) -> Report:
+    expected_failure = hasattr(report, "wasxfail")
+    if os.environ.get("CI") == "true" and report.skipped and not expected_failure:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid}: nothing may be skipped in CI, but this was. {reason}"
+    return report

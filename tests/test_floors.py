@@ -1,0 +1,203 @@
+"""The shape of the package: which module stands on which floor, and how long a file may get."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = "sidecar"
+LINES_MAX = 400
+
+PURE = 0
+FLOORS = {
+    "errors": PURE,
+    "framing": PURE,
+    "event_id": PURE,
+    "replay_log": PURE,
+    "lifecycle": PURE,
+    "verdict": PURE,
+    "backoff": PURE,
+    "headers": PURE,
+    "routes": PURE,
+    "labels": PURE,
+    "catalogue": PURE,
+    "config": 1,
+    "hub": 1,
+    "log": 1,
+    "metrics": 1,
+    "stream": 1,
+    "tally": 1,
+    "upstream": 1,
+    "wheel": 1,
+    "admin": 2,
+    "app": 2,
+    "control": 2,
+    "protocol": 2,
+    "proxy": 2,
+    "server": 2,
+    "subscriber": 2,
+    "cli": 3,
+    "demo": 3,
+}
+"""Module or subpackage -> floor. The package itself (its ``__init__``) belongs to the ground floor."""
+
+IMPURE = frozenset(
+    {
+        "asyncio",
+        "concurrent",
+        "datetime",
+        "io",
+        "logging",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "random",
+        "secrets",
+        "select",
+        "selectors",
+        "signal",
+        "socket",
+        "ssl",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+        "time",
+        "uuid",
+    }
+)
+"""Standard modules with a clock, a source of chance, a thread, or a way out of the process."""
+
+
+def test_every_module_stands_on_a_floor() -> None:
+    homeless = {module for module in _modules() if _room(module) not in {"", *FLOORS}}
+    assert not homeless, f"add to FLOORS: {sorted(homeless)}"
+
+
+def test_imports_never_go_up() -> None:
+    climbing = [
+        f"{module} (floor {_floor(module)}) imports {target} (floor {_floor(target)})"
+        for module, targets in _own_imports().items()
+        for target in sorted(targets)
+        if _floor(target) > _floor(module)
+    ]
+    assert not climbing
+
+
+def test_imports_make_no_circle() -> None:
+    assert _circle(_own_imports()) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert set(_circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})) == {"a", "b", "c"}
+
+
+def test_the_ground_floor_is_pure() -> None:
+    impure = [
+        f"{module} imports {target}"
+        for module, path in _modules().items()
+        if FLOORS.get(_room(module)) == PURE
+        for target in sorted(_imports(path.read_text()))
+        if not _is_pure(target)
+    ]
+    assert not impure
+
+
+def test_imports_are_read_wherever_they_are_written() -> None:
+    source = "import os.path, json\nfrom a import b, c\ndef f():\n    from x.y import z\n"
+    assert set(_imports(source)) == {"os.path", "json", "a.b", "a.c", "x.y.z"}
+
+
+def test_no_file_is_longer_than_a_sitting() -> None:
+    allowed = _longer_files_allowed()
+    too_long = {name: lines for name, lines in _line_counts().items() if lines > allowed.get(name, LINES_MAX)}
+    assert not too_long, "look for the second noun in it, or give the reason in ARCHITECTURE.md"
+
+
+def test_the_list_of_longer_files_names_only_longer_files() -> None:
+    counts = _line_counts()
+    assert [name for name in _longer_files_allowed() if counts.get(name, 0) <= LINES_MAX] == []
+
+
+def _modules() -> dict[str, Path]:
+    """Return dotted name -> file, of every module of the package."""
+    names = {}
+    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        names[".".join(parts).removesuffix(".__init__")] = path
+    return names
+
+
+def _room(module: str) -> str:
+    """Return the key in FLOORS: the first name below the package, nothing for the package itself."""
+    return module.removeprefix(PACKAGE).removeprefix(".").partition(".")[0]
+
+
+def _floor(module: str) -> int:
+    return FLOORS.get(_room(module), PURE)
+
+
+def _own_imports() -> dict[str, set[str]]:
+    """Return module -> the modules of the package that it imports, at any depth of the code."""
+    modules = _modules()
+    return {
+        name: {own for target in _imports(path.read_text()) if (own := _nearest(target, modules))} - {name}
+        for name, path in modules.items()
+    }
+
+
+def _nearest(target: str, modules: Mapping[str, Path]) -> str | None:
+    """Return the module that ``target`` is, or is a name in; None if it is not ours."""
+    while target not in modules:
+        target, dot, _name = target.rpartition(".")
+        if not dot:
+            return None
+    return target
+
+
+def _imports(source: str) -> Iterator[str]:
+    """Yield the dotted names that a source imports. All are absolute: ruff refuses relative ones."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _is_pure(target: str) -> bool:
+    top = target.partition(".")[0]
+    if top == PACKAGE:
+        return _floor(target) == PURE
+    return top in sys.stdlib_module_names and top not in IMPURE
+
+
+def _circle(graph: Mapping[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def _line_counts() -> dict[str, int]:
+    """Return Python file (relative, with slashes) -> number of lines."""
+    files = [path for folder in (PACKAGE, "tests") for path in (ROOT / folder).rglob("*.py")]
+    return {
+        path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines())
+        for path in files
+        if "node_modules" not in path.parts
+    }
+
+
+def _longer_files_allowed() -> dict[str, int]:
+    """Read the table "File | lines | reason" of ARCHITECTURE.md, if it has one."""
+    page = ROOT / "ARCHITECTURE.md"
+    text = page.read_text() if page.exists() else ""
+    table = re.search(
+        r"^\| *File *\| *lines *\| *reason *\|\n((?:\|.*\n?)*)", text, re.IGNORECASE | re.MULTILINE
+    )
+    rows = re.findall(r"^\| *`?([^|`]+\.py)`? *\| *(\d+) *\| *\S", table[1], re.MULTILINE) if table else []
+    return {name: int(lines) for name, lines in rows}
