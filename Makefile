@@ -8,9 +8,9 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 # With the runtime or the dev lock in place, the project itself needs no index and no build environment.
 INSTALL_PROJECT := $(PIP_INSTALL) --no-build-isolation --no-deps --no-index --editable .
-# Without configuration files and with the public index only, so that a lock never depends on who made it.
-COMPILE := $(BIN)/uv pip compile --quiet --no-config --default-index https://pypi.org/simple \
-	--universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+# Without configuration files and index lines, so that a lock never depends on who made it.
+COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 LOCK_ARGS ?=
 
 # The JavaScript SDK tests take part when there are some and npm is there to install them.
