@@ -1,0 +1,287 @@
+"""Promises of the scripted upstream, seen through a plain asyncio connection."""
+
+import asyncio
+
+import pytest
+
+from tests.support.deadline import Overdue
+from tests.support.eventsource import Event
+from tests.support.fake_upstream import FakeUpstream, UpstreamConnection, literal, plain, sse
+from tests.support.reset import reset_on_close
+
+GET = b"GET /a%2F?x HTTP/1.1\r\nHost: up\r\nX-Dup: 1\r\nx-dup: 2\r\n\r\n"
+SSE_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def connect(up: FakeUpstream, request: bytes = b"") -> Streams:
+    reader, writer = await asyncio.open_connection(up.host, up.port)
+    writer.write(request)
+    return reader, writer
+
+
+async def close(streams: Streams) -> None:
+    streams[1].close()
+    await streams[1].wait_closed()
+
+
+async def test_a_request_is_recorded_as_it_stood_on_the_wire() -> None:
+    async with FakeUpstream() as up:
+        up.script(plain(200, [("X-A", "1")], b"ok"))
+        streams = await connect(up, b"POST /p HTTP/1.1\r\nHost: up\r\nContent-Length: 3\r\n\r\nabc")
+        assert (
+            await streams[0].readuntil(b"ok") == b"HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 2\r\n\r\nok"
+        )
+        request = up.requests[0]
+        assert request.head == b"POST /p HTTP/1.1\r\nHost: up\r\nContent-Length: 3\r\n\r\n"
+        assert (request.method, request.target, request.version) == ("POST", "/p", "HTTP/1.1")
+        assert request.headers == [("Host", "up"), ("Content-Length", "3")]
+        assert (request.body, request.body_complete, request.connection) == (b"abc", True, 0)
+        assert request.at <= asyncio.get_running_loop().time()
+        await close(streams)
+
+
+async def test_header_order_case_and_duplicates_are_kept() -> None:
+    async with FakeUpstream() as up:
+        up.script(plain())
+        streams = await connect(up, GET)
+        request = await up.request(0)
+        assert request.target == "/a%2F?x"
+        assert request.headers == [("Host", "up"), ("X-Dup", "1"), ("x-dup", "2")]
+        assert (request.header("X-DUP"), request.headers.all("X-DUP")) == ("1", ["1", "2"])
+        await close(streams)
+
+
+async def test_a_connection_is_used_again_after_an_orderly_end_and_pipelined_requests_are_apart() -> None:
+    async with FakeUpstream() as up:
+        up.script(sse(b"data: 1\n\n"), plain(204))
+        chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
+        streams = await connect(up, chunked + GET)
+        answer = await streams[0].readuntil(b"204 No Content\r\n\r\n")
+        assert answer == SSE_HEAD + b"9\r\ndata: 1\n\n\r\n0\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"
+        assert [(request.body, request.connection) for request in up.requests] == [(b"hi", 0), (b"", 0)]
+        await close(streams)
+
+
+async def test_truth_lists_the_events_that_each_response_has_carried() -> None:
+    async with FakeUpstream() as up:
+        up.script(sse(b"data: 1\n", b"\n: hb\n\nid: 7\ndata: 2\n\ndata: unfinished\n"), plain())
+        streams = await connect(up, GET + GET)
+        await up.request(1)
+        assert up.truth == [[Event("message", "1"), Event("message", "2", "7")], []]
+        assert up.requests[0].sent == b"data: 1\n\n: hb\n\nid: 7\ndata: 2\n\ndata: unfinished\n"
+        await close(streams)
+
+
+async def test_a_reset_reaches_the_peer_as_a_reset_after_everything_sent() -> None:
+    async with FakeUpstream() as up:
+        up.script(sse(b"data: 1\n\n", then="reset"))
+        reader, writer = await connect(up, GET)
+        assert await reader.readuntil(b"data: 1\n\n\r\n") == SSE_HEAD + b"9\r\ndata: 1\n\n\r\n"
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+        assert up.connections[0].fate == "ended by us"
+
+
+async def test_a_fin_ends_the_connection_without_the_final_chunk() -> None:
+    async with FakeUpstream() as up:
+        up.script(sse(b"data: 1\n\n", then="fin"))
+        streams = await connect(up, GET)
+        assert await streams[0].read() == SSE_HEAD + b"9\r\ndata: 1\n\n\r\n"
+        await close(streams)
+
+
+async def test_a_script_that_returns_without_an_end_leaves_a_closed_connection() -> None:
+    async def head_only(connection: UpstreamConnection) -> None:
+        await connection.send_head(200, [("Content-Length", "5")])
+
+    async with FakeUpstream() as up:
+        up.script(head_only)
+        streams = await connect(up, GET)
+        assert await streams[0].read() == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+        await close(streams)
+
+
+async def test_a_bad_chunk_is_followed_by_silence_until_the_peer_closes() -> None:
+    async with FakeUpstream() as up:
+        up.script(sse(b"data: 1\n\n", then="bad_chunk"))
+        streams = await connect(up, GET)
+        assert await streams[0].readuntil(b"xyz\r\n") == SSE_HEAD + b"9\r\ndata: 1\n\n\r\nxyz\r\n"
+        assert up.connections[0].closed_by_peer_at is None
+        await close(streams)
+        await up.requests[0].closed_by_peer()
+
+
+async def test_the_peer_closing_is_an_event_with_its_time() -> None:
+    async with FakeUpstream() as up:
+        up.script(sse(then="stall"))
+        streams = await connect(up, GET)
+        request = await up.request(0)
+        await streams[0].readuntil(b"\r\n\r\n")
+        before = asyncio.get_running_loop().time()
+        await close(streams)
+        assert before <= await request.closed_by_peer(within_s=1.0) <= before + 1.0
+        assert up.connections[0].fate == "peer fin"
+
+
+async def test_a_peer_that_resets_is_told_from_one_that_closes() -> None:
+    async with FakeUpstream() as up:
+        up.script(sse(then="stall"))
+        _, writer = await connect(up, GET)
+        request = await up.request(0)
+        reset_on_close(writer.transport.get_extra_info("socket"))
+        writer.transport.abort()
+        await request.closed_by_peer()
+        assert up.connections[0].fate == "peer reset"
+
+
+async def test_a_peer_that_does_not_close_in_time_fails_the_test() -> None:
+    async with FakeUpstream() as up:
+        up.script(sse(then="stall"))
+        streams = await connect(up, GET)
+        request = await up.request(0)
+        with pytest.raises(Overdue, match="has not closed its connection, which is open"):
+            await request.closed_by_peer(within_s=0.01)
+        await close(streams)
+
+
+async def test_our_own_end_does_not_count_as_the_peers() -> None:
+    async with FakeUpstream() as up:
+        up.script(sse(then="fin"))
+        streams = await connect(up, GET)
+        await streams[0].read()
+        await close(streams)
+        assert up.connections[0].closed_by_peer_at is None
+
+
+async def test_an_unscripted_request_fails_the_test() -> None:
+    with pytest.RaisesGroup(pytest.RaisesExc(AssertionError, match="request 0: GET /a%2F")):
+        async with FakeUpstream() as up:
+            streams = await connect(up, GET)
+            assert await streams[0].read() == b""
+            await close(streams)
+
+
+async def test_a_script_that_fails_fails_the_test() -> None:
+    async def broken(connection: UpstreamConnection) -> None:
+        raise KeyError(connection.request.target)
+
+    with pytest.RaisesGroup(KeyError):
+        async with FakeUpstream() as up:
+            up.script(broken)
+            streams = await connect(up, GET)
+            await streams[0].read()
+            await close(streams)
+
+
+async def test_malformed_chunks_of_a_request_fail_the_test() -> None:
+    with pytest.RaisesGroup(pytest.RaisesExc(ValueError, match="not a chunk size")):
+        async with FakeUpstream() as up:
+            up.script(plain())
+            streams = await connect(up, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n+2\r\nhi\r\n")
+            await streams[0].read()
+            await close(streams)
+
+
+async def test_a_peer_that_leaves_in_the_middle_is_no_failure() -> None:
+    async with FakeUpstream() as up:
+        up.script(plain())
+        streams = await connect(up, b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc")
+        request = await up.request(0)
+        await close(streams)
+        await request.closed_by_peer()
+        assert (request.body, request.body_complete) == (b"abc", False)
+
+
+async def test_the_router_answers_what_the_queue_does_not() -> None:
+    async with FakeUpstream(lambda request: plain(200, body=request.target.encode())) as up:
+        up.script(plain(503))
+        streams = await connect(up, GET + GET)
+        assert (await streams[0].readuntil(b"/a%2F?x")).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        await close(streams)
+
+
+async def test_a_script_by_hand_speaks_as_the_test_goes() -> None:
+    async with FakeUpstream() as up:
+        by_hand = up.by_hand()
+        up.script(plain(204))
+        streams = await connect(up, GET)
+        connection = await by_hand.connection()
+        await connection.chunk(b"data: 1\n\n")
+        assert await streams[0].readuntil(b"\n\n\r\n") == SSE_HEAD + b"9\r\ndata: 1\n\n\r\n"
+        await connection.end()
+        streams[1].write(GET)
+        assert (await streams[0].readuntil(b"204 No Content\r\n\r\n")).startswith(b"0\r\n\r\n")
+        await close(streams)
+
+
+async def test_a_script_waits_for_the_test_between_two_blocks() -> None:
+    go = asyncio.Event()
+    async with FakeUpstream() as up:
+        up.script(sse(b"data: 1\n\n", go, b"data: 2\n\n"))
+        streams = await connect(up, GET)
+        await streams[0].readuntil(b"data: 1\n\n\r\n")
+        assert up.truth == [[Event("message", "1")]]
+        go.set()
+        await streams[0].readuntil(b"0\r\n\r\n")
+        assert up.truth == [[Event("message", "1"), Event("message", "2")]]
+        await close(streams)
+
+
+async def test_a_request_that_expects_100_continue_gets_it_when_its_body_is_read() -> None:
+    async with FakeUpstream() as up:
+        up.script(plain(200, body=b"ok"))
+        streams = await connect(up, b"PUT / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        assert await streams[0].readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        streams[1].write(b"hi")
+        assert (await streams[0].readuntil(b"ok")).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert up.requests[0].body == b"hi"
+        await close(streams)
+
+
+async def test_a_script_may_answer_before_it_reads_and_makes_the_peer_wait_while_it_does_not() -> None:
+    async with FakeUpstream() as up:
+        by_hand = up.by_hand(head=False)
+        size = 32 * 1024 * 1024
+        streams = await connect(up, b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size)
+        connection = await by_hand.connection()
+        streams[1].write(bytes(size))
+        await connection.send_head(413, [("Content-Length", "0")])
+        assert await streams[0].readuntil(b"\r\n\r\n") == (
+            b"HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 0\r\n\r\n"
+        )
+        assert streams[1].transport.get_write_buffer_size() > size // 2
+        assert len(await connection.body()) == size
+        await connection.end()
+        await close(streams)
+
+
+async def test_literal_bytes_go_out_as_they_are() -> None:
+    async with FakeUpstream() as up:
+        up.script(literal(b"SSH-2.0-x\r\n", then="fin"))
+        streams = await connect(up, GET)
+        assert await streams[0].read() == b"SSH-2.0-x\r\n"
+        await close(streams)
+
+
+async def test_a_refusing_upstream_comes_back_on_its_port() -> None:
+    async with FakeUpstream(lambda _: plain(204)) as up:
+        port = up.port
+        up.refuse()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(up.host, port)
+        await up.accept()
+        assert up.port == port
+        streams = await connect(up, GET)
+        await streams[0].readuntil(b"204 No Content\r\n\r\n")
+        await close(streams)
+
+
+async def test_a_request_that_does_not_come_is_overdue() -> None:
+    async with FakeUpstream() as up:
+        with pytest.raises(Overdue, match="request 0 did not come; 0 did"):
+            await up.request(0, within_s=0.01)
