@@ -1,0 +1,86 @@
+"""The documentation's tables are the program's: nothing is documented that is not there, and the reverse."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sidecar.catalogue import CATALOGUE, SLO_OBJECTIVES
+from sidecar.config import load
+from sidecar.reference import DOCS, FILES, SLO_SENTENCES, main, render, table
+from sidecar.settings_table import ROUTE_SETTINGS, SETTINGS
+
+PAGES = {name: (DOCS / name).read_text() for name in FILES}
+
+
+def _run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    for name, page in PAGES.items():
+        (tmp_path / name).write_text(page)
+    return tmp_path
+
+
+def test_the_committed_pages_are_fresh() -> None:
+    result = _run("--check")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_a_stale_page_is_named_and_can_be_brought_up_to_date(docs: Path) -> None:
+    page = docs / "metrics.md"
+    page.write_text(PAGES["metrics.md"].replace("sse_log_bytes", "sse_old_name"))
+    refused = _run("--check", "--docs", str(docs))
+    assert refused.exit_code == 1
+    assert "stale: metrics.md" in refused.output
+    assert _run("--write", "--docs", str(docs)).output == "wrote metrics.md\n"
+    assert page.read_text() == PAGES["metrics.md"]
+
+
+def test_it_wants_to_be_told_what_to_do() -> None:
+    assert _run().exit_code == 2
+
+
+def test_every_setting_is_documented() -> None:
+    page = PAGES["configuration.md"]
+    assert [row.name for row in (*SETTINGS, *ROUTE_SETTINGS) if f"\n| `{row.name}` |" not in page] == []
+
+
+def test_every_setting_explains_itself_in_a_sentence() -> None:
+    rows = (*SETTINGS, *ROUTE_SETTINGS)
+    assert [row.name for row in rows if not re.fullmatch(r"[A-Z`].*\.", row.help)] == []
+
+
+def test_every_metric_is_documented() -> None:
+    assert [metric.name for metric in CATALOGUE if f"`{metric.name}` |" not in PAGES["metrics.md"]] == []
+
+
+def test_every_objective_has_its_sentence() -> None:
+    assert list(SLO_SENTENCES) == list(SLO_OBJECTIVES)
+
+
+def test_the_example_in_the_page_is_a_valid_configuration(tmp_path: Path) -> None:
+    example = re.search(r"```yaml\n(.*?)```", PAGES["configuration.md"], re.DOTALL)
+    assert example
+    file = tmp_path / "sidecar.yaml"
+    file.write_text(example[1])
+    assert load(file, {}, {}).route_table().names == ("chat", "prices", "default")
+
+
+def test_a_bar_in_a_cell_does_not_end_the_cell() -> None:
+    assert table(["a"], [["x|y"]]) == "| a |\n| --- |\n| x\\|y |\n"
+
+
+def test_text_outside_the_markers_stays_as_it_is() -> None:
+    page = "# A\n<!-- generated: objectives -->\nstale\n<!-- end -->\nz\n"
+    assert render(page).startswith("# A\n<!-- generated: objectives -->\n\n| slo |")
+    assert render(page).endswith("<!-- end -->\nz\n")
+    assert "stale" not in render(page)
+
+
+def test_a_marker_for_a_table_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(KeyError, match="nothing"):
+        render("<!-- generated: nothing -->\n<!-- end -->")
