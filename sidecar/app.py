@@ -1,0 +1,145 @@
+"""The composition root: every part is made here, once, and given what it needs."""
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from sidecar import __version__, log, log_lines
+from sidecar.admin import create_admin
+from sidecar.attach import Attach
+from sidecar.authorization import Authorization
+from sidecar.control import Control
+from sidecar.event_id import Signer
+from sidecar.hub import Budgets, Hub
+from sidecar.metrics import Metrics
+from sidecar.principal import vary
+from sidecar.proxy import Proxy
+from sidecar.readiness import Readiness
+from sidecar.server import Listener, Shutdown, admin_listener, listening_socket, public_listener
+from sidecar.settings import Settings
+from sidecar.upstream import AiohttpUpstream
+from sidecar.watchdog import Watchdog
+from sidecar.wheel import Wheel
+
+SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A sidecar that serves: its parts and its open listeners."""
+
+    hub: Hub
+    metrics: Metrics
+    attach: Attach
+    readiness: Readiness
+    public: Listener
+    admin: Listener
+    port: int
+    admin_port: int
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal; return the exit code. Raises OSError if a listener cannot be opened."""
+    log.configure(settings.log_level, settings.log_format)
+    loop_factory = uvicorn.Config(app="").get_loop_factory()
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(_serve_until_signal(settings))
+
+
+async def _serve_until_signal(settings: Settings) -> int:
+    async with serving(settings) as sidecar:
+        shutdown = Shutdown(sidecar.hub, sidecar.attach, sidecar.readiness, settings.drain_s)
+        shutdown.listen(asyncio.get_running_loop())
+        await shutdown.asked()
+        await sidecar.public.shut(await shutdown.drain())
+        log_lines.stopped(len(sidecar.hub.streams))
+    return 0
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
+    """Open both listeners and serve until the context ends; raises OSError if one cannot be opened."""
+    public_socket = listening_socket(*settings.listen_address)
+    admin_socket = listening_socket(*settings.admin_address)
+    routes = settings.route_table()
+    metrics = Metrics(routes.names, __version__)
+    hub = make_hub(settings, metrics)
+    readiness = Readiness()
+    async with (
+        AiohttpUpstream(settings.upstream, settings.header_bytes_max) as upstream,
+        authorization(settings) as may,
+        Watchdog(metrics, hub),
+    ):
+        attach = Attach(hub, metrics, may, settings.principal, settings.subscribers_per_stream_max)
+        proxy = Proxy(
+            upstream=upstream,
+            hub=hub,
+            routes=routes,
+            metrics=metrics,
+            attach=attach,
+            control=Control(settings.reserved_prefix, attach, settings.allowed_origins),
+            readiness=readiness,
+            via=f"sse-sidecar-{random.randbytes(4).hex()}",  # noqa: S311 - tells instances apart, guards nothing
+            idempotency_body_bytes_max=settings.idempotency_body_bytes_max,
+        )
+        token = settings.admin_token.get_secret_value() if settings.admin_token is not None else None
+        admin = admin_listener(create_admin(hub=hub, metrics=metrics, readiness=readiness, token=token))
+        public = public_listener(proxy)
+        await admin.open(admin_socket)
+        await public.open(public_socket)
+        ports = (public_socket.getsockname()[1], admin_socket.getsockname()[1])
+        _say_started(settings, ports)
+        try:
+            yield Sidecar(hub, metrics, attach, readiness, public, admin, *ports)
+        finally:
+            hub.close()
+            await public.shut(0)
+            await admin.shut(0)
+            hub.wheel.close()
+
+
+def make_hub(settings: Settings, metrics: Metrics) -> Hub:
+    """Return the hub; without a configured secret its ids live as long as the process."""
+    if settings.secret is None:
+        log_lines.temporary_secret()
+        current = secrets.token_bytes(SECRET_BYTES)
+    else:
+        current = settings.secret.get_secret_value().encode()
+    retiring = settings.retiring_secret
+    loop = asyncio.get_running_loop()
+    return Hub(
+        Signer(current, *([retiring.get_secret_value().encode()] if retiring is not None else [])),
+        metrics,
+        Wheel(loop),
+        loop.time,
+        secrets.token_bytes,
+        Budgets(settings.streams_max, settings.streams_per_principal_max, settings.log_bytes_total_max),
+        log_lines.stream_ended,
+    )
+
+
+@asynccontextmanager
+async def authorization(settings: Settings) -> AsyncIterator[Authorization]:
+    """Yield the check of ``auth_check``, or one that lets everybody pass."""
+    inputs = vary(settings.principal)
+    if settings.auth_check is None:
+        yield Authorization(None, b"", inputs)
+        return
+    url = urlsplit(settings.auth_check)
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    async with AiohttpUpstream(f"{url.scheme}://{url.netloc}") as upstream:
+        yield Authorization(upstream, target.encode(), inputs)
+
+
+def _say_started(settings: Settings, ports: tuple[int, int]) -> None:
+    log_lines.started(
+        f"{settings.listen_address[0]}:{ports[0]}",
+        f"{settings.admin_address[0]}:{ports[1]}",
+        settings.upstream,
+    )

@@ -1,0 +1,158 @@
+"""Lets a client read a stream that exists already: resume, join, a repeated request; and sends it away in a drain."""
+
+import random
+from collections.abc import Sequence
+
+from sidecar import errors, event_id, headers, principal
+from sidecar.authorization import Authorization
+from sidecar.event_id import EventId
+from sidecar.exchange import Exchange
+from sidecar.hub import Hub
+from sidecar.labels import Outcome, ResumeResult
+from sidecar.lifecycle import Audience
+from sidecar.metrics import Metrics
+from sidecar.stream import Stream
+from sidecar.subscriber import Subscriber
+
+QUICK_RESUME_S = 5.0
+"""A client that comes back this soon after the last time keeps coming back: it is asked to wait longer."""
+
+RETRY_MS = (0, 1000, 2000, 4000, 5000)
+RETRY_JITTER_RATIO = 0.1
+SHED_RETRY_MS = 2000
+
+
+class Attach:
+    """Decides who may read what from where; the reading is the subscriber's."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        metrics: Metrics,
+        authorization: Authorization,
+        principal_inputs: Sequence[str],
+        subscribers_per_stream_max: int,
+    ) -> None:
+        self._hub = hub
+        self._metrics = metrics
+        self._authorization = authorization
+        self._inputs = principal_inputs
+        self._subscribers_max = subscribers_per_stream_max
+        self.vary = principal.vary(principal_inputs)
+        self.draining = False
+
+    def principal_of(self, exchange: Exchange) -> bytes:
+        """Return the fingerprint of who asks."""
+        return principal.fingerprint(self._inputs, exchange.fields)
+
+    def position_of(self, exchange: Exchange) -> EventId | None:
+        """Return the position a request brings; None: none, or one of somebody else's making.
+
+        The header wins over the query; raises TwoPositions if there are two headers that differ.
+        """
+        found = headers.values(exchange.fields, headers.LAST_EVENT_ID)
+        if len(set(found)) > 1:
+            self._metrics.resumes[ResumeResult.BAD_REQUEST].inc()
+            raise errors.TwoPositions
+        raw = found[0] if found else headers.position_in_query(exchange.query)
+        if not raw:
+            return None
+        position = event_id.parse(raw.decode("latin-1"))
+        if position is None:
+            self._metrics.resumes[ResumeResult.FOREIGN].inc()
+        return position
+
+    async def resume(self, exchange: Exchange, position: EventId) -> bool:
+        """Serve the stream of a position; False: it is gone and the feed may be asked for anew."""
+        stream = await self.find(exchange, position.stream)
+        if stream is not None:
+            await self.read(exchange, stream, position.seq)
+            return True
+        if exchange.policy.kind == "live":
+            return False
+        self._count_expired(exchange, ResumeResult.EXPIRED)
+        raise errors.ResumeExpired
+
+    async def find(self, exchange: Exchange, stream_id: str) -> Stream | None:
+        """Return a stream if it is the asker's; None: it was, and is gone. Raises StreamNotFound."""
+        try:
+            self._hub.verify(stream_id, self.principal_of(exchange))
+            await self._authorization.check(exchange.method, exchange.target, exchange.fields)
+        except errors.StreamNotFound:
+            self._metrics.resumes[ResumeResult.REFUSED].inc()
+            raise
+        return self._hub.find(stream_id)
+
+    async def again(self, exchange: Exchange, stream: Stream) -> None:
+        """Serve a repeated request from the start of what the first one began."""
+        await self._authorization.check(exchange.method, exchange.target, exchange.fields)
+        stream.metrics.generations_saved += 1
+        await self._read(exchange, stream, 0, returning=bool(stream.ledger.delivered_seq))
+
+    async def read(self, exchange: Exchange, stream: Stream, after: int) -> None:
+        """Serve what comes after a position: the rest and then live, a gap, or 204 if there is no rest."""
+        if self.draining:
+            await self.shed(exchange)
+            return
+        if stream.raw is not None:
+            self._count_expired(exchange, ResumeResult.EXPIRED)
+            raise errors.NotResumable
+        if stream.log.closed and after == stream.log.last_seq and after:
+            stream.read_to_end()
+            self._metrics.resumes[ResumeResult.NO_CONTENT].inc()
+            await exchange.answer(204, [(headers.STREAM_HEADER, stream.id.encode())])
+            return
+        if after:
+            self._count_resume(exchange, stream, after)
+        await self._read(exchange, stream, after, returning=True)
+
+    async def _read(self, exchange: Exchange, stream: Stream, after: int, *, returning: bool) -> None:
+        if len(stream.readers) >= self._subscribers_max:
+            raise errors.TooManySubscribers
+        exchange.policy = stream.policy
+        exchange.started = True
+        stream.metrics.answered(200)
+        subscriber = Subscriber(
+            stream,
+            exchange.connection,
+            exchange.send,
+            stamped=exchange.stamped,
+            position=after,
+            control=headers.wants_control_events(exchange.fields),
+            returning=returning,
+            retry_ms=self._retry_ms(stream) if returning else 0,
+        )
+        await subscriber.run(headers.replayed_fields(stream.fields))
+
+    def _count_resume(self, exchange: Exchange, stream: Stream, after: int) -> None:
+        stream.metrics.generations_saved += 1
+        if stream.log.gap_before(after) is not None:
+            self._metrics.resumes[ResumeResult.GAP].inc()
+        elif stream.audience is Audience.GONE:
+            self._count_expired(exchange, ResumeResult.TOO_LATE)
+        else:
+            self._metrics.resumes[ResumeResult.RESUMED].inc()
+
+    def _count_expired(self, exchange: Exchange, result: ResumeResult) -> None:
+        """Count a client that came back too late: an answer that somebody wanted and did not get."""
+        self._metrics.resumes[result].inc()
+        exchange.metrics.started += 1
+        exchange.metrics.finished[Outcome.RESUME_EXPIRED].inc()
+
+    def _retry_ms(self, stream: Stream) -> int:
+        """Return how long a client that keeps coming back shall wait; 0: say nothing."""
+        now = stream.clock()
+        quick = now - stream.resumed_at < QUICK_RESUME_S
+        stream.quick_resumes = stream.quick_resumes + 1 if quick else 0
+        stream.resumed_at = now
+        base_ms = RETRY_MS[min(stream.quick_resumes, len(RETRY_MS) - 1)]
+        return int(base_ms * (1 + RETRY_JITTER_RATIO * random.random()))  # noqa: S311 - spreads load, guards nothing
+
+    async def shed(self, exchange: Exchange) -> None:
+        """Send a client away while the process drains, in the way that makes it come back elsewhere."""
+        if not exchange.like_eventsource:
+            raise errors.Draining
+        exchange.metrics.answered(200)
+        await exchange.start(200, [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")])
+        await exchange.write(b"retry: %d\n" % SHED_RETRY_MS, more=True)
+        exchange.connection.abort()

@@ -1,0 +1,103 @@
+"""The control API under the reserved prefix: join a stream, cancel it. Nothing below the prefix is forwarded."""
+
+from collections.abc import Collection
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from sidecar import errors, event_id, headers
+from sidecar.attach import Attach
+from sidecar.exchange import Exchange
+from sidecar.labels import Outcome
+
+PREFLIGHT_S = 600
+
+
+class Control:
+    """Resources below ``prefix``; ``allowed_origins`` may change state from their own pages."""
+
+    def __init__(self, prefix: str, attach: Attach, allowed_origins: Collection[str]) -> None:
+        self._prefix = prefix.encode()
+        self._attach = attach
+        self._origins = frozenset(origin.encode() for origin in allowed_origins)
+
+    def owns(self, path: bytes) -> bool:
+        """Tell whether a path lies below the prefix, however it is encoded."""
+        if b"%" in path:
+            path = unquote_to_bytes(path)
+        return path == self._prefix or path.startswith(self._prefix + b"/")
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer a control request."""
+        parts = exchange.path.removeprefix(self._prefix).decode("latin-1").split("/")
+        if len(parts) == 3 and parts[:2] == ["", "streams"]:  # noqa: PLR2004 - /streams/{stream}
+            await self._stream(exchange, parts[2])
+        elif len(parts) == 4 and parts[:2] == ["", "streams"] and parts[3] == "cancel":  # noqa: PLR2004
+            if exchange.method == "OPTIONS":
+                await self._preflight(exchange)
+            elif exchange.method == "POST":
+                await self._cancel(exchange, parts[2])
+            else:
+                raise errors.MethodNotAllowed("POST, OPTIONS")
+        else:
+            raise errors.ControlNotFound
+
+    async def _stream(self, exchange: Exchange, stream_id: str) -> None:
+        if exchange.method == "GET":
+            await self._join(exchange, stream_id)
+        elif exchange.method == "DELETE":
+            await self._cancel(exchange, stream_id)
+        elif exchange.method == "OPTIONS":
+            await self._preflight(exchange)
+        else:
+            raise errors.MethodNotAllowed("GET, DELETE, OPTIONS")
+
+    async def _join(self, exchange: Exchange, stream_id: str) -> None:
+        position = self._attach.position_of(exchange)
+        if position is not None and position.stream != stream_id:
+            raise errors.StreamNotFound
+        stream = await self._attach.find(exchange, stream_id)
+        if stream is None:
+            raise errors.ResumeExpired
+        await self._attach.read(exchange, stream, position.seq if position is not None else 0)
+
+    async def _cancel(self, exchange: Exchange, stream_id: str) -> None:
+        """Stop a stream; the same answer whether it still ran or not."""
+        if not self._same_site(exchange.fields):
+            raise errors.CrossSite
+        if not event_id.is_stream(stream_id):
+            raise errors.StreamNotFound
+        stream = await self._attach.find(exchange, stream_id)
+        if stream is not None:
+            stream.stop(Outcome.CLIENT_CANCELLED, errors.Cancelled)
+        await exchange.answer(204, self._cors(exchange.fields))
+
+    def _same_site(self, fields: headers.Fields) -> bool:
+        """Tell whether a browser sent this for a page of this very origin, or no browser did (Fetch Metadata)."""
+        origin = headers.first(fields, b"origin")
+        if origin is not None and origin in self._origins:
+            return True
+        site = headers.first(fields, b"sec-fetch-site")
+        if site is not None:
+            return site in (b"same-origin", b"none")
+        if origin is None:
+            return True
+        return urlsplit(origin).netloc == headers.first(fields, b"host")
+
+    async def _preflight(self, exchange: Exchange) -> None:
+        cors = self._cors(exchange.fields)
+        if cors:
+            cors += [
+                (b"access-control-allow-methods", b"GET, DELETE, POST"),
+                (b"access-control-allow-headers", b"authorization, last-event-id"),
+                (b"access-control-max-age", b"%d" % PREFLIGHT_S),
+            ]
+        await exchange.answer(204, cors)
+
+    def _cors(self, fields: headers.Fields) -> list[tuple[bytes, bytes]]:
+        origin = headers.first(fields, b"origin")
+        if origin is None or origin not in self._origins:
+            return []
+        return [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-credentials", b"true"),
+            (b"vary", b"origin"),
+        ]

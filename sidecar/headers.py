@@ -1,0 +1,182 @@
+"""Which header fields cross, in each direction, and what is read from them (RFC 9110 section 7.6)."""
+
+import re
+from collections.abc import Iterable, Sequence
+from urllib.parse import parse_qsl
+
+Fields = Sequence[tuple[bytes, bytes]]
+"""Header fields as they came: names in lower case, duplicates and order kept."""
+
+HOP_BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+)
+NOT_OF_A_STREAM = frozenset(
+    {b"content-length", b"etag", b"age", b"cache-control", b"x-accel-buffering", b"vary", b"accept-ranges"}
+)
+NOT_REPLAYED = frozenset({b"set-cookie", b"date", b"content-range"})
+NO_BODY_STATUS = frozenset({204, 205, 304})
+
+EVENT_STREAM = b"text/event-stream"
+STREAM_HEADER = b"sse-stream"
+LAST_EVENT_ID = b"last-event-id"
+POSITION_PARAMETERS = (b"last_event_id", b"lastEventId")
+VARY_BASE = (b"last-event-id",)
+
+_events_wish = re.compile(rb";\s*sse-events\s*=\s*\"?1\"?", re.IGNORECASE)
+
+
+def values(fields: Fields, name: bytes) -> list[bytes]:
+    """Return every value of a field, in order."""
+    return [value for key, value in fields if key == name]
+
+
+def first(fields: Fields, name: bytes) -> bytes | None:
+    """Return the first value of a field."""
+    return next((value for key, value in fields if key == name), None)
+
+
+def end_to_end(fields: Fields) -> list[tuple[bytes, bytes]]:
+    """Drop hop-by-hop fields and those that ``Connection`` names (RFC 9110 section 7.6.1)."""
+    named = {token.strip().lower() for value in values(fields, b"connection") for token in value.split(b",")}
+    drop = HOP_BY_HOP | named
+    return [field for field in fields if field[0] not in drop]
+
+
+def accepts_event_stream(fields: Fields) -> bool:
+    """Tell whether ``Accept`` names ``text/event-stream``: the sign of a client that knows event ids."""
+    return any(EVENT_STREAM in value.lower() for value in values(fields, b"accept"))
+
+
+def accepts_only_event_stream(fields: Fields) -> bool:
+    """Tell whether ``Accept`` leaves the backend no other type."""
+    types = [
+        item.partition(b";")[0].strip().lower() for v in values(fields, b"accept") for item in v.split(b",")
+    ]
+    return bool(types) and all(item == EVENT_STREAM for item in types)
+
+
+def wants_control_events(fields: Fields) -> bool:
+    """Tell whether the client asked for ``sse-end`` by ``Accept: text/event-stream; sse-events=1``."""
+    return any(_events_wish.search(value) for value in values(fields, b"accept"))
+
+
+def is_event_stream(status: int, method: str, fields: Fields) -> bool:
+    """Tell whether a response becomes a stream: 200, event stream, not to HEAD, not encoded."""
+    return (
+        status == 200  # noqa: PLR2004 - the status the contract names
+        and method != "HEAD"
+        and _has_stream_type(fields)
+        and not is_encoded(fields)
+    )
+
+
+def is_encoded_event_stream(status: int, method: str, fields: Fields) -> bool:
+    """Tell whether a response would be a stream were it not compressed."""
+    return status == 200 and method != "HEAD" and _has_stream_type(fields) and is_encoded(fields)  # noqa: PLR2004
+
+
+def is_encoded(fields: Fields) -> bool:
+    """Tell whether the body is encoded."""
+    return any(
+        value.strip().lower() not in (b"", b"identity") for value in values(fields, b"content-encoding")
+    )
+
+
+def _has_stream_type(fields: Fields) -> bool:
+    return (first(fields, b"content-type") or b"").partition(b";")[0].strip().lower() == EVENT_STREAM
+
+
+def request_fields(fields: Fields, *, client: str, scheme: str, via: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the fields of the upstream request.
+
+    ``Expect`` is answered here (RFC 9110 section 10.1.1), an event stream is asked for unencoded, and the way is
+    written into ``Via`` and ``X-Forwarded-*``; what a proxy in front wrote there stays.
+    """
+    streams = accepts_event_stream(fields)
+    crossing: list[tuple[bytes, bytes]] = []
+    for name, value in end_to_end(fields):
+        if name == b"expect" or (streams and name == b"accept-encoding"):
+            continue
+        crossing.append((name, _events_wish.sub(b"", value) if name == b"accept" else value))
+    if streams:
+        crossing.append((b"accept-encoding", b"identity"))
+    _append(crossing, b"x-forwarded-for", client.encode())
+    if first(crossing, b"x-forwarded-proto") is None:
+        crossing.append((b"x-forwarded-proto", scheme.encode()))
+    host = first(crossing, b"host")
+    if host is not None and first(crossing, b"x-forwarded-host") is None:
+        crossing.append((b"x-forwarded-host", host))
+    _append(crossing, b"via", b"1.1 " + via)
+    return crossing
+
+
+def _append(fields: list[tuple[bytes, bytes]], name: bytes, value: bytes) -> None:
+    """Add to a list-valued field: one line more means the same as a comma (RFC 9110 section 5.3)."""
+    for index in range(len(fields) - 1, -1, -1):
+        if fields[index][0] == name:
+            fields[index] = (name, fields[index][1] + b", " + value)
+            return
+    fields.append((name, value))
+
+
+def passed_by(fields: Fields, via: bytes) -> bool:
+    """Tell whether ``Via`` says that a message was here before (RFC 9110 section 7.6.3)."""
+    return any(
+        item.split()[1:2] == [via]
+        for value in values(fields, b"via")
+        for item in value.split(b",")
+        if item.split()
+    )
+
+
+def response_fields(status: int, fields: Fields) -> list[tuple[bytes, bytes]]:
+    """Return the fields of a response that is not a stream; a status without a body has no length."""
+    crossing = end_to_end(fields)
+    if status in NO_BODY_STATUS:
+        return [field for field in crossing if field[0] != b"content-length"]
+    return crossing
+
+
+def stream_fields(fields: Fields, stream: str, identity: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+    """Return the response fields of a stream: the backend's, and what keeps caches and buffers away."""
+    crossing = [field for field in end_to_end(fields) if field[0] not in NOT_OF_A_STREAM]
+    vary = [
+        token.strip() for value in values(fields, b"vary") for token in value.split(b",") if token.strip()
+    ]
+    known = {token.lower() for token in vary}
+    vary += [name for name in (*VARY_BASE, *identity) if name not in known]
+    if first(crossing, b"access-control-allow-origin") is not None:
+        _append(crossing, b"access-control-expose-headers", b"SSE-Stream")
+    return [
+        *crossing,
+        (STREAM_HEADER, stream.encode()),
+        (b"cache-control", b"no-store, no-transform"),
+        (b"x-accel-buffering", b"no"),
+        (b"vary", b", ".join(vary) if b"*" not in known else b"*"),
+    ]
+
+
+def replayed_fields(fields: Fields) -> list[tuple[bytes, bytes]]:
+    """Return what of a stream's response fields may be said again: no cookies, no date of the first answer."""
+    return [field for field in fields if field[0] not in NOT_REPLAYED]
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Return path and query of a request target, both as they were sent, the query without its ``?``."""
+    path, _, query = target.partition(b"?")
+    return path, query
+
+
+def position_in_query(query: bytes) -> bytes | None:
+    """Return the position that a query names, for clients that cannot set a header."""
+    if b"ast_event_id" not in query and b"astEventId" not in query:
+        return None
+    pairs = parse_qsl(query, keep_blank_values=True)
+    return next((value for name, value in pairs if name in POSITION_PARAMETERS), None)
+
+
+def without_position(target: bytes) -> bytes:
+    """Return a target without its position parameters, everything else byte for byte."""
+    path, mark, query = target.partition(b"?")
+    kept = [part for part in query.split(b"&") if part.partition(b"=")[0] not in POSITION_PARAMETERS]
+    return path + (mark if kept else b"") + b"&".join(kept)

@@ -1,0 +1,153 @@
+"""Holds the streams: finds them by id and principal, keeps their budgets, lets them expire, drains them."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sidecar import errors
+from sidecar.claims import Claims
+from sidecar.event_id import RANDOM_BYTES, Signer
+from sidecar.labels import Outcome
+from sidecar.lifecycle import Audience
+from sidecar.metrics import Census, Metrics
+from sidecar.routes import RoutePolicy
+from sidecar.stream import Stream
+from sidecar.wheel import Wheel
+
+PRESSURE_OVER_RATIO = 0.9
+"""Streams that wait for room look again once the logs are down to this part of their budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """Bounds over all streams."""
+
+    streams_max: int = 10_000
+    streams_per_principal_max: int = 1_000
+    log_bytes_total_max: int = 256 * 1024 * 1024
+
+
+class Hub:
+    """All streams of one process. ``entropy`` returns random bytes, ``on_settled`` is told each outcome."""
+
+    def __init__(
+        self,
+        signer: Signer,
+        metrics: Metrics,
+        wheel: Wheel,
+        clock: Callable[[], float],
+        entropy: Callable[[int], bytes],
+        budgets: Budgets | None = None,
+        on_settled: Callable[[Stream, Outcome], None] = lambda _stream, _outcome: None,
+    ) -> None:
+        self._signer = signer
+        self._metrics = metrics
+        self.wheel = wheel
+        self._clock = clock
+        self._entropy = entropy
+        self._budgets = budgets or Budgets()
+        self._on_settled = on_settled
+        self._finished: dict[str, Stream] = {}
+        self._per_principal: Counter[bytes] = Counter()
+        self._under_pressure = False
+        self.claims = Claims(self._budgets.streams_max)
+        self.streams: dict[str, Stream] = {}
+        self.log_bytes = 0
+        metrics.observe_hub(self.census)
+
+    def create(self, policy: RoutePolicy, principal: bytes) -> Stream:
+        """Start a logical stream; above a budget it is served all the same, but does not outlive its reader."""
+        stream = Stream(
+            self._signer.token(self._entropy(RANDOM_BYTES), principal),
+            policy,
+            principal,
+            metrics=self._metrics.route(policy.name),
+            owner=self,
+            wheel=self.wheel,
+            clock=self._clock,
+        )
+        while len(self.streams) >= self._budgets.streams_max and self._evict():
+            pass
+        self._per_principal[principal] += 1
+        over_all = len(self.streams) >= self._budgets.streams_max
+        over_own = self._per_principal[principal] > self._budgets.streams_per_principal_max
+        stream.linger_refused = over_all or over_own
+        self.streams[stream.id] = stream
+        return stream
+
+    def verify(self, stream_id: str, principal: bytes) -> None:
+        """Raise StreamNotFound unless the token is ours and this principal's."""
+        if not self._signer.verify(stream_id, principal):
+            raise errors.StreamNotFound
+
+    def find(self, stream_id: str) -> Stream | None:
+        """Return a stream whose token was verified; None: it is gone."""
+        return self.streams.get(stream_id)
+
+    # -- Owner --------------------------------------------------------------------------------------------------
+
+    def grew(self, stream: Stream, size: int) -> None:
+        """See Owner: finished streams go first when the logs are above their budget."""
+        self.log_bytes += size
+        if size > 0:
+            while self.log_bytes > self._budgets.log_bytes_total_max and self._evict(spare=stream):
+                pass
+            self._under_pressure |= self.pressed()
+        elif (
+            self._under_pressure and self.log_bytes < self._budgets.log_bytes_total_max * PRESSURE_OVER_RATIO
+        ):
+            self._under_pressure = False
+            for waiting in list(self.streams.values()):
+                if waiting.room is not None:
+                    waiting.room()
+
+    def pressed(self) -> bool:
+        """See Owner."""
+        return self.log_bytes > self._budgets.log_bytes_total_max
+
+    def ended(self, stream: Stream) -> None:
+        """See Owner."""
+        self._finished[stream.id] = stream
+
+    def settled(self, stream: Stream, outcome: Outcome) -> None:
+        """See Owner."""
+        self._on_settled(stream, outcome)
+
+    def released(self, stream: Stream) -> None:
+        """See Owner."""
+        if self.streams.pop(stream.id, None) is None:
+            return
+        self._finished.pop(stream.id, None)
+        self.claims.forget(stream.id)
+        self._per_principal[stream.principal] -= 1
+        if not self._per_principal[stream.principal]:
+            del self._per_principal[stream.principal]
+
+    def _evict(self, spare: Stream | None = None) -> bool:
+        """Let go of the finished stream that ended first and that nobody reads; False: there is none."""
+        for stream in self._finished.values():
+            if not stream.readers and stream is not spare:
+                stream.note("evicted: budget")
+                stream.expire()
+                return True
+        return False
+
+    def close(self) -> None:
+        """End what is left, at the end of the process: told to nobody any more, but counted."""
+        for stream in list(self.streams.values()):
+            stream.stop(Outcome.SIDECAR_ERROR, errors.Draining)
+            stream.expire()
+
+    def census(self) -> dict[str, Census]:
+        """Count what is held, per route, for the gauges."""
+        rows: dict[str, Counter[str]] = {}
+        for stream in self.streams.values():
+            row = rows.setdefault(stream.policy.name, Counter())
+            undelivered = stream.ledger.undelivered
+            row["active"] += stream.outcome is None
+            row["detached"] += stream.outcome is None and stream.audience is not Audience.ATTACHED
+            row["subscribers"] += len(stream.readers)
+            row["log_bytes"] += stream.log.bytes_held
+            row["undelivered"] += undelivered
+            row["kept"] += max(0, len(stream.log) - undelivered)
+        return {route: Census(**row) for route, row in rows.items()}

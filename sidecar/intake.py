@@ -1,0 +1,326 @@
+"""Drives one upstream body into a stream's log: bytes, framing, verdict, append; stalls; coming back by itself."""
+
+import asyncio
+import functools
+import random
+from collections.abc import Awaitable, Callable
+
+from sidecar import backoff, errors
+from sidecar.continuity import Continuity
+from sidecar.framing import Framer
+from sidecar.headers import is_event_stream
+from sidecar.labels import LossReason, Outcome, ReconnectEnd, Side, UnprovenReason
+from sidecar.lifecycle import Event, State
+from sidecar.stream import Stream
+from sidecar.upstream import Upstream, UpstreamRequest, UpstreamResponse
+
+RECONNECTS_MAX = 10
+"""Attempts to come back to an upstream before it is given up: about 40 s."""
+
+RECONNECT_STATUS_OVER = 204
+"""An event source that answers so wants nobody to come back (WHATWG HTML section 9.2.3)."""
+
+
+class Intake:
+    """The upstream side of one stream: a task that reads, and a place on the wheel that notices silence."""
+
+    __slots__ = (
+        "_again",
+        "_continuity",
+        "_first_at",
+        "_framer",
+        "_jitter",
+        "_lost_at",
+        "_paused",
+        "_reopening",
+        "_response",
+        "_stream",
+        "_task",
+        "_upstream",
+        "wheel_slot",
+    )
+
+    def __init__(
+        self,
+        stream: Stream,
+        upstream: Upstream,
+        again: UpstreamRequest,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Read for ``stream``; ``again`` is the request to repeat where the route allows that."""
+        self._stream = stream
+        self._upstream = upstream
+        self._again = again
+        self._jitter = jitter
+        self._framer = Framer()
+        self._continuity: Continuity | None = None
+        self._response: UpstreamResponse | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._paused = False
+        self._reopening = False
+        self._lost_at: float | None = None
+        self._first_at: float | None = None
+        self.wheel_slot: int | None = None
+        stream.source = self
+
+    def start(self, response: UpstreamResponse) -> None:
+        """Read a body whose head is here."""
+        self._opened(response)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def start_late(self, response: Awaitable[UpstreamResponse]) -> None:
+        """Wait for the head too: the client was answered before the backend was (``early_start_s``)."""
+        self._task = asyncio.get_running_loop().create_task(self._run_late(response))
+
+    def close(self) -> None:
+        """See Source: close the connection and stop reading."""
+        self._stream.wheel.discard(self)
+        if self._response is not None:
+            self._response.close()
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+
+    def reopen(self) -> None:
+        """See Source: the running task does it, after it was told of the loss."""
+        self._lost_at = self._stream.clock()
+
+    def visit(self, now: float) -> float | None:
+        """See Visited: notice silence."""
+        policy, stream = self._stream.policy, self._stream
+        if self._paused:
+            return now + (policy.stall_s or policy.upstream_idle_s)
+        silent_s = now - stream.last_byte_at
+        if policy.upstream_idle_s and silent_s >= policy.upstream_idle_s:
+            self._idle()
+            return None
+        if policy.stall_s and stream.state is State.STREAMING:
+            if silent_s < policy.stall_s:
+                return stream.last_byte_at + policy.stall_s
+            stream.advance(Event.SILENCE)
+        return (
+            stream.last_byte_at + policy.upstream_idle_s if policy.upstream_idle_s else now + policy.stall_s
+        )
+
+    def _idle(self) -> None:
+        if self._resumable:
+            if self._response is not None:
+                self._reopening = True
+                self._response.close()
+        else:
+            self._stream.advance(Event.IDLE, self._stream.verdict.broken(errors.UpstreamIdle))
+
+    def _opened(self, response: UpstreamResponse) -> None:
+        stream = self._stream
+        self._response = response
+        stream.last_byte_at = stream.clock()
+        stream.advance(Event.BYTES)
+        limits = [limit for limit in (stream.policy.stall_s, stream.policy.upstream_idle_s) if limit]
+        if limits:
+            stream.wheel.add(self, stream.last_byte_at + min(limits))
+
+    async def _run_late(self, opening: Awaitable[UpstreamResponse]) -> None:
+        try:
+            response = await opening
+        except errors.UpstreamError as error:
+            self._stream.advance(Event.LOST, self._stream.verdict.broken(type(error)))
+            return
+        self._opened(response)
+        if not is_event_stream(response.status, "GET", response.fields):
+            self._stream.note(f"the backend answered {response.status}")
+            self._stream.advance(Event.LOST, self._stream.verdict.broken(errors.UpstreamNotAStream))
+            return
+        await self._run()
+
+    async def _run(self) -> None:
+        """Read to the end; a defect of ours ends the stream too, told and counted."""
+        try:
+            while await self._read_body():
+                pass
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._stream.advance(Event.LOST, self._stream.verdict.broken(errors.InternalError))
+            raise
+
+    async def _read_body(self) -> bool:
+        """Read one upstream body; True: it broke and a new one is open."""
+        response, stream = self._response, self._stream
+        if response is None:
+            return False
+        try:
+            while chunk := await response.read():
+                self._take(chunk)
+                if stream.full:
+                    await self._room()
+        except errors.UpstreamError as error:
+            return await self._lost(errors.UpstreamIdle if self._reopening else type(error), error.detail)
+        return await self._ended()
+
+    def _take(self, chunk: bytes) -> None:
+        stream = self._stream
+        now = stream.clock()
+        if stream.state is not State.STREAMING:
+            self._back(now)
+        silent_s = now - stream.last_byte_at
+        stream.last_byte_at = now
+        framer = self._framer
+        events = framer.feed(chunk)
+        if events:
+            observe = stream.verdict.observe
+            for event in events:
+                observe(event)
+            if self._continuity is not None or b"\nid" in chunk or chunk.startswith(b"id"):
+                events = self._continuous(events)
+            self._time(now, silent_s)
+            if events:
+                stream.accept(events)
+        if framer.overflowed:
+            stream.pass_through(framer.take_spill())
+
+    def _time(self, now: float, silent_s: float) -> None:
+        metrics = self._stream.metrics
+        if self._first_at is None:
+            self._first_at = now
+            metrics.time_to_first_message.observe(now - self._stream.started_at)
+        else:
+            metrics.message_gap.observe(silent_s)
+
+    def _back(self, now: float) -> None:
+        stream = self._stream
+        if stream.state is State.RECONNECTING and self._lost_at is not None:
+            took = stream.metrics.reconnects[Side.UPSTREAM, ReconnectEnd.RESUMED]
+            took.observe(now - self._lost_at, stream.exemplar)
+            self._lost_at = None
+        stream.advance(Event.BYTES)
+        if stream.policy.stall_s:
+            stream.wheel.add(self, now + stream.policy.stall_s)
+
+    def _continuous(self, events: list[bytes]) -> list[bytes]:
+        """Look at the backend's own ids; drop what comes twice where it was us who asked twice."""
+        if self._continuity is None:
+            self._continuity = Continuity()
+        continuity, stream = self._continuity, self._stream
+        reused, fresh = continuity.reused, []
+        for event in events:
+            if not continuity.is_duplicate(event):
+                fresh.append(event)
+                if continuity.resuming:
+                    self._count_missing(continuity.missing_before(event))
+            elif stream.policy.upstream_resume:
+                stream.metrics.suppressed += 1
+                stream.metrics.received += 1
+            else:
+                stream.metrics.repeated += 1
+                fresh.append(event)
+        if continuity.reused and not reused:
+            stream.metrics.unproven[UnprovenReason.REUSED_UPSTREAM_ID].inc()
+        return fresh
+
+    def _count_missing(self, missing: int | None) -> None:
+        metrics = self._stream.metrics
+        if missing is None:
+            metrics.unproven[UnprovenReason.OPAQUE_UPSTREAM_ID].inc()
+        elif missing:
+            metrics.lost[LossReason.UPSTREAM_GAP].inc(missing)
+            self._stream.note(f"the backend skipped {missing} events")
+
+    async def _room(self) -> None:
+        """Read no more until the readers have taken some: back-pressure instead of loss."""
+        stream = self._stream
+        loop = asyncio.get_running_loop()
+        self._paused = True
+        try:
+            while stream.full:
+                room: asyncio.Future[None] = loop.create_future()
+                stream.wait_for_room(functools.partial(_let_go, room))
+                await room
+        finally:
+            self._paused = False
+            stream.wait_for_room(None)
+            stream.last_byte_at = stream.clock()
+
+    async def _ended(self) -> bool:
+        stream, framer = self._stream, self._framer
+        rest = framer.end()
+        for event in framer.tail_events() if framer.overflowed else [rest]:
+            stream.verdict.observe(event)
+        ending = stream.verdict.ending(events=stream.ledger.received + framer.overflowed)
+        feed_is_endless = stream.policy.kind == "live" and ending.outcome is Outcome.COMPLETED
+        if self._resumable and (feed_is_endless or ending.error is errors.UpstreamTruncated):
+            return await self._lost(errors.UpstreamTruncated, "clean end")
+        if ending.error is None:
+            stream.partial = rest
+        stream.advance(Event.END, ending)
+        return False
+
+    async def _lost(self, error: type[errors.SidecarError], detail: str) -> bool:
+        stream = self._stream
+        stream.note(f"upstream lost: {detail}")
+        if stream.verdict.complete or not self._resumable:
+            stream.advance(Event.LOST, stream.verdict.broken(error))
+            return False
+        stream.advance(Event.LOST_RESUMABLE)
+        if await self._reconnect():
+            return True
+        if self._lost_at is not None:
+            gave_up = stream.metrics.reconnects[Side.UPSTREAM, ReconnectEnd.GAVE_UP]
+            gave_up.observe(stream.clock() - self._lost_at, stream.exemplar)
+        stream.advance(Event.LOST, stream.verdict.broken(error))
+        return False
+
+    @property
+    def _resumable(self) -> bool:
+        """Whether asking again goes on where it broke: the route says so, and there is a place to name."""
+        stream = self._stream
+        if not stream.policy.upstream_resume or stream.raw is not None:
+            return False
+        return stream.policy.kind == "live" or (self._continuity is not None and not self._continuity.reused)
+
+    async def _reconnect(self) -> bool:
+        """Ask the upstream again, with its own last id; True: its answer is a stream."""
+        self._reopening = True
+        try:
+            for attempt in range(RECONNECTS_MAX):
+                await asyncio.sleep(backoff.delay_s(attempt, self._jitter()))
+                response = await self._ask_again()
+                if response is None:
+                    continue
+                if response.status == RECONNECT_STATUS_OVER:
+                    response.close()
+                    return False
+                self._framer = Framer()
+                self._response = response
+                self._stream.last_byte_at = self._stream.clock()
+                if self._continuity is not None:
+                    self._continuity.resumed()
+                self._stream.wheel.add(
+                    self, self._stream.clock() + (self._stream.policy.upstream_idle_s or 60.0)
+                )
+                return True
+        finally:
+            self._reopening = False
+        return False
+
+    async def _ask_again(self) -> UpstreamResponse | None:
+        last_id = self._continuity.last_id if self._continuity is not None else None
+        fields = [field for field in self._again.fields if field[0] != b"last-event-id"]
+        if last_id is not None:
+            fields.append((b"last-event-id", last_id))
+        self._again.fields = fields
+        try:
+            response = await self._upstream.request(self._again)
+        except errors.UpstreamError as error:
+            self._stream.note(f"upstream not back yet: {error.code}")
+            return None
+        if response.status == RECONNECT_STATUS_OVER or is_event_stream(
+            response.status, "GET", response.fields
+        ):
+            return response
+        self._stream.note(f"upstream not back yet: status {response.status}")
+        response.close()
+        return None
+
+
+def _let_go(room: "asyncio.Future[None]") -> None:
+    if not room.done():
+        room.set_result(None)

@@ -1,0 +1,152 @@
+"""The states of a stream and of its audience, as two tables; what to do is in the tables, how is the shell's."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class State(StrEnum):
+    """Where the upstream side of a stream stands."""
+
+    OPENING = "opening"
+    STREAMING = "streaming"
+    STALLED = "stalled"
+    RECONNECTING = "reconnecting"
+    ENDED = "ended"
+    EXPIRED = "expired"
+
+
+class Event(StrEnum):
+    """What can happen to the upstream side."""
+
+    BYTES = "bytes"
+    SILENCE = "silence"
+    IDLE = "idle"
+    LOST = "lost"
+    LOST_RESUMABLE = "lost, may be asked again"
+    END = "end"
+    STOP = "stop"
+    RETENTION_OVER = "retention over"
+
+
+class Command(StrEnum):
+    """What the shell does on the way from one state to the next."""
+
+    DECLARE_STALL = "declare stall"
+    STALL_FALSE_ALARM = "stall was a false alarm"
+    STALL_RECOVERED = "stall recovered"
+    STALL_FAILED = "stall failed"
+    RECONNECT = "reconnect upstream"
+    CLOSE_UPSTREAM = "close upstream"
+    SEAL = "seal log"
+    RETAIN = "start retention"
+    RELEASE = "release log"
+
+
+class Step(NamedTuple):
+    """The next state and the commands, in order, that lead there."""
+
+    state: State
+    commands: tuple[Command, ...] = ()
+
+
+_SEAL = (Command.CLOSE_UPSTREAM, Command.SEAL, Command.RETAIN)
+_SEAL_STALLED = (Command.STALL_FAILED, *_SEAL)
+
+STREAM: Mapping[tuple[State, Event], Step] = {
+    (State.OPENING, Event.BYTES): Step(State.STREAMING),
+    (State.OPENING, Event.LOST): Step(State.ENDED, _SEAL),
+    (State.OPENING, Event.IDLE): Step(State.ENDED, _SEAL),
+    (State.OPENING, Event.END): Step(State.ENDED, _SEAL),
+    (State.OPENING, Event.STOP): Step(State.ENDED, _SEAL),
+    (State.STREAMING, Event.BYTES): Step(State.STREAMING),
+    (State.STREAMING, Event.SILENCE): Step(State.STALLED, (Command.DECLARE_STALL,)),
+    (State.STREAMING, Event.IDLE): Step(State.ENDED, _SEAL),
+    (State.STREAMING, Event.LOST): Step(State.ENDED, _SEAL),
+    (State.STREAMING, Event.LOST_RESUMABLE): Step(
+        State.RECONNECTING, (Command.CLOSE_UPSTREAM, Command.RECONNECT)
+    ),
+    (State.STREAMING, Event.END): Step(State.ENDED, _SEAL),
+    (State.STREAMING, Event.STOP): Step(State.ENDED, _SEAL),
+    (State.STALLED, Event.BYTES): Step(State.STREAMING, (Command.STALL_FALSE_ALARM,)),
+    (State.STALLED, Event.IDLE): Step(State.ENDED, _SEAL_STALLED),
+    (State.STALLED, Event.LOST): Step(State.ENDED, _SEAL_STALLED),
+    (State.STALLED, Event.LOST_RESUMABLE): Step(
+        State.RECONNECTING, (Command.CLOSE_UPSTREAM, Command.RECONNECT)
+    ),
+    (State.STALLED, Event.END): Step(State.ENDED, _SEAL_STALLED),
+    (State.STALLED, Event.STOP): Step(State.ENDED, _SEAL_STALLED),
+    (State.RECONNECTING, Event.BYTES): Step(State.STREAMING, (Command.STALL_RECOVERED,)),
+    (State.RECONNECTING, Event.LOST): Step(State.ENDED, _SEAL_STALLED),
+    (State.RECONNECTING, Event.STOP): Step(State.ENDED, _SEAL_STALLED),
+    (State.ENDED, Event.STOP): Step(State.ENDED),
+    (State.ENDED, Event.RETENTION_OVER): Step(State.EXPIRED, (Command.RELEASE,)),
+    (State.EXPIRED, Event.STOP): Step(State.EXPIRED),
+}
+
+
+def step(state: State, event: Event) -> Step | None:
+    """Return what an event does in a state; None: nothing, it came too late to matter."""
+    return STREAM.get((state, event))
+
+
+class Audience(StrEnum):
+    """Whether anybody reads a stream."""
+
+    ATTACHED = "attached"
+    DETACHED = "detached"
+    GONE = "gone"
+
+
+class AudienceEvent(StrEnum):
+    """What can happen to the readers of a stream."""
+
+    JOIN = "join"
+    LAST_LEFT = "last one left"
+    LINGER_OVER = "linger over"
+
+
+class AudienceCommand(StrEnum):
+    """What the shell does about it."""
+
+    START_LINGER = "start linger"
+    STOP_LINGER = "stop linger"
+    GIVE_UP = "give up on the client"
+
+
+class AudienceStep(NamedTuple):
+    """The next state of the audience and what to do."""
+
+    state: Audience
+    commands: tuple[AudienceCommand, ...] = ()
+
+
+AUDIENCE: Mapping[tuple[Audience, AudienceEvent], AudienceStep] = {
+    (Audience.ATTACHED, AudienceEvent.JOIN): AudienceStep(Audience.ATTACHED),
+    (Audience.ATTACHED, AudienceEvent.LAST_LEFT): AudienceStep(
+        Audience.DETACHED, (AudienceCommand.START_LINGER,)
+    ),
+    (Audience.DETACHED, AudienceEvent.JOIN): AudienceStep(Audience.ATTACHED, (AudienceCommand.STOP_LINGER,)),
+    (Audience.DETACHED, AudienceEvent.LINGER_OVER): AudienceStep(Audience.GONE, (AudienceCommand.GIVE_UP,)),
+    (Audience.GONE, AudienceEvent.JOIN): AudienceStep(Audience.GONE),
+    (Audience.GONE, AudienceEvent.LAST_LEFT): AudienceStep(Audience.GONE),
+}
+
+
+def diagrams() -> tuple[str, str]:
+    """Return both tables as Mermaid state diagrams, as ARCHITECTURE.md shows them."""
+    stream = _diagram(State.OPENING, STREAM, State.EXPIRED)
+    return stream, _diagram(Audience.ATTACHED, AUDIENCE, Audience.GONE)
+
+
+def _diagram(
+    start: StrEnum,
+    table: Mapping[tuple[State, Event], Step] | Mapping[tuple[Audience, AudienceEvent], AudienceStep],
+    end: StrEnum,
+) -> str:
+    lines = ["stateDiagram-v2", f"    [*] --> {start}"]
+    for (state, event), (target, commands) in table.items():
+        label = f"{event} / {', '.join(commands)}" if commands else str(event)
+        lines.append(f"    {state} --> {target}: {label}")
+    lines.append(f"    {end} --> [*]")
+    return "\n".join(lines)

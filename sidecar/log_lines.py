@@ -1,0 +1,82 @@
+"""The lines the sidecar writes: one per stream end, one per failed request, each with names a query can use."""
+
+import structlog
+
+from sidecar.errors import SidecarError
+from sidecar.labels import Outcome
+from sidecar.stream import Stream
+
+_expected = frozenset({Outcome.COMPLETED, Outcome.CLIENT_LEFT, Outcome.CLIENT_CANCELLED})
+
+
+def stream_ended(stream: Stream, outcome: Outcome) -> None:
+    """A logical stream's outcome is known."""
+    write = structlog.get_logger().info if outcome in _expected else structlog.get_logger().warning
+    error = stream.ending.error if stream.ending is not None else None
+    write(
+        "stream ended",
+        stream=stream.id,
+        route=stream.policy.name,
+        outcome=str(outcome),
+        code=error.code if error is not None else None,
+        family=str(stream.verdict.family),
+        messages=stream.ledger.received,
+        delivered_seq=stream.ledger.delivered_seq,
+        duration_s=round(stream.clock() - stream.started_at, 3),
+        traceparent=stream.trace or None,
+    )
+
+
+def request_failed(method: str, target: bytes, route: str, error: SidecarError) -> None:
+    """A request was answered with an error of ours: expected, so no traceback."""
+    structlog.get_logger().warning(
+        "request failed",
+        method=method,
+        target=target,
+        route=route,
+        code=error.code,
+        status=error.status,
+        detail=error.detail,
+        flood_key=error.code,
+    )
+
+
+def task_failed(error: BaseException, where: str) -> None:
+    """A defect of ours: the one line that carries a traceback."""
+    structlog.get_logger().error("task failed", where=where, exc_info=error)
+
+
+def encoded_stream(route: str) -> None:
+    """The backend compresses an event stream: nothing can be added to it."""
+    structlog.get_logger().warning(
+        "encoded event stream passed through: turn compression off for it in the backend", route=route
+    )
+
+
+def key_ignored(route: str, body_bytes_max: int) -> None:
+    """A request body is too large to be remembered by its Idempotency-Key."""
+    structlog.get_logger().warning(
+        "Idempotency-Key not used: the body is above idempotency_body_bytes_max",
+        route=route,
+        body_bytes_max=body_bytes_max,
+    )
+
+
+def started(listen: str, admin: str, upstream: str) -> None:
+    """Both listeners are open."""
+    structlog.get_logger().info("started", listen=listen, admin=admin, upstream=upstream)
+
+
+def temporary_secret() -> None:
+    """No ``secret`` is configured."""
+    structlog.get_logger().warning("no secret configured: event ids will not survive a restart")
+
+
+def draining(streams: int, drain_s: float) -> None:
+    """The process was asked to stop."""
+    structlog.get_logger().info("draining", streams=streams, drain_s=drain_s)
+
+
+def stopped(abandoned: int) -> None:
+    """The process ends."""
+    structlog.get_logger().info("stopped", streams_cut=abandoned)

@@ -1,0 +1,129 @@
+"""uvicorn's HTTP protocol, taught what the proxy needs to know of a connection."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable, MutableMapping
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from sidecar.connection import EXTENSION
+
+WRITE_BUFFER_BYTES_MAX = 16 * 1024
+"""Held for a client that takes nothing, beside what its kernel holds; then the writer waits."""
+
+LINGER_NOT = struct.pack("ii", 1, 0)
+"""SO_LINGER that makes close() send RST."""
+
+
+class ClientConnection:
+    """See Connection: one request's view of the socket it came over."""
+
+    __slots__ = (
+        "_transport",
+        "aborted",
+        "close_delimited",
+        "cycle",
+        "lost",
+        "lost_cleanly",
+        "on_lost",
+        "raw_target",
+    )
+
+    def __init__(self, transport: asyncio.Transport, raw_target: bytes) -> None:
+        self._transport = transport
+        self.cycle: RequestResponseCycle | None = None
+        self.raw_target = raw_target
+        self.close_delimited = False
+        self.aborted = False
+        self.lost = False
+        self.lost_cleanly = False
+        self.on_lost: Callable[[], object] | None = None
+
+    def abort(self) -> None:
+        """See Connection. The transport flushes what is written; the body's end was never written.
+
+        Where the end of the connection is the end of the body (HTTP/1.0), only RST tells a broken answer.
+        """
+        self.aborted = True
+        if self.close_delimited:
+            plain: socket.socket | None = self._transport.get_extra_info("socket")
+            if plain is not None:
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+        self.finish()
+
+    def finish(self) -> None:
+        """Close after what is written; the server expects nothing more of the app."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        self._transport.close()
+
+    def kill(self) -> None:
+        """See Connection."""
+        self.aborted = True
+        self._transport.abort()
+
+    def lose(self, *, cleanly: bool) -> None:
+        """Note that the socket is closed."""
+        self.lost = True
+        self.lost_cleanly = cleanly
+        if self.on_lost is not None:
+            self.on_lost()
+
+
+class SidecarProtocol(HttpToolsProtocol):
+    """Keeps the raw request target, tells of lost connections, and frames bodies for HTTP/1.0 clients."""
+
+    _open: ClientConnection | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Bound what is buffered for a client that does not read."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
+
+    def on_headers_complete(self) -> None:
+        """Put the connection into the scope of the request."""
+        connection = ClientConnection(self.transport, self.url)
+        self.scope["extensions"] = {EXTENSION: cast("dict[object, object]", connection)}
+        if self.parser.get_http_version() == "1.0":
+            self.app = cast("Any", CloseDelimited(self.config.loaded_app, connection))
+        super().on_headers_complete()
+        connection.cycle = self.cycle
+        self._open = connection
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request in progress; FIN is a client that left, an error one that died."""
+        super().connection_lost(exc)
+        if self._open is not None:
+            self._open.lose(cleanly=exc is None)
+            self._open = None
+
+
+class CloseDelimited:
+    """Answers an HTTP/1.0 request: a body of unknown length ends with the connection (RFC 9112 section 6.3)."""
+
+    def __init__(self, app: Callable[..., Any], connection: ClientConnection) -> None:
+        self._app = app
+        self._connection = connection
+
+    async def __call__(self, scope: object, receive: object, send: Callable[[Any], Any]) -> None:
+        """Serve one request."""
+        connection = self._connection
+
+        async def send_1_0(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                names = {name for name, _ in message["headers"]}
+                cycle = connection.cycle
+                if cycle is not None and b"content-length" not in names:
+                    connection.close_delimited = True
+                    cycle.chunked_encoding = False
+                    cycle.expected_content_length = cast("int", float("inf"))
+            elif connection.close_delimited and not message.get("more_body", False):
+                if message.get("body"):
+                    await send({**message, "more_body": True})
+                connection.finish()
+                return
+            await send(message)
+
+        await self._app(scope, receive, send_1_0)

@@ -1,0 +1,100 @@
+"""The replay log of one stream: events in order, numbered 1, 2, 3 ..., bounded, readable after any position."""
+
+from typing import Literal, NamedTuple
+
+READ_EVENTS_MAX = 256
+READ_BYTES_MAX = 32 * 1024
+"""One read hands out no more than this (or one single event), so a slow reader holds little."""
+
+COMPACT_MIN = 64
+"""Trimmed slots at the front of the list are given back once there are this many and they are the half."""
+
+GapReason = Literal["trimmed", "beyond", "expired"]
+
+
+class Gap(NamedTuple):
+    """Messages that this reader will never be given; ``missed_through`` None: nobody knows how many."""
+
+    missed_from: int
+    missed_through: int | None
+    reason: GapReason
+
+    @property
+    def missed(self) -> int:
+        """How many messages are proven missing."""
+        return 0 if self.missed_through is None else self.missed_through - self.missed_from + 1
+
+
+class ReplayLog:
+    """Events in memory; ``append`` is the only way in and the only place that gives out a seq."""
+
+    __slots__ = ("_events", "_head", "bytes_held", "closed", "first_seq")
+
+    def __init__(self) -> None:
+        self._events: list[bytes] = []
+        self._head = 0
+        self.first_seq = 1
+        self.bytes_held = 0
+        self.closed = False
+
+    @property
+    def last_seq(self) -> int:
+        """Seq of the newest event ever appended; 0 before the first."""
+        return self.first_seq + len(self._events) - self._head - 1
+
+    def __len__(self) -> int:
+        return len(self._events) - self._head
+
+    def append(self, event: bytes) -> None:
+        """Give the event the next seq and keep it."""
+        self._events.append(event)
+        self.bytes_held += len(event)
+
+    def append_all(self, events: list[bytes]) -> int:
+        """Append in order; return how many bytes came in."""
+        size = len(events[0]) if len(events) == 1 else sum(map(len, events))
+        self._events += events
+        self.bytes_held += size
+        return size
+
+    def read(self, after: int) -> list[bytes]:
+        """Return events from seq ``after + 1`` on: at least one if there is one, at most the READ bounds."""
+        start = self._head + after + 1 - self.first_seq
+        if start < self._head:
+            message = f"seq {after + 1} is trimmed: ask gap_before first"
+            raise LookupError(message)
+        available = len(self._events) - start
+        if available <= 1:
+            return self._events[start:]
+        events = self._events[start : start + READ_EVENTS_MAX]
+        size = sum(map(len, events))
+        while size > READ_BYTES_MAX and len(events) > 1:
+            size -= len(events.pop())
+        return events
+
+    def gap_before(self, after: int) -> Gap | None:
+        """Tell what a reader at position ``after`` can no longer, or could never, be given."""
+        if after + 1 < self.first_seq:
+            return Gap(after + 1, self.first_seq - 1, "trimmed")
+        if after > self.last_seq:
+            return Gap(self.last_seq + 1, after, "beyond")
+        return None
+
+    def trim(self, events_max: int, bytes_max: int, through: int | None = None) -> int:
+        """Drop the oldest events until the log fits, none above seq ``through``; return how many bytes went."""
+        before = self.bytes_held
+        while len(self) > events_max or self.bytes_held > bytes_max:
+            if not len(self) or (through is not None and self.first_seq > through):
+                break
+            self.bytes_held -= len(self._events[self._head])
+            self._events[self._head] = b""
+            self._head += 1
+            self.first_seq += 1
+        if self._head >= COMPACT_MIN and self._head * 2 >= len(self._events):
+            del self._events[: self._head]
+            self._head = 0
+        return before - self.bytes_held
+
+    def held(self, after: int) -> int:
+        """Count the held events above seq ``after``."""
+        return max(0, self.last_seq - max(after, self.first_seq - 1))

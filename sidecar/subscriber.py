@@ -1,0 +1,243 @@
+"""One client connection that reads a stream: entries to ASGI sends, heartbeats, slow readers, endings."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from sidecar import verdict
+from sidecar.connection import Connection
+from sidecar.framing import without_ids
+from sidecar.labels import Outcome, SilentDisposition
+from sidecar.stream import Stream
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+SEND_BLOCKED_S_MAX = 30.0
+"""A reader that takes nothing for so long is closed; it may come back for the rest."""
+
+RETRY_MS_DRAIN = 1000
+
+
+class Subscriber:
+    """Reads ``stream`` from ``position`` on and writes it to one connection, as its only writer."""
+
+    __slots__ = (
+        "_beat_due",
+        "_beat_s",
+        "_blocked_since",
+        "_connection",
+        "_control",
+        "_drained",
+        "_id_prefix",
+        "_lead",
+        "_retry_ms",
+        "_returning",
+        "_send",
+        "_stamped",
+        "_stream",
+        "_waiter",
+        "_wrote_at",
+        "position",
+        "raw_offset",
+        "wheel_slot",
+    )
+
+    def __init__(  # noqa: PLR0913 - what a connection is read with, each with a name
+        self,
+        stream: Stream,
+        connection: Connection,
+        send: Send,
+        *,
+        stamped: bool,
+        position: int = 0,
+        control: bool = False,
+        returning: bool = False,
+        retry_ms: int = 0,
+        lead: bytes = b"",
+    ) -> None:
+        """Read after ``position``, with everything that differs from one connection to the next.
+
+        ``control``: the client asked for ``sse-end``; ``returning``: it was here before; ``retry_ms`` above 0
+        goes out with the next event; ``lead`` is written first.
+        """
+        self._stream = stream
+        self._connection = connection
+        self._send = send
+        self._stamped = stamped
+        self._control = control
+        self._returning = returning
+        self._retry_ms = retry_ms
+        self._lead = lead
+        self._beat_s = stream.policy.heartbeat_s or SEND_BLOCKED_S_MAX
+        self._id_prefix = b"id: " + stream.id.encode() + b"."
+        self._waiter: asyncio.Future[None] | None = None
+        self._beat_due = False
+        self._drained = False
+        self._blocked_since: float | None = None
+        self._wrote_at = stream.clock()
+        self.position = position
+        self.raw_offset = 0
+        self.wheel_slot: int | None = None
+
+    async def run(self, fields: list[tuple[bytes, bytes]]) -> None:
+        """Answer 200 with ``fields`` and relay until the stream, the client or the process ends."""
+        stream, connection = self._stream, self._connection
+        done = False
+        connection.on_lost = self.wake
+        stream.join(self)
+        try:
+            stream.wheel.add(self, self._wrote_at + self._beat_s)
+            await self._send({"type": "http.response.start", "status": 200, "headers": fields})
+            if self._lead:
+                await self._write(self._lead)
+            await self._relay()
+            if not connection.lost:
+                done = await self._finish()
+        finally:
+            connection.on_lost = None
+            stream.wheel.discard(self)
+            stream.leave(self, cleanly=connection.lost_cleanly or self._drained, done=done)
+
+    def wake(self) -> None:
+        """See Reader."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def drain(self) -> None:
+        """Send the client away: it shall come back in a moment, to another instance."""
+        self._drained = True
+        self.wake()
+
+    def visit(self, now: float) -> float:
+        """See Visited: a heartbeat is due, or the reader has been blocked for too long."""
+        if self._blocked_since is not None:
+            until = self._blocked_since + SEND_BLOCKED_S_MAX
+            if now >= until:
+                self._stream.note("reader takes nothing: closed")
+                self._connection.kill()
+                return now + self._beat_s
+            return min(now + self._beat_s, until)
+        due = self._wrote_at + self._beat_s
+        if now < due:
+            return due
+        if self._stream.policy.heartbeat_s:
+            self._beat_due = True
+            self.wake()
+        return now + self._beat_s
+
+    async def _relay(self) -> None:
+        stream, log, connection = self._stream, self._stream.log, self._connection
+        while not connection.lost and not self._drained:
+            if self.position + 1 < log.first_seq or self.position > log.last_seq:
+                await self._tell_gap()
+            events = log.read(self.position)
+            if events:
+                await self._deliver(events)
+            elif stream.raw is not None and self.raw_offset < stream.raw.end:
+                await self._deliver_raw()
+            elif log.closed:
+                return
+            elif self._beat_due:
+                await self._beat()
+            else:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+        self._waiter = None
+
+    async def _write(self, body: bytes) -> None:
+        self._blocked_since = self._stream.clock()
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        self._blocked_since = None
+        self._wrote_at = self._stream.clock()
+
+    async def _deliver(self, events: list[bytes]) -> None:
+        after = self.position
+        through = after + len(events)
+        await self._write(self._rendered(events, after + 1))
+        if self._connection.lost:
+            return
+        self.position = through
+        self._stream.written(after, through)
+        if self._returning:
+            self._returning = False
+            self._stream.resumed(self)
+
+    def _rendered(self, events: list[bytes], seq: int) -> bytes:
+        """Return the bytes of events on this wire; the stamp is the last field, since the last ``id`` wins."""
+        if not self._stamped:
+            return events[0] + b"\n" if len(events) == 1 else b"\n".join(events) + b"\n"
+        prefix = self._id_prefix
+        if len(events) == 1:
+            body = b"%b%b%d\n\n" % (without_ids(events[0]), prefix, seq)
+        else:
+            body = b"".join([b"%b%b%d\n\n" % (without_ids(e), prefix, n) for n, e in enumerate(events, seq)])
+        if self._retry_ms:
+            body = b"retry: %d\n%b" % (self._retry_ms, body)
+            self._retry_ms = 0
+        return body
+
+    async def _deliver_raw(self) -> None:
+        raw = self._stream.raw
+        if raw is not None:
+            chunk = raw.read(self.raw_offset)
+            await self._write(chunk)
+            self.raw_offset += len(chunk)
+            self._stream.trim_raw()
+
+    async def _tell_gap(self) -> None:
+        log = self._stream.log
+        gap = log.gap_before(self.position)
+        if gap is not None:
+            await self._write(verdict.gap_event(*gap))
+            self._stream.missed(gap)
+            self.position = log.first_seq - 1
+
+    async def _beat(self) -> None:
+        """Write a heartbeat: no id, and for stamped clients no blank line, which some of them dispatch."""
+        self._beat_due = False
+        stream = self._stream
+        if stream.raw is not None:
+            return
+        idle_s = int(stream.clock() - stream.last_byte_at)
+        await self._write(b": hb idle=%d\n" % idle_s if self._stamped else b": hb\n\n")
+        stream.metrics.heartbeats += 1
+
+    async def _finish(self) -> bool:
+        """End the response the way the stream ended; True: the client has been written all there is."""
+        stream, ending = self._stream, self._stream.ending
+        if self._drained and not (stream.log.closed and self.position >= stream.log.last_seq):
+            if self._stamped:
+                await self._write(b"retry: %d\n" % RETRY_MS_DRAIN)
+            self._connection.abort()
+            return False
+        if ending is None:
+            self._connection.abort()
+            return False
+        if ending.error is not None:
+            self._connection.abort()
+        else:
+            await self._end_cleanly()
+        self._prove_told()
+        stream.read_to_end()
+        return True
+
+    async def _end_cleanly(self) -> None:
+        stream = self._stream
+        if stream.partial:
+            await self._write(stream.partial)
+        if self._control:
+            events = stream.ledger.received
+            await self._write(verdict.end_event(events, stream.log.last_seq))
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _prove_told(self) -> None:
+        """Count a leak if a failed stream could be taken for a whole one: it must not happen."""
+        ending = self._stream.ending
+        if ending is None or ending.outcome in (Outcome.COMPLETED, Outcome.CLIENT_CANCELLED):
+            return
+        if not self._connection.lost and not self._connection.aborted and ending.silent is not None:
+            self._stream.metrics.silent[ending.silent, SilentDisposition.LEAKED].inc()

@@ -1,0 +1,332 @@
+"""The way to the backend: one request out, one response head and its body back, errors in our own words."""
+
+import asyncio
+import functools
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Protocol
+
+import aiohttp
+from aiohttp.http_exceptions import TransferEncodingError
+from multidict import CIMultiDict
+from yarl import URL
+
+from sidecar import errors
+from sidecar.headers import Fields, values
+
+REUSABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Only these go over a pooled connection: one that the backend just closed can be tried again for them."""
+
+POOL_KEEPALIVE_S = 4.0
+"""Below the 5 s after which uvicorn and Node close an idle connection."""
+
+DNS_TTL_S = 10
+READ_BYTES_MAX = 64 * 1024
+HEADERS_MAX = 256
+TCP_KEEPALIVE_IDLE_S = 10
+TCP_KEEPALIVE_INTERVAL_S = 5
+TCP_KEEPALIVE_PROBES_MAX = 4
+TCP_USER_TIMEOUT_S = 30
+
+_TARGET = ":target"
+"""Carries the exact request target into the request class; no field name may begin with a colon."""
+
+
+@dataclass(slots=True)
+class UpstreamRequest:
+    """One request to the backend; ``body`` None: it has none. Time limits in seconds, 0: none."""
+
+    method: str
+    target: bytes
+    fields: list[tuple[bytes, bytes]]
+    body: AsyncIterator[bytes] | None = None
+    connect_timeout_s: float = 5.0
+    first_byte_timeout_s: float = 120.0
+    connected: Callable[[float], None] | None = None
+    """Told how many seconds a new connection took."""
+
+
+class UpstreamResponse(Protocol):
+    """A response whose head is here and whose body is still coming."""
+
+    status: int
+    fields: Fields
+
+    async def read(self) -> bytes:
+        """Return the next bytes of the body as they came; empty at its clean end.
+
+        Raises UpstreamReset or UpstreamBadResponse when it ends in any other way.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connection, whatever is still to come; may be called twice."""
+        ...
+
+
+class Upstream(Protocol):
+    """Where requests go."""
+
+    async def request(self, request: UpstreamRequest) -> UpstreamResponse:
+        """Send a request and wait for the response head; raises UpstreamError."""
+        ...
+
+
+class AiohttpUpstream:
+    """The backend at one base URL."""
+
+    def __init__(self, base: str, header_bytes_max: int = 65536) -> None:
+        url = URL(base)
+        self._url = url.with_path("/")
+        self._prefix = url.raw_path.rstrip("/").encode()
+        self._trace = _connection_trace()
+        self._header_bytes_max = header_bytes_max
+        self._pooled: aiohttp.ClientSession | None = None
+        self._fresh: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "AiohttpUpstream":
+        self._pooled = self._session(
+            aiohttp.TCPConnector(
+                limit=0, ttl_dns_cache=DNS_TTL_S, keepalive_timeout=POOL_KEEPALIVE_S, socket_factory=_socket
+            )
+        )
+        self._fresh = self._session(
+            aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_TTL_S, force_close=True, socket_factory=_socket)
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for session in (self._pooled, self._fresh):
+            if session is not None:
+                await session.close()
+
+    async def request(self, request: UpstreamRequest) -> UpstreamResponse:
+        """Send it once; again only if a pooled connection turned out to be dead and nothing was sent twice."""
+        if request.body is not None or request.method not in REUSABLE_METHODS:
+            return await self._send(self._fresh, request, _attempt(request))
+        attempt = _attempt(request)
+        try:
+            return await self._send(self._pooled, request, attempt)
+        except errors.UpstreamReset:
+            if not attempt.reused:
+                raise
+        return await self._send(self._fresh, request, _attempt(request))
+
+    async def _send(
+        self, session: aiohttp.ClientSession | None, request: UpstreamRequest, attempt: SimpleNamespace
+    ) -> "AiohttpResponse":
+        if session is None:
+            message = "enter the upstream with `async with` first"
+            raise RuntimeError(message)
+        loop = asyncio.get_running_loop()
+        try:
+            with mapped_errors():
+                async with asyncio.timeout(None) as limit:
+
+                    def sent() -> None:
+                        if request.first_byte_timeout_s:
+                            limit.reschedule(
+                                loop.time() + request.first_byte_timeout_s + request.connect_timeout_s
+                            )
+
+                    body = _until_sent(request.body, sent) if request.body is not None else None
+                    if body is None:
+                        sent()
+                    response = await session.request(
+                        request.method,
+                        self._url,
+                        headers=self._fields(request),
+                        data=body,
+                        allow_redirects=False,
+                        timeout=aiohttp.ClientTimeout(
+                            total=None, sock_connect=request.connect_timeout_s or None
+                        ),
+                        trace_request_ctx=attempt,
+                    )
+        except TimeoutError as error:
+            raise errors.UpstreamFirstByteTimeout from error
+        return AiohttpResponse(response)
+
+    def _fields(self, request: UpstreamRequest) -> CIMultiDict[str]:
+        fields = CIMultiDict((_text(name), _text(value)) for name, value in request.fields)
+        fields[_TARGET] = _text(self._prefix + request.target if request.target != b"*" else b"*")
+        return fields
+
+    def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession(
+            connector=connector,
+            request_class=_ExactRequest,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=READ_BYTES_MAX,
+            max_line_size=self._header_bytes_max,
+            max_field_size=self._header_bytes_max,
+            max_headers=HEADERS_MAX,
+            trace_configs=[self._trace],
+        )
+        session._retry_connection = False  # noqa: SLF001 - the library's own tests and users set it so
+        return session
+
+
+class AiohttpResponse:
+    """A response of aiohttp's, seen through our interface."""
+
+    __slots__ = ("_content", "_response", "fields", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._content = response.content
+        self.status = response.status
+        self.fields: Fields = [(name.lower(), value) for name, value in response.raw_headers]
+
+    async def read(self) -> bytes:
+        """See UpstreamResponse."""
+        try:
+            return await self._content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise _own(error) from error
+
+    def close(self) -> None:
+        """See UpstreamResponse."""
+        self._response.close()
+
+
+class _Target:
+    """Stands for the URL while the request line is written, so that its target is not normalised."""
+
+    __slots__ = ("_url", "raw_path_qs")
+
+    def __init__(self, url: URL, target: str) -> None:
+        self._url = url
+        self.raw_path_qs = target
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._url, name)
+
+    def __str__(self) -> str:
+        return str(self._url)
+
+
+class _ExactRequest(aiohttp.ClientRequest):
+    """Sends the target of the ``:target`` field byte for byte: ``/a?``, ``//``, ``%2F``, ``*``."""
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        url = self.url
+        self.url = _Target(url, self.headers.popone(_TARGET))  # type: ignore[assignment] # a stand-in, see there
+        try:
+            return await super().send(conn)
+        finally:
+            self.url = url
+
+
+async def _until_sent(body: AsyncIterator[bytes], sent: Callable[[], None]) -> AsyncIterator[bytes]:
+    async for chunk in body:
+        yield chunk
+    sent()
+
+
+@contextmanager
+def mapped_errors() -> Iterator[None]:
+    """Turn the client library's exceptions into ours; none crosses this border."""
+    try:
+        yield
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ServerTimeoutError):
+            raise
+        raise _own(error) from error
+
+
+@functools.singledispatch
+def _own(error: Exception) -> errors.UpstreamError:
+    return errors.UpstreamReset(_said(error))
+
+
+@_own.register
+def _(error: aiohttp.ClientConnectorDNSError) -> errors.UpstreamError:
+    return errors.UpstreamUnreachable(_said(error))
+
+
+@_own.register
+def _(error: aiohttp.ClientConnectorError) -> errors.UpstreamError:
+    refused = isinstance(error.os_error, ConnectionRefusedError)
+    return (errors.UpstreamRefused if refused else errors.UpstreamUnreachable)(_said(error))
+
+
+@_own.register
+def _(error: aiohttp.ConnectionTimeoutError) -> errors.UpstreamError:
+    return errors.UpstreamConnectTimeout(_said(error))
+
+
+@_own.register(ValueError)
+@_own.register(aiohttp.ClientResponseError)
+def _(error: Exception) -> errors.UpstreamError:
+    return errors.UpstreamBadResponse(_said(error))
+
+
+@_own.register
+def _(error: aiohttp.ClientPayloadError) -> errors.UpstreamError:
+    cause = error.__cause__
+    broken_chunk = isinstance(cause, TransferEncodingError) and "Not enough data" not in str(cause)
+    return (errors.UpstreamBadResponse if broken_chunk else errors.UpstreamReset)(_said(error))
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
+
+
+def _text(raw: bytes) -> str:
+    """Field bytes as the client library wants them: it sends UTF-8."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _socket(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
+    """Return a socket that notices within half a minute that the other host is gone."""
+    family, kind, protocol, _, _ = info
+    connection = socket.socket(family, kind, protocol)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", TCP_KEEPALIVE_IDLE_S),
+        ("TCP_KEEPINTVL", TCP_KEEPALIVE_INTERVAL_S),
+        ("TCP_KEEPCNT", TCP_KEEPALIVE_PROBES_MAX),
+        ("TCP_USER_TIMEOUT", TCP_USER_TIMEOUT_S * 1000),
+    ):
+        if hasattr(socket, option):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return connection
+
+
+def _attempt(request: UpstreamRequest) -> SimpleNamespace:
+    return SimpleNamespace(reused=False, connected=request.connected)
+
+
+def _connection_trace() -> aiohttp.TraceConfig:
+    trace = aiohttp.TraceConfig()
+
+    async def started(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        context.connect_from = asyncio.get_running_loop().time()
+
+    async def connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        if context.trace_request_ctx.connected is not None:
+            context.trace_request_ctx.connected(asyncio.get_running_loop().time() - context.connect_from)
+
+    async def reused(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.reused = True
+
+    trace.on_connection_create_start.append(started)
+    trace.on_connection_create_end.append(connected)
+    trace.on_connection_reuseconn.append(reused)
+    return trace
+
+
+def has_body(fields: Fields) -> bool:
+    """Tell whether a request carries a body (RFC 9112 section 6.3)."""
+    return bool(values(fields, b"transfer-encoding")) or values(fields, b"content-length") not in ([], [b"0"])

@@ -1,0 +1,237 @@
+"""How did this stream end? Reads the events of known protocols for their terminal and their errors.
+
+A clean end of the body is no proof: OpenAI's, Anthropic's and the AI SDK's clients take a truncated answer for
+a whole one. So a known protocol must show its own terminal, and an error event counts whatever the status said.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from sidecar import errors
+from sidecar.framing import data_of, type_of
+from sidecar.labels import Outcome, SilentKind
+
+DETECT_EVENTS_MAX = 8
+"""Events looked at to recognise a protocol; after that it is unknown and a clean end counts."""
+
+
+class Family(StrEnum):
+    """A protocol on top of event streams."""
+
+    OPENAI_CHAT = "openai-chat"
+    OPENAI_RESPONSES = "openai-responses"
+    ANTHROPIC = "anthropic"
+    AI_SDK = "ai-sdk"
+    MCP = "mcp"
+    UNKNOWN = "unknown"
+
+
+class Ending(NamedTuple):
+    """What is true of an ended upstream; ``error`` None: it completed."""
+
+    outcome: Outcome
+    error: type[errors.SidecarError] | None = None
+    silent: SilentKind | None = None
+    """Which kind of silent failure it would have been, had nobody looked: truncated, empty or hung."""
+
+    told: bool = False
+    """The backend's own error event is in the log already: no terminal of ours is needed."""
+
+
+_object_type = re.compile(rb'"type"\s*:\s*"')
+_finish = re.compile(rb'"finish_reason"\s*:\s*"')
+_jsonrpc = re.compile(rb'"jsonrpc"\s*:\s*"2\.0"')
+_error_first = re.compile(rb'(?:^|\n)data: ?\s*\{\s*"error"\s*:\s*(?!null)')
+_error_event = re.compile(rb"(?:^|\n)event: ?(?:error|sse-error)\n")
+
+_RESPONSES_TERMINALS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_AI_SDK_TYPES: Final = frozenset({"start", "start-step", "text-start", "text-delta", "reasoning-start"})
+_AI_SDK_TERMINALS: Final = frozenset({"finish", "abort"})
+
+
+class Verdict:
+    """Watches one stream's events; ``observe`` each, then ask for the ``ending`` once.
+
+    ``complete_on`` is the route's: ``auto`` (the protocol's terminal), ``eof`` (any clean end), or an event name
+    or a data literal that marks completion.
+    """
+
+    __slots__ = ("_complete_on", "_events", "_live", "_observe", "complete", "error_seen", "family")
+
+    def __init__(self, complete_on: str = "auto", *, live: bool = False) -> None:
+        self._complete_on = complete_on
+        self._live = live
+        self._events = 0
+        self.family = Family.UNKNOWN
+        self.complete = False
+        self.error_seen = False
+        self._observe: Callable[[bytes], None] = self._detect
+        if complete_on not in ("auto", "eof"):
+            self._observe = self._watch_literal
+
+    def recognise_ai_sdk(self) -> None:
+        """Take the backend's word for it: its response field names the protocol before any event does."""
+        if self._complete_on in ("auto", "eof"):
+            self._recognise(Family.AI_SDK)
+
+    def observe(self, event: bytes) -> None:
+        """Take note of one event, as framing returns it."""
+        self._observe(event)
+
+    def ending(self, *, events: int) -> Ending:
+        """Judge a clean end of the body after this many events."""
+        if self.error_seen:
+            return Ending(Outcome.UPSTREAM_ERROR, errors.UpstreamReportedError, told=True)
+        if self.complete or self._complete_on == "eof":
+            return Ending(Outcome.COMPLETED)
+        if self._complete_on == "auto" and self._plain_end_completes():
+            if events or self._live:
+                return Ending(Outcome.COMPLETED)
+            return Ending(Outcome.UPSTREAM_TRUNCATED, errors.UpstreamEmpty, silent=SilentKind.EMPTY)
+        return Ending(Outcome.UPSTREAM_TRUNCATED, errors.UpstreamTruncated, silent=SilentKind.TRUNCATED)
+
+    def broken(self, error: type[errors.SidecarError]) -> Ending:
+        """Judge an upstream that failed with ``error``; a terminal that was seen before still completes."""
+        if self.error_seen:
+            return Ending(Outcome.UPSTREAM_ERROR, errors.UpstreamReportedError, told=True)
+        if self.complete:
+            return Ending(Outcome.COMPLETED)
+        if issubclass(error, errors.UpstreamIdle):
+            return Ending(Outcome.STALL_UNRECOVERED, error, silent=SilentKind.HUNG)
+        if issubclass(error, errors.UpstreamReset):
+            return Ending(Outcome.UPSTREAM_TRUNCATED, error)
+        if issubclass(error, errors.UpstreamError):
+            return Ending(Outcome.UPSTREAM_ERROR, error)
+        return Ending(Outcome.SIDECAR_ERROR, error)
+
+    def _plain_end_completes(self) -> bool:
+        return self.family is Family.UNKNOWN or (self.family is Family.MCP and self._live)
+
+    def _detect(self, event: bytes) -> None:
+        self._events += 1
+        family = _family_of(event)
+        if family is not Family.UNKNOWN:
+            self._recognise(family)
+            self._observe(event)
+            return
+        self._watch_error(event)
+        if self._events >= DETECT_EVENTS_MAX:
+            self._observe = self._watch_error
+
+    def _recognise(self, family: Family) -> None:
+        self.family = family
+        self._observe = {
+            Family.OPENAI_CHAT: self._watch_openai_chat,
+            Family.OPENAI_RESPONSES: self._watch_responses,
+            Family.ANTHROPIC: self._watch_anthropic,
+            Family.AI_SDK: self._watch_ai_sdk,
+            Family.MCP: self._watch_mcp,
+        }[family]
+
+    def _watch_error(self, event: bytes) -> None:
+        if b"error" in event and (_error_event.search(event) or _error_first.search(event)):
+            self.error_seen = True
+
+    def _watch_openai_chat(self, event: bytes) -> None:
+        self._watch_error(event)
+        if b"[DONE]" in event and data_of(event).strip() == b"[DONE]":
+            self.complete = True
+        elif _finish.search(event):
+            choices = _json(event).get("choices")
+            if isinstance(choices, list) and any(
+                isinstance(c, dict) and c.get("finish_reason") for c in choices
+            ):
+                self.complete = True
+
+    def _watch_responses(self, event: bytes) -> None:
+        if b"response." in event or b"error" in event:
+            kind = _json(event).get("type")
+            self.complete |= kind in _RESPONSES_TERMINALS
+            self.error_seen |= kind == "error" or _error_event.search(event) is not None
+
+    def _watch_anthropic(self, event: bytes) -> None:
+        if b"message_stop" in event or b"error" in event:
+            kind = _json(event).get("type")
+            self.complete |= kind == "message_stop"
+            self.error_seen |= kind == "error" or _error_event.search(event) is not None
+
+    def _watch_ai_sdk(self, event: bytes) -> None:
+        if b"[DONE]" in event and data_of(event).strip() == b"[DONE]":
+            self.complete = True
+        elif b'"finish"' in event or b'"abort"' in event or b'"error"' in event:
+            message = _json(event)
+            self.complete |= message.get("type") in _AI_SDK_TERMINALS
+            self.error_seen |= message.get("type") == "error" or _error_first.search(event) is not None
+
+    def _watch_mcp(self, event: bytes) -> None:
+        if b'"result"' in event or b'"error"' in event:
+            message = _json(event)
+            self.complete |= "id" in message and ("result" in message or "error" in message)
+
+    def _watch_literal(self, event: bytes) -> None:
+        self._watch_error(event)
+        wanted = self._complete_on.encode()
+        if wanted in event and (type_of(event) == wanted or data_of(event).strip() == wanted):
+            self.complete = True
+
+
+def _family_of(event: bytes) -> Family:
+    data = data_of(event)
+    if not data.lstrip().startswith(b"{"):
+        return Family.UNKNOWN
+    if _jsonrpc.search(data):
+        return Family.MCP
+    if b'"choices"' in data and isinstance(_json(event).get("choices"), list):
+        return Family.OPENAI_CHAT
+    if not _object_type.search(data):
+        return Family.UNKNOWN
+    message = _json(event)
+    kind = message.get("type")
+    if not isinstance(kind, str):
+        return Family.UNKNOWN
+    if kind == "message_start":
+        return Family.ANTHROPIC
+    if kind.startswith("response."):
+        return Family.OPENAI_RESPONSES
+    return Family.AI_SDK if kind in _AI_SDK_TYPES else Family.UNKNOWN
+
+
+def _json(event: bytes) -> dict[str, object]:
+    try:
+        value = json.loads(data_of(event))
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def terminal(family: Family, error: type[errors.SidecarError], stream: str) -> bytes:
+    """Return the event that tells a client of ``family`` that the stream failed."""
+    if family is Family.ANTHROPIC:
+        body: dict[str, object] = {"type": "error", "error": {"type": "api_error", "message": error.message}}
+        return _event(b"error", body | {"code": error.code})
+    if family in (Family.OPENAI_CHAT, Family.OPENAI_RESPONSES, Family.AI_SDK):
+        inner = {"message": error.message, "type": "server_error", "param": None, "code": error.code}
+        if family is Family.OPENAI_RESPONSES:
+            return _event(b"error", {"type": "error", "error": inner})
+        return _event(None, {"error": inner})
+    told = {"code": error.code, "message": error.message, "retryable": error.retryable}
+    return _event(b"sse-error", {"error": told, "stream": stream})
+
+
+def _event(name: bytes | None, body: dict[str, object]) -> bytes:
+    line = b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n"
+    return b"event: " + name + b"\n" + line if name else line
+
+
+def gap_event(missed_from: int, missed_through: int | None, reason: str) -> bytes:
+    """Return the ``sse-gap`` block, whole: it has no id, since it is no message of the stream."""
+    body: dict[str, object] = {"missed_from": missed_from, "missed_through": missed_through, "reason": reason}
+    return _event(b"sse-gap", body) + b"\n"
+
+
+def end_event(events: int, last_seq: int) -> bytes:
+    """Return the ``sse-end`` block, whole, for clients that asked for it."""
+    return _event(b"sse-end", {"events": events, "last_seq": last_seq}) + b"\n"

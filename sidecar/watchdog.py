@@ -1,0 +1,64 @@
+"""Looks over everything from time to time: a timer that was missed must not become a stream that hangs in silence."""
+
+import asyncio
+import time
+from contextlib import suppress
+from types import TracebackType
+
+from sidecar import log
+from sidecar.hub import Hub
+from sidecar.labels import SilentDisposition, SilentKind
+from sidecar.lifecycle import State
+from sidecar.metrics import Metrics
+
+PASS_S = 1.0
+OVERDUE_S = 10.0
+"""A stream may be so much later than its idle limit before the watchdog calls it hung."""
+
+
+class Watchdog:
+    """Measures the event loop's lag and checks each stream against its own limits, once per PASS_S."""
+
+    def __init__(self, metrics: Metrics, hub: Hub) -> None:
+        self._metrics = metrics
+        self._hub = hub
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Watchdog":
+        self._metrics.watchdog_last_pass.set(time.time())
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        hung: set[str] = set()
+        while True:
+            due = loop.time() + PASS_S
+            await asyncio.sleep(PASS_S)
+            self._metrics.event_loop_lag.observe(max(0.0, loop.time() - due))
+            hung = self._look(loop.time(), hung)
+            self._metrics.watchdog_last_pass.set(time.time())
+            log.report_floods()
+
+    def _look(self, now: float, known: set[str]) -> set[str]:
+        """Count each stream that outlived its idle limit undeclared; return those that do now."""
+        hung = set()
+        for stream in self._hub.streams.values():
+            limit_s = stream.policy.upstream_idle_s
+            silent_s = now - stream.last_byte_at
+            if limit_s and stream.room is None and stream.state in (State.STREAMING, State.STALLED):
+                if silent_s > limit_s + OVERDUE_S:
+                    hung.add(stream.id)
+        for stream_id in hung - known:
+            stream = self._hub.streams[stream_id]
+            stream.note("hung: its idle limit passed unnoticed")
+            stream.metrics.silent[SilentKind.HUNG, SilentDisposition.LEAKED].inc()
+        return hung

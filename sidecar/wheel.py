@@ -1,0 +1,87 @@
+"""One timer wheel for all streams and subscribers: no timer per stream, no timer work per event.
+
+An item is visited when it is due and says itself when it wants to be visited next, so activity in between
+costs nothing: the item just finds that it is not due yet.
+"""
+
+import asyncio
+from heapq import heappop, heappush
+from typing import Protocol
+
+TICK_S = 0.05
+"""Items due within one tick are visited together; no visit is later than this."""
+
+
+class Visited(Protocol):
+    """Something that is looked at from time to time."""
+
+    wheel_slot: int | None
+
+    def visit(self, now: float) -> float | None:
+        """Do what is due; return the loop time of the next visit, None for no more."""
+        ...
+
+
+class Wheel:
+    """Slots of TICK_S seconds; sleeps until the next one that holds something."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, tick_s: float = TICK_S) -> None:
+        self._loop = loop
+        self._tick_s = tick_s
+        self._slots: dict[int, dict[Visited, None]] = {}
+        self._order: list[int] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_slot = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._slots.values()))
+
+    def add(self, item: Visited, due: float) -> None:
+        """Visit ``item`` at loop time ``due``, or a tick later."""
+        self.discard(item)
+        slot = int(due / self._tick_s) + 1
+        held = self._slots.get(slot)
+        if held is None:
+            held = self._slots[slot] = {}
+            heappush(self._order, slot)
+            self._arm()
+        held[item] = None
+        item.wheel_slot = slot
+
+    def discard(self, item: Visited) -> None:
+        """Visit ``item`` no more."""
+        if item.wheel_slot is not None:
+            held = self._slots.get(item.wheel_slot)
+            if held is not None:
+                held.pop(item, None)
+            item.wheel_slot = None
+
+    def close(self) -> None:
+        """Stop turning."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._slots.clear()
+        self._order.clear()
+
+    def _arm(self) -> None:
+        first = self._order[0]
+        if self._timer is not None:
+            if self._timer_slot <= first:
+                return
+            self._timer.cancel()
+        self._timer_slot = first
+        self._timer = self._loop.call_at(first * self._tick_s, self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        reached = int(now / self._tick_s)
+        while self._order and self._order[0] <= reached:
+            for item in self._slots.pop(heappop(self._order)):
+                item.wheel_slot = None
+                due = item.visit(now)
+                if due is not None:
+                    self.add(item, due)
+        if self._order and self._timer is None:
+            self._arm()
