@@ -5,13 +5,14 @@ Every reader, first or resumed or late, is a cursor over the same log, so replay
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from sidecar import errors, lifecycle, verdict
 from sidecar.labels import Outcome, ReconnectEnd, Side, SilentDisposition, StallEnd, UnprovenReason
 from sidecar.ledger import Ledger
 from sidecar.lifecycle import Audience, AudienceCommand, AudienceEvent, Command, Event, State
+from sidecar.owner import Owner, Source
 from sidecar.raw_tail import RawTail
+from sidecar.readership import Reader, Readership
 from sidecar.replay_log import Gap, ReplayLog
 from sidecar.route_metrics import RouteMetrics
 from sidecar.routes import RoutePolicy
@@ -21,60 +22,17 @@ from sidecar.wheel import Wheel
 TIMELINE_MAX = 64
 """Lines of one stream's history; the oldest go first."""
 
-DEPARTURES_MAX = 16
-"""Departures that wait for their return; more readers than that leave at once only on a broadcast."""
-
 PRESSED_BYTES_MAX = 64 * 1024
 """What one log may keep while all of them together are above their budget."""
 
 OVERFLOWED = "an event above the size limit: passed through from here, not resumable"
 
 
-class Reader(Protocol):
-    """A connection that reads a stream."""
-
-    position: int
-    raw_offset: int
-
-    def wake(self) -> None:
-        """Look again: something was appended or the log was closed."""
-        ...
-
-
-class Source(Protocol):
-    """Where a stream's events come from."""
-
-    def close(self) -> None:
-        """Close the upstream connection at once."""
-        ...
-
-    def reopen(self) -> None:
-        """Ask the upstream again for what comes after the last event."""
-        ...
-
-
-class Owner(Protocol):
-    """Who holds the streams and their budgets."""
-
-    def grew(self, stream: "Stream", size: int) -> None:
-        """The log of ``stream`` grew by ``size`` bytes (less than 0: it shrank)."""
-        ...
-
-    def ended(self, stream: "Stream") -> None:
-        """No more will be appended to ``stream``."""
-        ...
-
-    def settled(self, stream: "Stream", outcome: Outcome) -> None:
-        """The outcome of ``stream`` is known and counted."""
-        ...
-
-    def released(self, stream: "Stream") -> None:
-        """The log of ``stream`` is no longer needed."""
-        ...
-
-    def pressed(self) -> bool:
-        """Whether the logs of all streams together are above their budget."""
-        ...
+_STALL_ENDS = {
+    Command.STALL_FALSE_ALARM: StallEnd.FALSE_ALARM,
+    Command.STALL_RECOVERED: StallEnd.RECOVERED,
+    Command.STALL_FAILED: StallEnd.FAILED,
+}
 
 
 class Stream:
@@ -82,18 +40,14 @@ class Stream:
 
     __slots__ = (
         "__weakref__",
-        "_departures",
-        "_detached_at",
         "_ended_at",
         "_owner",
         "_stalled_since",
-        "audience",
         "clock",
         "ending",
         "fields",
         "id",
         "last_byte_at",
-        "left_cleanly",
         "ledger",
         "linger_refused",
         "log",
@@ -104,7 +58,7 @@ class Stream:
         "principal",
         "quick_resumes",
         "raw",
-        "readers",
+        "readership",
         "resumed_at",
         "room",
         "source",
@@ -140,8 +94,6 @@ class Stream:
         self.raw: RawTail | None = None
         self.verdict = Verdict(policy.complete_on, live=policy.kind == "live")
         self.state = State.OPENING
-        self.audience = Audience.ATTACHED
-        self.readers: dict[Reader, None] = {}
         self.fields: list[tuple[bytes, bytes]] = []
         self.partial = b""
         self.ending: Ending | None = None
@@ -149,13 +101,12 @@ class Stream:
         self.source: Source | None = None
         self.room: Callable[[], None] | None = None
         self.linger_refused = False
-        self.left_cleanly = True
         self.quick_resumes = 0
         self.resumed_at = float("-inf")
         self.trace = ""
-        self.started_at = self.last_byte_at = self._detached_at = self._ended_at = clock()
+        self.started_at = self.last_byte_at = self._ended_at = clock()
+        self.readership = Readership(self.started_at)
         self._stalled_since: float | None = None
-        self._departures: deque[float] = deque(maxlen=DEPARTURES_MAX)
         self.timeline: deque[tuple[float, str]] = deque(maxlen=TIMELINE_MAX)
         self.wheel_slot: int | None = None
         metrics.started += 1
@@ -164,8 +115,6 @@ class Stream:
     def note(self, what: str) -> None:
         """Write a line of the stream's history."""
         self.timeline.append((self.clock() - self.started_at, what))
-
-    # -- the upstream side --------------------------------------------------------------------------------------
 
     def accept(self, events: list[bytes]) -> None:
         """Append events: the one way into the log; readers are woken after."""
@@ -225,29 +174,27 @@ class Stream:
             self._perform(command, ending)
 
     def _perform(self, command: Command, ending: Ending | None) -> None:
-        if command is Command.DECLARE_STALL:
+        source = self.source
+        if command is Command.SEAL:
+            self._seal(ending or self.verdict.broken(errors.InternalError))
+        elif command is Command.DECLARE_STALL:
             self._stalled_since = self.clock()
             self.metrics.stall_detection.observe(self._stalled_since - self.last_byte_at, self.exemplar)
-        elif command is Command.STALL_FALSE_ALARM:
-            self._stall_over(StallEnd.FALSE_ALARM)
-        elif command is Command.STALL_RECOVERED:
-            self._stall_over(StallEnd.RECOVERED)
-        elif command is Command.STALL_FAILED:
-            self._stall_over(StallEnd.FAILED)
-        elif command is Command.RECONNECT:
-            if self.source is not None:
-                self.source.reopen()
-        elif command is Command.CLOSE_UPSTREAM:
-            if self.source is not None:
-                self.source.close()
-        elif command is Command.SEAL:
-            self._seal(ending or self.verdict.broken(errors.InternalError))
+        elif command in _STALL_ENDS:
+            self._stall_over(_STALL_ENDS[command])
+        elif command is Command.RECONNECT and source is not None:
+            source.reopen()
+        elif command is Command.CLOSE_UPSTREAM and source is not None:
+            source.close()
         elif command is Command.RETAIN:
-            self._ended_at = self.clock()
-            self._owner.ended(self)
-            self._plan()
+            self._retain()
         elif command is Command.RELEASE:
             self._release()
+
+    def _retain(self) -> None:
+        self._ended_at = self.clock()
+        self._owner.ended(self)
+        self._plan()
 
     def _stall_over(self, end: StallEnd) -> None:
         if self._stalled_since is not None:
@@ -273,7 +220,7 @@ class Stream:
         """Whether a reader that said goodbye had everything: many leave right at the protocol's terminal."""
         return (
             not self.readers
-            and self.left_cleanly
+            and self.readership.left_cleanly
             and not self.ledger.undelivered
             and self.ledger.received > 0
         )
@@ -291,39 +238,42 @@ class Stream:
         self.advance(Event.STOP, Ending(outcome, error))
         self.settle(outcome)
 
-    # -- the readers' side --------------------------------------------------------------------------------------
-
     @property
     def exemplar(self) -> dict[str, str]:
         """What a metric's exemplar says of this stream."""
         return {"stream_id": self.id}
 
+    @property
+    def readers(self) -> dict[Reader, None]:
+        """The connections that read now."""
+        return self.readership.readers
+
+    @property
+    def audience(self) -> Audience:
+        """Whether anybody reads, or is expected back."""
+        return self.readership.state
+
     def join(self, reader: Reader) -> None:
         """A connection begins to read."""
-        self.readers[reader] = None
-        self._audience(AudienceEvent.JOIN)
+        self._audience(self.readership.join(reader))
         self.note(f"reader joined after seq {reader.position}")
 
     def leave(self, reader: Reader, *, cleanly: bool, done: bool) -> None:
         """A connection reads no more; ``done``: it had everything, there is nothing to come back for."""
-        self.readers.pop(reader, None)
         self.note(f"reader {'done' if done else 'left' if cleanly else 'lost'} at seq {reader.position}")
-        self.left_cleanly = cleanly or done
-        if not done:
-            self._departures.append(self.clock())
+        commands = self.readership.leave(reader, self.clock(), cleanly=cleanly, done=done)
         if self.room is not None:
             self.room()
         if self.ending is not None and self._all_written():
             self.settle(self.ending.outcome)
+        self._audience(commands)
         if not self.readers:
-            self._detached_at = self.clock()
-            self._audience(AudienceEvent.LAST_LEFT)
             self._plan()
 
     def resumed(self, reader: Reader) -> None:
         """The first bytes after a return were written."""
-        if self._departures:
-            took = self.clock() - self._departures.popleft()
+        took = self.readership.returned(self.clock())
+        if took is not None:
             self.metrics.reconnects[Side.CLIENT, ReconnectEnd.RESUMED].observe(took, self.exemplar)
             self.note(f"reader back after {took:.1f} s, at seq {reader.position}")
 
@@ -351,15 +301,11 @@ class Stream:
             self.room()
 
     def _wake(self) -> None:
-        for reader in self.readers:
+        for reader in self.readership.readers:
             reader.wake()
 
-    def _audience(self, event: AudienceEvent) -> None:
-        step = lifecycle.AUDIENCE.get((self.audience, event))
-        if step is None:
-            return
-        self.audience = step.state
-        for command in step.commands:
+    def _audience(self, commands: tuple[AudienceCommand, ...]) -> None:
+        for command in commands:
             if command is AudienceCommand.GIVE_UP:
                 self._give_up()
             elif command is AudienceCommand.START_LINGER:
@@ -368,26 +314,24 @@ class Stream:
                 self.wheel.discard(self)
 
     def _give_up(self) -> None:
-        outcome = Outcome.CLIENT_LEFT if self.left_cleanly else Outcome.CLIENT_ABANDONED
+        outcome = self.readership.outcome
+        waited = self.readership.give_up(self.clock())
         if self.outcome is None and outcome is Outcome.CLIENT_ABANDONED:
             self.metrics.unproven[UnprovenReason.CLIENT_NEVER_RETURNED].inc()
-            for left_at in self._departures:
+            for seconds in waited:
                 gave_up = self.metrics.reconnects[Side.CLIENT, ReconnectEnd.GAVE_UP]
-                gave_up.observe(self.clock() - left_at, self.exemplar)
-        self._departures.clear()
+                gave_up.observe(seconds, self.exemplar)
         self.stop(outcome, errors.LingerOver)
-
-    # -- time ---------------------------------------------------------------------------------------------------
 
     def _linger_until(self) -> float | None:
         """Until when a stream without readers goes on, in loop time; None: to its end, whenever that is."""
         if self.state is State.ENDED:
-            return max(self._detached_at, self._ended_at) + self.policy.linger_s
+            return max(self.readership.detached_at, self._ended_at) + self.policy.linger_s
         if self.raw is not None or self.linger_refused or self.policy.on_disconnect == "cancel":
-            return self._detached_at
+            return self.readership.detached_at
         if self.policy.on_disconnect == "continue" and self.room is None:
             return None
-        return self._detached_at + self.policy.linger_s
+        return self.readership.detached_at + self.policy.linger_s
 
     def _plan(self) -> None:
         """Be visited when the next of linger and retention is over."""
@@ -405,7 +349,7 @@ class Stream:
         if self.audience is Audience.DETACHED:
             due = self._linger_until()
             if due is not None and now >= due:
-                self._audience(AudienceEvent.LINGER_OVER)
+                self._audience(self.readership.step(AudienceEvent.LINGER_OVER))
                 due = None
         if self.state is not State.ENDED:
             return due
@@ -420,8 +364,8 @@ class Stream:
         self.advance(Event.RETENTION_OVER)
 
     def _release(self) -> None:
-        self._audience(AudienceEvent.LINGER_OVER)
-        self.settle(Outcome.CLIENT_LEFT if self.left_cleanly else Outcome.CLIENT_ABANDONED)
+        self._audience(self.readership.step(AudienceEvent.LINGER_OVER))
+        self.settle(self.readership.outcome)
         self.ledger.close()
         self.wheel.discard(self)
         self.source = None

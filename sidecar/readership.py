@@ -1,0 +1,74 @@
+"""Who reads a stream, who left it, and who is expected back."""
+
+from collections import deque
+from typing import Protocol
+
+from sidecar import lifecycle
+from sidecar.labels import Outcome
+from sidecar.lifecycle import Audience, AudienceCommand, AudienceEvent
+
+DEPARTURES_MAX = 16
+"""Departures that wait for their return; more readers than that leave at once only on a broadcast."""
+
+
+class Reader(Protocol):
+    """A connection that reads a stream."""
+
+    position: int
+    raw_offset: int
+
+    def wake(self) -> None:
+        """Look again: something was appended or the log was closed."""
+        ...
+
+
+class Readership:
+    """The readers of one stream now, and the departures nobody has come back from yet."""
+
+    __slots__ = ("_departures", "detached_at", "left_cleanly", "readers", "state")
+
+    def __init__(self, now: float) -> None:
+        self.readers: dict[Reader, None] = {}
+        self.state = Audience.ATTACHED
+        self.detached_at = now
+        self.left_cleanly = True
+        self._departures: deque[float] = deque(maxlen=DEPARTURES_MAX)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it means that nobody came back: the last one said goodbye, or it died."""
+        return Outcome.CLIENT_LEFT if self.left_cleanly else Outcome.CLIENT_ABANDONED
+
+    def join(self, reader: Reader) -> tuple[AudienceCommand, ...]:
+        """A connection begins to read; returns what to do."""
+        self.readers[reader] = None
+        return self.step(AudienceEvent.JOIN)
+
+    def leave(self, reader: Reader, now: float, *, cleanly: bool, done: bool) -> tuple[AudienceCommand, ...]:
+        """A connection reads no more; ``done``: it had everything, so nobody is expected back."""
+        self.readers.pop(reader, None)
+        self.left_cleanly = cleanly or done
+        if not done:
+            self._departures.append(now)
+        if self.readers:
+            return ()
+        self.detached_at = now
+        return self.step(AudienceEvent.LAST_LEFT)
+
+    def returned(self, now: float) -> float | None:
+        """Somebody is back: return how many seconds the longest absence took; None: nobody was missing."""
+        return now - self._departures.popleft() if self._departures else None
+
+    def give_up(self, now: float) -> list[float]:
+        """Expect nobody any more: return how many seconds each of the missing has been waited for."""
+        waited = [now - left_at for left_at in self._departures]
+        self._departures.clear()
+        return waited
+
+    def step(self, event: AudienceEvent) -> tuple[AudienceCommand, ...]:
+        """Take a step in the table of the audience; an event that does not fit is harmless."""
+        step = lifecycle.AUDIENCE.get((self.state, event))
+        if step is None:
+            return ()
+        self.state = step.state
+        return step.commands
