@@ -5,17 +5,18 @@ Every reader, first or resumed or late, is a cursor over the same log, so replay
 
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from sidecar import errors, lifecycle, verdict
 from sidecar.labels import Outcome, ReconnectEnd, Side, SilentDisposition, StallEnd, UnprovenReason
 from sidecar.ledger import Ledger
 from sidecar.lifecycle import Audience, AudienceCommand, AudienceEvent, Command, Event, State
-from sidecar.owner import Owner, Source
 from sidecar.raw_tail import RawTail
 from sidecar.readership import Reader, Readership
 from sidecar.replay_log import Gap, ReplayLog
 from sidecar.route_metrics import RouteMetrics
 from sidecar.routes import RoutePolicy
+from sidecar.source import Source
 from sidecar.verdict import Ending, Verdict
 from sidecar.wheel import Wheel
 
@@ -35,8 +36,32 @@ _STALL_ENDS = {
 }
 
 
+class Owner(Protocol):
+    """Who holds the streams and their budgets."""
+
+    def grew(self, stream: "Stream", size: int) -> None:
+        """The log of ``stream`` grew by ``size`` bytes (less than 0: it shrank)."""
+        ...
+
+    def ended(self, stream: "Stream") -> None:
+        """No more will be appended to ``stream``."""
+        ...
+
+    def settled(self, stream: "Stream", outcome: Outcome) -> None:
+        """The outcome of ``stream`` is known and counted."""
+        ...
+
+    def released(self, stream: "Stream") -> None:
+        """The log of ``stream`` is no longer needed."""
+        ...
+
+    def pressed(self) -> bool:
+        """Whether the logs of all streams together are above their budget."""
+        ...
+
+
 class Stream:
-    """A stream's state; decisions are those of the lifecycle tables. Used from the event loop's thread only."""
+    """A stream's state; the lifecycle tables decide. Used from the event loop's thread only."""
 
     __slots__ = (
         "__weakref__",
@@ -142,7 +167,7 @@ class Stream:
 
     @property
     def full(self) -> bool:
-        """Whether the upstream has to wait, since an answer is kept whole; trims what all readers have first."""
+        """Whether the upstream has to wait; what all readers have is trimmed first."""
         if self.raw is not None:
             return self.raw.full
         events_max, bytes_max = self.policy.log_events_max, self.policy.log_bytes_max
