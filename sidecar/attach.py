@@ -1,4 +1,4 @@
-"""Lets a client read a stream that exists already: resume, join, a repeated request; and sends it away in a drain."""
+"""Lets a client read a stream that exists: resume, join, repeated request; sends it away in a drain."""
 
 import random
 from collections.abc import Sequence

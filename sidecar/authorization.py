@@ -1,4 +1,4 @@
-"""Asks the backend again whether a login still holds, before anything is replayed (nginx ``auth_request`` style)."""
+"""Asks the backend whether a login still holds, before anything is replayed, as nginx ``auth_request``."""
 
 from collections.abc import Sequence
 

@@ -26,7 +26,7 @@ class Connection(Protocol):
     """Called once when the connection is lost."""
 
     def abort(self) -> None:
-        """Close once what is written has gone out, without the end of the body: the client sees a broken answer."""
+        """Close once what is written is out, without the end of the body: the client sees a broken answer."""
         ...
 
     def kill(self) -> None:

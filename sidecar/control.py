@@ -1,4 +1,4 @@
-"""The control API under the reserved prefix: join a stream, cancel it. Nothing below the prefix is forwarded."""
+"""The control API under the reserved prefix: join a stream, cancel it. Nothing below it is forwarded."""
 
 from collections.abc import Collection
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -71,7 +71,7 @@ class Control:
         await exchange.answer(204, self._cors(exchange.fields))
 
     def _same_site(self, fields: headers.Fields) -> bool:
-        """Tell whether a browser sent this for a page of this very origin, or no browser did (Fetch Metadata)."""
+        """Tell whether a page of this very origin sent this, or no browser did (Fetch Metadata)."""
         origin = headers.first(fields, b"origin")
         if origin is not None and origin in self._origins:
             return True

@@ -1,4 +1,4 @@
-"""Every error the sidecar can tell somebody about: whose fault it is, its status, its stable code, what to do."""
+"""Every error the sidecar can tell somebody about: whose fault it is, status, stable code, what to do."""
 
 from typing import ClassVar
 
@@ -77,12 +77,12 @@ class StreamNotFound(RequestError):
     status = 404
     message = "There is no such stream for you. Start a new request."
     cause = (
-        "The id is unknown, was signed with a key that is no longer configured, or belongs to another principal. "
-        "The answers are equal on purpose."
+        "The id is unknown, was signed with a key that is no longer configured, or belongs to another "
+        "principal. The answers are equal on purpose."
     )
     remedy = (
-        "After a restart without a configured `secret` this is expected. With one: compare the principal inputs "
-        "of the first request and of the resume."
+        "After a restart without a configured `secret` this is expected. With one: compare the principal "
+        "inputs of the first request and of the resume."
     )
 
 
@@ -93,7 +93,7 @@ class ResumeExpired(RequestError):
     status = 410
     message = "The rest of this answer is no longer kept. Ask again."
     cause = "The client came back after `retain_s`, after a restart without a journal, or after an eviction."
-    remedy = 'Raise `retain_s` or the log budgets if it happens often; `sse_resumes_total{result="expired"}` tells.'
+    remedy = 'Raise `retain_s` or the log budgets if `sse_resumes_total{result="expired"}` grows often.'
 
 
 class NotResumable(RequestError):

@@ -1,9 +1,9 @@
 """Event ids ``<stream>.<seq>``: made, signed, bound to a principal, parsed and verified.
 
-``<stream>`` is ``s1`` and 40 characters of base64url: 96 random bits, 72 bits of an HMAC that proves the token is
-ours and 72 bits of an HMAC over the principal that proves it is yours. The whole id has at most 64 bytes of
-``[A-Za-z0-9_.-]``: any other character in ``Last-Event-ID`` would cost a browser a CORS preflight (Fetch
-standard, "CORS-safelisted request-header").
+``<stream>`` is ``s1`` and 40 characters of base64url: 96 random bits, 72 bits of an HMAC that proves the
+token is ours and 72 bits of an HMAC over the principal that proves it is yours. The whole id has at most 64
+bytes of ``[A-Za-z0-9_.-]``: any other character in ``Last-Event-ID`` would cost a browser a CORS preflight
+(Fetch standard, "CORS-safelisted request-header").
 """
 
 import hashlib

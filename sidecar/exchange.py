@@ -62,7 +62,7 @@ class Exchange:
 
     @property
     def like_eventsource(self) -> bool:
-        """Whether the request has the shape of a native EventSource's, which gives up for good on any status but 200."""
+        """Whether this looks like a native EventSource, which gives up for good on any status but 200."""
         return self.method == "GET" and headers.accepts_event_stream(self.fields)
 
     @property
@@ -114,7 +114,7 @@ class Exchange:
         self.metrics.answered(status)
 
     async def problem(self, error: errors.SidecarError) -> None:
-        """Tell an error: RFC 9457 problem+json, Proxy-Status of RFC 9209; after the head only an abort is left."""
+        """Tell an error: problem+json (RFC 9457), Proxy-Status (RFC 9209); after the head, an abort."""
         if self.started:
             self.connection.abort()
             self.metrics.answered(None)

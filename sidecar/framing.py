@@ -2,8 +2,8 @@ r"""Bytes of an event stream in, its events out, as the backend wrote them.
 
 An event is the text of a block with at least one ``data`` field: its lines, each ended by ``\n``, without the
 blank line that dispatches it (WHATWG HTML section 9.2.6). Only what is measured to break real clients is
-normalised: line ends become ``\n``, one leading BOM goes, and a block without ``data`` loses its blank line and
-travels in front of the next event.
+normalised: line ends become ``\n``, one leading BOM goes, and a block without ``data`` loses its blank line
+and travels in front of the next event.
 """
 
 import re
@@ -15,7 +15,7 @@ CARRY_BYTES_MAX = 4096
 """Lines without data that wait for the next event; beyond it only what has an effect on a client is kept."""
 
 TAIL_BYTES_MAX = 64 * 1024
-"""How much of a stream that is no longer framed is remembered, to look for the protocol's terminal at its end."""
+"""How much of a stream that is no longer framed is remembered, to look for its terminal at the end."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -76,7 +76,7 @@ class Framer:
         return chunk.removeprefix(BOM)
 
     def _with_lf(self, chunk: bytes) -> bytes:
-        """End every line with LF; a CR at the end of a chunk counts at once, a LF that follows it is dropped."""
+        """End every line with LF; a CR that ends a chunk counts at once, a LF that follows it is dropped."""
         if not chunk:
             return chunk
         if self._after_cr and chunk.startswith(b"\n"):
@@ -147,7 +147,7 @@ def _name(line: bytes) -> bytes:
 
 
 def own_id(event: bytes) -> bytes | None:
-    """Return the last ``id`` that the backend wrote into an event; an id with NUL does not count (WHATWG 9.2.6)."""
+    """Return the last ``id`` the backend wrote into an event; one with NUL does not count (WHATWG 9.2.6)."""
     if event[:2] != b"id" and b"\nid" not in event:
         return None
     found = None
@@ -161,8 +161,8 @@ def own_id(event: bytes) -> bytes | None:
 def without_ids(event: bytes) -> bytes:
     """Return an event without its ``id`` fields.
 
-    Some clients act on each ``id`` line as it comes, so a connection that breaks between the backend's line and
-    the stamp would make them come back with an id that nobody here knows.
+    Some clients act on each ``id`` line as it comes, so a connection that breaks between the backend's line
+    and the stamp would make them come back with an id that nobody here knows.
     """
     if event[:2] != b"id" and b"\nid" not in event:
         return event

@@ -89,8 +89,8 @@ def _has_stream_type(fields: Fields) -> bool:
 def request_fields(fields: Fields, *, client: str, scheme: str, via: bytes) -> list[tuple[bytes, bytes]]:
     """Return the fields of the upstream request.
 
-    ``Expect`` is answered here (RFC 9110 section 10.1.1), an event stream is asked for unencoded, and the way is
-    written into ``Via`` and ``X-Forwarded-*``; what a proxy in front wrote there stays.
+    ``Expect`` is answered here (RFC 9110 section 10.1.1), an event stream is asked for unencoded, and the way
+    is written into ``Via`` and ``X-Forwarded-*``; what a proxy in front wrote there stays.
     """
     streams = accepts_event_stream(fields)
     crossing: list[tuple[bytes, bytes]] = []
@@ -157,7 +157,7 @@ def stream_fields(fields: Fields, stream: str, identity: Iterable[bytes]) -> lis
 
 
 def replayed_fields(fields: Fields) -> list[tuple[bytes, bytes]]:
-    """Return what of a stream's response fields may be said again: no cookies, no date of the first answer."""
+    """Return the response fields of a stream that may be said again: no cookies, no date of the first."""
     return [field for field in fields if field[0] not in NOT_REPLAYED]
 
 

@@ -30,7 +30,7 @@ class Budgets:
 class Hub:
     """All streams of one process. ``entropy`` returns random bytes, ``on_settled`` is told each outcome."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what streams are made with, each with a name
         self,
         signer: Signer,
         metrics: Metrics,
@@ -56,7 +56,7 @@ class Hub:
         metrics.observe_hub(self.census)
 
     def create(self, policy: RoutePolicy, principal: bytes) -> Stream:
-        """Start a logical stream; above a budget it is served all the same, but does not outlive its reader."""
+        """Start a logical stream; above a budget it is served too, but does not outlive its reader."""
         stream = Stream(
             self._signer.token(self._entropy(RANDOM_BYTES), principal),
             policy,
@@ -84,7 +84,7 @@ class Hub:
         """Return a stream whose token was verified; None: it is gone."""
         return self.streams.get(stream_id)
 
-    # -- Owner --------------------------------------------------------------------------------------------------
+    # -- Owner -----------------------------------------------------------------------------------------------
 
     def grew(self, stream: Stream, size: int) -> None:
         """See Owner: finished streams go first when the logs are above their budget."""

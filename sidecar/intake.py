@@ -1,4 +1,4 @@
-"""Drives one upstream body into a stream's log: bytes, framing, verdict, append; stalls; coming back by itself."""
+"""Drives one upstream body into a stream's log: framing, verdict, append; stalls; coming back by itself."""
 
 import asyncio
 import functools

@@ -51,7 +51,7 @@ class Ledger:
         self._trimmed_unseen += max(0, self._log.first_seq - unseen_from)
 
     def missed(self, gap: Gap) -> None:
-        """Note a gap that a client is told: lost here if never written, on its way to the client if it was."""
+        """Note a gap that a client is told: lost here if never written, on the way to it if it was."""
         unseen = min(gap.missed, self._trimmed_unseen) if gap.reason == "trimmed" else 0
         self._trimmed_unseen -= unseen
         self._metrics.lost[LossReason.WINDOW].inc(unseen)

@@ -1,4 +1,4 @@
-"""The states of a stream and of its audience, as two tables; what to do is in the tables, how is the shell's."""
+"""The states of a stream and of its audience, as tables that say what to do; how is the shell's business."""
 
 from collections.abc import Mapping
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The lines the sidecar writes: one per stream end, one per failed request, each with names a query can use."""
+"""The lines the sidecar writes: one per stream end, one per failed request, with names a query can use."""
 
 import structlog
 
@@ -10,7 +10,7 @@ _expected = frozenset({Outcome.COMPLETED, Outcome.CLIENT_LEFT, Outcome.CLIENT_CA
 
 
 def stream_ended(stream: Stream, outcome: Outcome) -> None:
-    """A logical stream's outcome is known."""
+    """Say how a logical stream ended."""
     write = structlog.get_logger().info if outcome in _expected else structlog.get_logger().warning
     error = stream.ending.error if stream.ending is not None else None
     write(
@@ -28,7 +28,7 @@ def stream_ended(stream: Stream, outcome: Outcome) -> None:
 
 
 def request_failed(method: str, target: bytes, route: str, error: SidecarError) -> None:
-    """A request was answered with an error of ours: expected, so no traceback."""
+    """Say that a request was answered with an error of ours: expected, so no traceback."""
     structlog.get_logger().warning(
         "request failed",
         method=method,
@@ -42,19 +42,19 @@ def request_failed(method: str, target: bytes, route: str, error: SidecarError) 
 
 
 def task_failed(error: BaseException, where: str) -> None:
-    """A defect of ours: the one line that carries a traceback."""
+    """Report a defect of ours: the one line that carries a traceback."""
     structlog.get_logger().error("task failed", where=where, exc_info=error)
 
 
 def encoded_stream(route: str) -> None:
-    """The backend compresses an event stream: nothing can be added to it."""
+    """Say that the backend compresses an event stream: nothing can be added to it."""
     structlog.get_logger().warning(
         "encoded event stream passed through: turn compression off for it in the backend", route=route
     )
 
 
 def key_ignored(route: str, body_bytes_max: int) -> None:
-    """A request body is too large to be remembered by its Idempotency-Key."""
+    """Say that a request body is too large to be remembered by its Idempotency-Key."""
     structlog.get_logger().warning(
         "Idempotency-Key not used: the body is above idempotency_body_bytes_max",
         route=route,
@@ -63,20 +63,20 @@ def key_ignored(route: str, body_bytes_max: int) -> None:
 
 
 def started(listen: str, admin: str, upstream: str) -> None:
-    """Both listeners are open."""
+    """Say that both listeners are open."""
     structlog.get_logger().info("started", listen=listen, admin=admin, upstream=upstream)
 
 
 def temporary_secret() -> None:
-    """No ``secret`` is configured."""
+    """Warn that no ``secret`` is configured."""
     structlog.get_logger().warning("no secret configured: event ids will not survive a restart")
 
 
 def draining(streams: int, drain_s: float) -> None:
-    """The process was asked to stop."""
+    """Say that the process was asked to stop."""
     structlog.get_logger().info("draining", streams=streams, drain_s=drain_s)
 
 
 def stopped(abandoned: int) -> None:
-    """The process ends."""
+    """Say that the process ends."""
     structlog.get_logger().info("stopped", streams_cut=abandoned)

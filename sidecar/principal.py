@@ -17,8 +17,8 @@ JWT_BYTES_MAX = 16 * 1024
 def fingerprint(inputs: Sequence[str], fields: Fields) -> bytes:
     """Return 32 bytes that are equal for requests of one principal.
 
-    ``inputs`` are those of the setting ``principal``: ``header:<name>``, ``cookie:<name>``, ``jwt:<claim>``, or
-    ``capability`` alone. An absent input counts as such, so requests without any credentials share one principal.
+    ``inputs`` are those of the setting ``principal``: ``header:<name>``, ``cookie:<name>``, ``jwt:<claim>``,
+    or ``capability`` alone. An absent input counts as such: requests without credentials share one principal.
     """
     digest = hashlib.sha256()
     for source in inputs:

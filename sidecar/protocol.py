@@ -101,7 +101,7 @@ class SidecarProtocol(HttpToolsProtocol):
 
 
 class CloseDelimited:
-    """Answers an HTTP/1.0 request: a body of unknown length ends with the connection (RFC 9112 section 6.3)."""
+    """Answers HTTP/1.0: a body of unknown length ends with its connection (RFC 9112 section 6.3)."""
 
     def __init__(self, app: Callable[..., Any], connection: ClientConnection) -> None:
         self._app = app

@@ -26,7 +26,7 @@ AI_SDK_FIELD = b"x-vercel-ai-ui-message-stream"
 
 
 class Proxy:
-    """Stands in front of one upstream; needs nothing of it and changes nothing for its clients but their luck."""
+    """Stands before one upstream; needs nothing of it, changes nothing for its clients but their luck."""
 
     def __init__(  # noqa: PLR0913 - the parts it is composed of, each with a name
         self,
@@ -70,7 +70,7 @@ class Proxy:
                 raise
             task.uncancel()
             exchange.metrics.answered(None)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the top of the task: logged, counted and told
             log_lines.task_failed(error, "request")
             await exchange.problem(errors.InternalError())
 
@@ -176,7 +176,7 @@ class Proxy:
     async def _early(
         self, exchange: Exchange, request: UpstreamRequest, lead: bytes, key: ClaimKey | None
     ) -> UpstreamResponse | None:
-        """Wait ``early_start_s`` for the head; None: 200 was said without it and the stream has been served."""
+        """Wait ``early_start_s`` for the head; None: 200 was said without it and the stream is served."""
         exchange.while_waiting(None)
         opening = asyncio.ensure_future(self._upstream.request(request))
         done, _ = await asyncio.wait({opening}, timeout=exchange.policy.early_start_s)

@@ -1,4 +1,4 @@
-"""What is left of a stream that is no longer framed: bytes on their way to the readers that are attached now."""
+"""What is left of a stream that is no longer framed: bytes on their way to the readers attached now."""
 
 from collections import deque
 

@@ -1,4 +1,4 @@
-"""The replay log of one stream: events in order, numbered 1, 2, 3 ..., bounded, readable after any position."""
+"""The replay log of one stream: events numbered 1, 2, 3 ..., bounded, readable after any position."""
 
 from typing import Literal, NamedTuple
 
@@ -81,7 +81,7 @@ class ReplayLog:
         return None
 
     def trim(self, events_max: int, bytes_max: int, through: int | None = None) -> int:
-        """Drop the oldest events until the log fits, none above seq ``through``; return how many bytes went."""
+        """Drop the oldest events until the log fits, none above seq ``through``; return the bytes dropped."""
         before = self.bytes_held
         while len(self) > events_max or self.bytes_held > bytes_max:
             if not len(self) or (through is not None and self.first_seq > through):

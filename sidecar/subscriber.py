@@ -167,7 +167,7 @@ class Subscriber:
             self._stream.resumed(self)
 
     def _rendered(self, events: list[bytes], seq: int) -> bytes:
-        """Return the bytes of events on this wire; the stamp is the last field, since the last ``id`` wins."""
+        """Return the bytes of events on this wire; the stamp comes last, since the last ``id`` wins."""
         if not self._stamped:
             return events[0] + b"\n" if len(events) == 1 else b"\n".join(events) + b"\n"
         prefix = self._id_prefix

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Protocol
+from typing import Protocol, Self
 
 import aiohttp
 from aiohttp.http_exceptions import TransferEncodingError
@@ -87,7 +87,7 @@ class AiohttpUpstream:
         self._pooled: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> "AiohttpUpstream":
+    async def __aenter__(self) -> Self:
         self._pooled = self._session(
             aiohttp.TCPConnector(
                 limit=0, ttl_dns_cache=DNS_TTL_S, keepalive_timeout=POOL_KEEPALIVE_S, socket_factory=_socket
@@ -104,7 +104,7 @@ class AiohttpUpstream:
                 await session.close()
 
     async def request(self, request: UpstreamRequest) -> UpstreamResponse:
-        """Send it once; again only if a pooled connection turned out to be dead and nothing was sent twice."""
+        """Send it once; again only if a pooled connection turned out dead, so nothing is done twice."""
         if request.body is not None or request.method not in REUSABLE_METHODS:
             return await self._send(self._fresh, request, _attempt(request))
         attempt = _attempt(request)

@@ -1,7 +1,7 @@
 """How did this stream end? Reads the events of known protocols for their terminal and their errors.
 
-A clean end of the body is no proof: OpenAI's, Anthropic's and the AI SDK's clients take a truncated answer for
-a whole one. So a known protocol must show its own terminal, and an error event counts whatever the status said.
+A clean end of the body is no proof: OpenAI's, Anthropic's and the AI SDK's clients take a truncated answer
+for a whole one. So a known protocol must show its own terminal, and an error event counts in any status.
 """
 
 import json
@@ -55,8 +55,8 @@ _AI_SDK_TERMINALS: Final = frozenset({"finish", "abort"})
 class Verdict:
     """Watches one stream's events; ``observe`` each, then ask for the ``ending`` once.
 
-    ``complete_on`` is the route's: ``auto`` (the protocol's terminal), ``eof`` (any clean end), or an event name
-    or a data literal that marks completion.
+    ``complete_on`` is the route's: ``auto`` (the protocol's terminal), ``eof`` (any clean end), or an event
+    name or a data literal that marks completion.
     """
 
     __slots__ = ("_complete_on", "_events", "_live", "_observe", "complete", "error_seen", "family")
@@ -178,7 +178,7 @@ class Verdict:
             self.complete = True
 
 
-def _family_of(event: bytes) -> Family:
+def _family_of(event: bytes) -> Family:  # noqa: PLR0911 - a list of signs, the cheapest first
     data = data_of(event)
     if not data.lstrip().startswith(b"{"):
         return Family.UNKNOWN

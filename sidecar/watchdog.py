@@ -1,9 +1,10 @@
-"""Looks over everything from time to time: a timer that was missed must not become a stream that hangs in silence."""
+"""Looks over everything from time to time: a missed timer must not become a stream that hangs in silence."""
 
 import asyncio
 import time
 from contextlib import suppress
 from types import TracebackType
+from typing import Self
 
 from sidecar import log
 from sidecar.hub import Hub
@@ -24,7 +25,7 @@ class Watchdog:
         self._hub = hub
         self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "Watchdog":
+    async def __aenter__(self) -> Self:
         self._metrics.watchdog_last_pass.set(time.time())
         self._task = asyncio.get_running_loop().create_task(self._run())
         return self
@@ -54,9 +55,9 @@ class Watchdog:
         for stream in self._hub.streams.values():
             limit_s = stream.policy.upstream_idle_s
             silent_s = now - stream.last_byte_at
-            if limit_s and stream.room is None and stream.state in (State.STREAMING, State.STALLED):
-                if silent_s > limit_s + OVERDUE_S:
-                    hung.add(stream.id)
+            reading = stream.room is None and stream.state in (State.STREAMING, State.STALLED)
+            if limit_s and reading and silent_s > limit_s + OVERDUE_S:
+                hung.add(stream.id)
         for stream_id in hung - known:
             stream = self._hub.streams[stream_id]
             stream.note("hung: its idle limit passed unnoticed")
