@@ -1,0 +1,269 @@
+"""What must hold of every run, whatever went wrong in it: a pure check of who sent, received and was told.
+
+A history is a list of records: the backend's (``Opened``, ``Sent``, ``Finished``) and, in the order in which
+each client saw them, the clients' (``Attached``, ``Received``, ``Told``, ``Left``). ``check`` returns one
+sentence for each broken promise. A stream is named by the test; its entries count 1, 2, 3 ..., a terminal
+entry included.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["gap", "terminal", "abort", "no_content", "clean_end"]
+Rule: TypeAlias = Literal[
+    "missing", "twice", "order", "bytes", "invented", "ending", "untold", "principal", "upstream", "truth"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The backend got a request for this stream."""
+
+    stream: str
+    principal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The backend sent this event: the truth."""
+
+    stream: str
+    seq: int
+    data_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The backend's response ended: ``whole`` if that was its proper end."""
+
+    stream: str
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A client asked for what comes after ``after``; it has seen, or does not want, what is before."""
+
+    client: str
+    stream: str
+    after: int = 0
+    principal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A client received this event."""
+
+    client: str
+    stream: str
+    seq: int
+    data_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A client was told something other than an event; a gap says which entries are missed, both included."""
+
+    client: str
+    stream: str
+    kind: Kind
+    missed_from: int = 0
+    missed_through: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A client went away by itself, and is owed nothing until it attaches again."""
+
+    client: str
+    stream: str
+
+
+Record: TypeAlias = Opened | Sent | Finished | Attached | Received | Told | Left
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken promise, as a sentence."""
+
+    rule: Rule
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+def check(history: Iterable[Record]) -> list[Violation]:
+    """Return every violation, those of the backend's own records first."""
+    records = list(history)
+    streams = _streams(records)
+    found = [violation for stream in streams.values() for violation in stream.violations()]
+    readers: dict[tuple[str, str], _Reader] = {}
+    for record in records:
+        if isinstance(record, Attached | Received | Told | Left):
+            stream = streams.get(record.stream) or _Stream(record.stream)
+            reader = readers.setdefault((record.client, record.stream), _Reader(record.client, stream))
+            found += reader.take(record)
+    return found + [violation for reader in readers.values() for violation in reader.at_the_end()]
+
+
+def _streams(records: list[Record]) -> dict[str, "_Stream"]:
+    streams: dict[str, _Stream] = {}
+    for record in records:
+        if isinstance(record, Opened | Sent | Finished):
+            streams.setdefault(record.stream, _Stream(record.stream)).take(record)
+    return streams
+
+
+@dataclass
+class _Stream:
+    """The backend's side of one stream."""
+
+    name: str
+    principals: list[str] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+    whole: bool | None = None
+
+    def take(self, record: Opened | Sent | Finished) -> None:
+        if isinstance(record, Opened):
+            self.principals.append(record.principal)
+        elif isinstance(record, Sent):
+            self.sent.append(record)
+        else:
+            self.whole = record.whole
+
+    def hash_of(self, seq: int) -> str | None:
+        return self.sent[seq - 1].data_hash if 1 <= seq <= len(self.sent) else None
+
+    def violations(self) -> Iterable[Violation]:
+        if len(self.principals) != 1:
+            sentence = f"{self.name} took {len(self.principals)} upstream requests, not one."
+            yield Violation("upstream", sentence)
+        numbers = [record.seq for record in self.sent]
+        if numbers != list(range(1, len(numbers) + 1)):
+            yield Violation(
+                "truth", f"The backend's own events of {self.name} do not count 1, 2, 3: {numbers}."
+            )
+
+
+class _Reader:
+    """One client's side of one stream: ``expected`` is the seq that has to come next."""
+
+    def __init__(self, client: str, stream: _Stream) -> None:
+        self._who = f"{client} on {stream.name}"
+        self._stream = stream
+        self._principal = ""
+        self._expected = 1
+        self._received: set[int] = set()
+        self._terminal_at: int | None = None
+        self._told_end: Kind | None = None
+        self._is_there = True
+
+    def take(self, record: Attached | Received | Told | Left) -> Iterable[Violation]:
+        match record:
+            case Attached():
+                self._attach(record)
+                return []
+            case Left():
+                self._is_there = False
+                return []
+            case Received():
+                return [*self._foreign(record), *self._event(record)]
+            case Told(kind="gap"):
+                return [*self._foreign(record), *self._gap(record)]
+            case Told():
+                return [*self._foreign(record), *self._end(record.kind)]
+
+    def _attach(self, record: Attached) -> None:
+        self._principal = record.principal
+        self._expected = record.after + 1
+        self._received = {seq for seq in self._received if seq <= record.after}
+        if self._terminal_at is not None and record.after < self._terminal_at:
+            self._terminal_at = None  # it asked for the terminal again
+        self._told_end = None
+        self._is_there = True
+
+    def _foreign(self, record: Received | Told) -> Iterable[Violation]:
+        owners = self._stream.principals or [""]
+        if self._principal not in owners and not (isinstance(record, Told) and record.kind == "abort"):
+            whose = f"{owners[0]!r}, not of {self._principal!r}"
+            yield Violation("principal", f"{self._who} learned of a stream of {whose}: {_what(record)}.")
+
+    def _event(self, record: Received) -> Iterable[Violation]:
+        if self._told_end is not None or self._terminal_at is not None:
+            yield Violation("ending", f"{self._who} received {record.seq} after the end.")
+        yield from self._content(record)
+        if record.seq in self._received:
+            yield Violation("twice", f"{self._who} received {record.seq} twice.")
+        elif record.seq < self._expected:
+            yield Violation("order", f"{self._who} received {record.seq} after {self._expected - 1}.")
+        else:
+            yield from self._missed_before(record.seq, f"before it received {record.seq}")
+            self._expected = record.seq + 1
+        self._received.add(record.seq)
+
+    def _content(self, record: Received) -> Iterable[Violation]:
+        truth = self._stream.hash_of(record.seq)
+        if truth is None:
+            yield Violation("invented", f"{self._who} received {record.seq}, which the backend never sent.")
+        elif truth != record.data_hash:
+            yield Violation(
+                "bytes", f"{self._who} received {record.seq} with other bytes than the backend sent."
+            )
+
+    def _gap(self, record: Told) -> Iterable[Violation]:
+        missed = f"{record.missed_from} to {record.missed_through}"
+        if not 1 <= record.missed_from <= record.missed_through:
+            yield Violation("missing", f"{self._who} was told of a gap that is none: {missed}.")
+            return
+        yield from self._missed_before(record.missed_from, f"before the gap {missed}")
+        self._expected = max(self._expected, record.missed_through + 1)
+
+    def _missed_before(self, seq: int, when: str) -> Iterable[Violation]:
+        missed = range(self._expected, seq)
+        if missed:
+            yield Violation("missing", f"{self._who} missed {_span(missed)} {when}, without an explicit gap.")
+
+    def _end(self, kind: Kind) -> Iterable[Violation]:
+        if kind != "abort":
+            yield from self._missed_before(len(self._stream.sent) + 1, f"before its {kind}")
+        yield from self._misleading(kind)
+        if kind == "terminal":
+            self._terminal_at = self._expected
+        else:
+            self._told_end = kind
+
+    def _misleading(self, kind: Kind) -> Iterable[Violation]:
+        has_terminal = self._terminal_at is not None
+        if kind == "terminal" and has_terminal:
+            yield Violation("ending", f"{self._who} got a second terminal.")
+        if kind == "terminal" and self._told_end is not None:
+            yield Violation("ending", f"{self._who} got a terminal after its {self._told_end}.")
+        if kind == "terminal" and self._stream.whole is True:
+            yield Violation("ending", f"{self._who} got a terminal, but the stream ended well.")
+        if kind == "clean_end" and (has_terminal or self._stream.whole is False):
+            yield Violation("ending", f"{self._who} got a clean end, but the stream failed.")
+        if kind == "no_content" and self._stream.whole is False and not has_terminal:
+            yield Violation(
+                "ending", f"{self._who} got no_content and never the terminal of a failed stream."
+            )
+
+    def at_the_end(self) -> Iterable[Violation]:
+        """Whoever is still there when the stream is over has to know how it ended."""
+        if not self._is_there or self._stream.whole is None or self._terminal_at is not None:
+            return
+        if self._told_end is None:
+            yield Violation("untold", f"{self._who} was never told that the stream is over.")
+        elif self._told_end == "abort" and self._stream.whole is False:
+            yield Violation(
+                "untold", f"{self._who} was aborted without the terminal, and the history ends there."
+            )
+
+
+def _span(numbers: range) -> str:
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+
+
+def _what(record: Received | Told) -> str:
+    return f"event {record.seq}" if isinstance(record, Received) else f"its {record.kind}"
