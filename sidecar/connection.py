@@ -25,6 +25,15 @@ class Connection(Protocol):
     on_lost: Callable[[], object] | None
     """Called once when the connection is lost."""
 
+    @property
+    def writable(self) -> bool:
+        """Whether ``write`` may be called: the response has begun and the client takes what it is sent."""
+        ...
+
+    def write(self, body: bytes) -> None:
+        """Write a part of the body at once, without waiting; only while ``writable``."""
+        ...
+
     def abort(self) -> None:
         """Close once what is written is out, without the end of the body: the client sees a broken answer."""
         ...

@@ -46,6 +46,13 @@ class Framer:
         if self.overflowed:
             self._spill += chunk
             return []
+        if (
+            chunk[:5] == b"data:"
+            and chunk.find(b"\n\n") == len(chunk) - 2
+            and not (self._pending or self._carry)
+            and len(chunk) <= self._limit
+        ):
+            return [chunk[:-1]]  # one whole event, which is how most backends write
         return self._split(chunk)
 
     def take_spill(self) -> bytes:

@@ -86,20 +86,20 @@ class Hub:
 
     # -- Owner -----------------------------------------------------------------------------------------------
 
-    def grew(self, stream: Stream, size: int) -> None:
+    def grew(self, stream: Stream, size: int) -> bool:
         """See Owner: finished streams go first when the logs are above their budget."""
         self.log_bytes += size
-        if size > 0:
-            while self.log_bytes > self._budgets.log_bytes_total_max and self._evict(spare=stream):
+        if self.log_bytes > self._budgets.log_bytes_total_max:
+            while size > 0 and self.log_bytes > self._budgets.log_bytes_total_max and self._evict(spare=stream):
                 pass
-            self._under_pressure |= self.pressed()
-        elif (
-            self._under_pressure and self.log_bytes < self._budgets.log_bytes_total_max * PRESSURE_OVER_RATIO
-        ):
+            self._under_pressure = self.pressed()
+            return self._under_pressure
+        if self._under_pressure and self.log_bytes < self._budgets.log_bytes_total_max * PRESSURE_OVER_RATIO:
             self._under_pressure = False
             for waiting in list(self.streams.values()):
                 if waiting.room is not None:
                     waiting.room()
+        return False
 
     def pressed(self) -> bool:
         """See Owner."""

@@ -150,7 +150,7 @@ class Intake:
         try:
             while chunk := await response.read():
                 self._take(chunk)
-                if stream.full:
+                if stream.crowded and stream.full:
                     await self._room()
         except errors.UpstreamError as error:
             return await self._lost(errors.UpstreamIdle if self._reopening else type(error), error.detail)

@@ -41,6 +41,16 @@ class ClientConnection:
         self.lost_cleanly = False
         self.on_lost: Callable[[], object] | None = None
 
+    @property
+    def writable(self) -> bool:
+        """See Connection."""
+        cycle = self.cycle
+        return cycle is not None and cycle.response_started and not (cycle.disconnected or cycle.flow.write_paused)
+
+    def write(self, body: bytes) -> None:
+        """See Connection: the one chunk of a body (RFC 9112 section 7.1) that ASGI's ``send`` would write later."""
+        self._transport.write(body if self.close_delimited else b"%x\r\n%b\r\n" % (len(body), body))
+
     def abort(self) -> None:
         """See Connection. The transport flushes what is written; the body's end was never written.
 

@@ -28,19 +28,16 @@ class Gap(NamedTuple):
 class ReplayLog:
     """Events in memory; ``append`` is the only way in and the only place that gives out a seq."""
 
-    __slots__ = ("_events", "_head", "bytes_held", "closed", "first_seq")
+    __slots__ = ("_events", "_head", "bytes_held", "closed", "first_seq", "last_seq")
 
     def __init__(self) -> None:
         self._events: list[bytes] = []
         self._head = 0
         self.first_seq = 1
+        self.last_seq = 0
+        """Seq of the newest event ever appended; 0 before the first."""
         self.bytes_held = 0
         self.closed = False
-
-    @property
-    def last_seq(self) -> int:
-        """Seq of the newest event ever appended; 0 before the first."""
-        return self.first_seq + len(self._events) - self._head - 1
 
     def __len__(self) -> int:
         return len(self._events) - self._head
@@ -48,24 +45,26 @@ class ReplayLog:
     def append(self, event: bytes) -> None:
         """Give the event the next seq and keep it."""
         self._events.append(event)
+        self.last_seq += 1
         self.bytes_held += len(event)
 
     def append_all(self, events: list[bytes]) -> int:
         """Append in order; return how many bytes came in."""
-        size = len(events[0]) if len(events) == 1 else sum(map(len, events))
+        count = len(events)
+        size = len(events[0]) if count == 1 else sum(map(len, events))
         self._events += events
+        self.last_seq += count
         self.bytes_held += size
         return size
 
     def read(self, after: int) -> list[bytes]:
         """Return events from seq ``after + 1`` on: at least one if there is one, at most the READ bounds."""
+        if after == self.last_seq - 1 and after >= self.first_seq - 1:
+            return self._events[-1:]
         start = self._head + after + 1 - self.first_seq
         if start < self._head:
             message = f"seq {after + 1} is trimmed: ask gap_before first"
             raise LookupError(message)
-        available = len(self._events) - start
-        if available <= 1:
-            return self._events[start:]
         events = self._events[start : start + READ_EVENTS_MAX]
         size = sum(map(len, events))
         while size > READ_BYTES_MAX and len(events) > 1:

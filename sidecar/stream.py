@@ -39,8 +39,8 @@ _STALL_ENDS = {
 class Owner(Protocol):
     """Who holds the streams and their budgets."""
 
-    def grew(self, stream: "Stream", size: int) -> None:
-        """The log of ``stream`` grew by ``size`` bytes (less than 0: it shrank)."""
+    def grew(self, stream: "Stream", size: int) -> bool:
+        """The log of ``stream`` grew by ``size`` bytes (less than 0: it shrank); tells whether all are pressed."""
         ...
 
     def ended(self, stream: "Stream") -> None:
@@ -69,6 +69,7 @@ class Stream:
         "_owner",
         "_stalled_since",
         "clock",
+        "crowded",
         "ending",
         "fields",
         "id",
@@ -126,6 +127,8 @@ class Stream:
         self.source: Source | None = None
         self.room: Callable[[], None] | None = None
         self.linger_refused = False
+        self.crowded = False
+        """Some bound is reached: ask ``full`` before more is read."""
         self.quick_resumes = 0
         self.resumed_at = float("-inf")
         self.trace = ""
@@ -143,10 +146,13 @@ class Stream:
 
     def accept(self, events: list[bytes]) -> None:
         """Append events: the one way into the log; readers are woken after."""
-        size = self.log.append_all(events)
+        log, policy = self.log, self.policy
+        size = log.append_all(events)
         self.ledger.take(len(events))
-        self._owner.grew(self, size)
-        self._wake()
+        pressed = self._owner.grew(self, size)
+        self.crowded = pressed or log.bytes_held > policy.log_bytes_max or len(log) > policy.log_events_max
+        for reader in self.readership.readers:
+            reader.wake()
 
     def pass_through(self, chunk: bytes) -> None:
         """Hand on bytes that are no longer framed."""
@@ -154,6 +160,7 @@ class Stream:
             self.raw = RawTail()
             self.metrics.unproven[UnprovenReason.OVERSIZE_EVENT].inc()
             self.note(OVERFLOWED)
+            self.crowded = True
         self.raw.append(chunk)
         self._wake()
 

@@ -59,7 +59,7 @@ class Verdict:
     name or a data literal that marks completion.
     """
 
-    __slots__ = ("_complete_on", "_events", "_live", "_observe", "complete", "error_seen", "family")
+    __slots__ = ("_complete_on", "_events", "_live", "complete", "error_seen", "family", "observe")
 
     def __init__(self, complete_on: str = "auto", *, live: bool = False) -> None:
         self._complete_on = complete_on
@@ -68,18 +68,15 @@ class Verdict:
         self.family = Family.UNKNOWN
         self.complete = False
         self.error_seen = False
-        self._observe: Callable[[bytes], None] = self._detect
+        self.observe: Callable[[bytes], None] = self._detect
+        """Take note of one event, as framing returns it."""
         if complete_on not in ("auto", "eof"):
-            self._observe = self._watch_literal
+            self.observe = self._watch_literal
 
     def recognise_ai_sdk(self) -> None:
         """Take the backend's word for it: its response field names the protocol before any event does."""
         if self._complete_on in ("auto", "eof"):
             self._recognise(Family.AI_SDK)
-
-    def observe(self, event: bytes) -> None:
-        """Take note of one event, as framing returns it."""
-        self._observe(event)
 
     def ending(self, *, events: int) -> Ending:
         """Judge a clean end of the body after this many events."""
@@ -115,15 +112,15 @@ class Verdict:
         family = _family_of(event)
         if family is not Family.UNKNOWN:
             self._recognise(family)
-            self._observe(event)
+            self.observe(event)
             return
         self._watch_error(event)
         if self._events >= DETECT_EVENTS_MAX:
-            self._observe = self._watch_error
+            self.observe = self._watch_error
 
     def _recognise(self, family: Family) -> None:
         self.family = family
-        self._observe = {
+        self.observe = {
             Family.OPENAI_CHAT: self._watch_openai_chat,
             Family.OPENAI_RESPONSES: self._watch_responses,
             Family.ANTHROPIC: self._watch_anthropic,
