@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +9,13 @@ from types import SimpleNamespace
 from typing import Protocol, Self
 
 import aiohttp
-from aiohttp.http_exceptions import TransferEncodingError
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
 from sidecar import errors
 from sidecar.headers import Fields, values
+from sidecar.upstream_connection import UpstreamConnector
 
 REUSABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Only these go over a pooled connection: one that the backend just closed can be tried again for them."""
@@ -23,13 +23,8 @@ REUSABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 POOL_KEEPALIVE_S = 4.0
 """Below the 5 s after which uvicorn and Node close an idle connection."""
 
-DNS_TTL_S = 10
 READ_BYTES_MAX = 64 * 1024
 HEADERS_MAX = 256
-TCP_KEEPALIVE_IDLE_S = 10
-TCP_KEEPALIVE_INTERVAL_S = 5
-TCP_KEEPALIVE_PROBES_MAX = 4
-TCP_USER_TIMEOUT_S = 30
 
 _TARGET = ":target"
 """Carries the exact request target into the request class; no field name may begin with a colon."""
@@ -88,14 +83,8 @@ class AiohttpUpstream:
         self._fresh: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._pooled = self._session(
-            aiohttp.TCPConnector(
-                limit=0, ttl_dns_cache=DNS_TTL_S, keepalive_timeout=POOL_KEEPALIVE_S, socket_factory=_socket
-            )
-        )
-        self._fresh = self._session(
-            aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_TTL_S, force_close=True, socket_factory=_socket)
-        )
+        self._pooled = self._session(UpstreamConnector(POOL_KEEPALIVE_S))
+        self._fresh = self._session(UpstreamConnector(0))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -185,10 +174,14 @@ class AiohttpResponse:
         self.fields: Fields = [(name.lower(), value) for name, value in response.raw_headers]
 
     async def read(self) -> bytes:
-        """See UpstreamResponse."""
+        """See UpstreamResponse: what came before a break is returned before the break is raised."""
+        content = self._content
         try:
-            return await self._content.readany()
+            return await content.readany()
         except (aiohttp.ClientError, OSError) as error:
+            rest = content._read_nowait(-1)  # noqa: SLF001 - its public readers refuse once the body has broken
+            if rest:
+                return rest
             raise _own(error) from error
 
     def close(self) -> None:
@@ -271,8 +264,8 @@ def _(error: Exception) -> errors.UpstreamError:
 @_own.register
 def _(error: aiohttp.ClientPayloadError) -> errors.UpstreamError:
     cause = error.__cause__
-    broken_chunk = isinstance(cause, TransferEncodingError) and "Not enough data" not in str(cause)
-    return (errors.UpstreamBadResponse if broken_chunk else errors.UpstreamReset)(_said(error))
+    malformed = isinstance(cause, HttpProcessingError) and "Not enough data" not in str(cause)
+    return (errors.UpstreamBadResponse if malformed else errors.UpstreamReset)(_said(error))
 
 
 def _said(error: Exception) -> str:
@@ -285,23 +278,6 @@ def _text(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         return raw.decode("latin-1")
-
-
-def _socket(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
-    """Return a socket that notices within half a minute that the other host is gone."""
-    family, kind, protocol, _, _ = info
-    connection = socket.socket(family, kind, protocol)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (
-        ("TCP_KEEPIDLE", TCP_KEEPALIVE_IDLE_S),
-        ("TCP_KEEPINTVL", TCP_KEEPALIVE_INTERVAL_S),
-        ("TCP_KEEPCNT", TCP_KEEPALIVE_PROBES_MAX),
-        ("TCP_USER_TIMEOUT", TCP_USER_TIMEOUT_S * 1000),
-    ):
-        if hasattr(socket, option):
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    return connection
 
 
 def _attempt(request: UpstreamRequest) -> SimpleNamespace:

@@ -55,6 +55,7 @@ FLOORS = {
     "stream": 1,
     "tally": 1,
     "upstream": 1,
+    "upstream_connection": 1,
     "watchdog": 1,
     "wheel": 1,
     "admin": 2,

@@ -1,0 +1,72 @@
+"""One connection to the backend: its socket, and aiohttp's protocol, made to tell of every broken body."""
+
+import functools
+import socket
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+
+DNS_TTL_S = 10
+TCP_KEEPALIVE_IDLE_S = 10
+TCP_KEEPALIVE_INTERVAL_S = 5
+TCP_KEEPALIVE_PROBES_MAX = 4
+TCP_USER_TIMEOUT_S = 30
+
+
+class UpstreamConnector(aiohttp.TCPConnector):
+    """Opens connections whose breaks are noticed: by the kernel within half a minute, by us at once.
+
+    ``keepalive_s`` is how long an idle connection waits for its next request; 0: each carries one request.
+    """
+
+    def __init__(self, keepalive_s: float) -> None:
+        pooled = {"keepalive_timeout": keepalive_s} if keepalive_s else {"force_close": True}
+        super().__init__(limit=0, ttl_dns_cache=DNS_TTL_S, socket_factory=_socket, **pooled)
+        protocol: type[ResponseHandler] = UpstreamProtocol
+        self._factory = functools.partial(protocol, loop=self._loop)
+
+
+class UpstreamProtocol(ResponseHandler):
+    """Hands every break on to whoever reads the body.
+
+    aiohttp 3.14 by itself leaves the reader waiting for ever after a broken chunk, and takes RST for the
+    clean end of a body that ends with its connection.
+    """
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        """Note what is wrong with the response."""
+        self._break_body(exc_cause or exc)
+        if exc_cause is None:
+            super().set_exception(exc)
+        else:
+            super().set_exception(exc, exc_cause)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Note that the connection is closed; ``exc`` None: by FIN."""
+        if exc is not None:
+            self._break_body(exc)
+        super().connection_lost(exc)
+
+    def _break_body(self, cause: BaseException) -> None:
+        body = self._payload
+        if body is not None and not body.is_eof() and body.exception() is None:
+            error = aiohttp.ClientPayloadError(f"the body broke: {cause!r}")
+            error.__cause__ = cause
+            body.set_exception(error)
+
+
+def _socket(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
+    """Return a socket that notices within half a minute that the other host is gone."""
+    family, kind, protocol, _, _ = info
+    connection = socket.socket(family, kind, protocol)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", TCP_KEEPALIVE_IDLE_S),
+        ("TCP_KEEPINTVL", TCP_KEEPALIVE_INTERVAL_S),
+        ("TCP_KEEPCNT", TCP_KEEPALIVE_PROBES_MAX),
+        ("TCP_USER_TIMEOUT", TCP_USER_TIMEOUT_S * 1000),
+    ):
+        if hasattr(socket, option):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return connection
