@@ -166,10 +166,11 @@ class Intake:
         framer = self._framer
         events = framer.feed(chunk)
         if events:
-            observe = stream.verdict.observe
+            verdict, named = stream.verdict, self._continuity is not None
             for event in events:
-                observe(event)
-            if self._continuity is not None or b"\nid" in chunk or chunk.startswith(b"id"):
+                verdict.observe(event)
+                named = named or b"\nid" in event or event[:2] == b"id"
+            if named:
                 events = self._continuous(events)
             self._time(now, silent_s)
             if events:
