@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.deadline import Overdue
+from tests.support.deadline import Overdue, within
 from tests.support.eventsource import Event
 from tests.support.fake_upstream import FakeUpstream, UpstreamConnection, literal, plain, sse
 from tests.support.reset import reset_on_close
@@ -254,10 +254,22 @@ async def test_a_script_may_answer_before_it_reads_and_makes_the_peer_wait_while
         assert await streams[0].readuntil(b"\r\n\r\n") == (
             b"HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 0\r\n\r\n"
         )
-        assert streams[1].transport.get_write_buffer_size() > size // 2
+        with pytest.raises(Overdue, match="still waits"):
+            async with within(0.3, lambda: "still waits"):
+                await streams[1].drain()
         assert len(await connection.body()) == size
         await connection.end()
         await close(streams)
+
+
+async def test_the_peer_closing_is_seen_while_a_little_of_its_body_is_unread() -> None:
+    async with FakeUpstream() as up:
+        by_hand = up.by_hand(head=False)
+        streams = await connect(up, b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n")
+        connection = await by_hand.connection()
+        streams[1].write(b"abc")
+        await close(streams)
+        await connection.closed_by_peer()
 
 
 async def test_literal_bytes_go_out_as_they_are() -> None:
