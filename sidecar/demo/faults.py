@@ -1,0 +1,130 @@
+"""What a request asks of its answer: pace, length, seed, and the fault to show (all in the URL's query)."""
+
+import secrets
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+TOKENS_DEFAULT = 40
+TOKENS_MAX = 10_000
+INTERVAL_MS_DEFAULT = 80
+INTERVAL_MS_MAX = 60_000
+STALL_S_MAX = 3_600
+EVENTS_MAX = 2 * TOKENS_MAX
+SEED_CHARS_MAX = 100
+SLOW_FACTOR = 10
+HUGE_BYTES = 2 * 1024 * 1024
+
+
+class Fault(StrEnum):
+    """Every way in which the demo can misbehave. At event ``at`` means: after ``at`` whole events."""
+
+    SLOW = "slow"
+    """Ten times the interval."""
+    STALL = "stall"
+    """Says nothing from event ``at`` on: for ``stall_s`` seconds, or until the client goes away."""
+    RESET = "reset"
+    """TCP reset at event ``at`` (RFC 9293 section 3.5.3), as from a process that was killed."""
+    TRUNCATE = "truncate"
+    """Half an event, then the connection is closed without the last chunk (RFC 9112 section 8)."""
+    ERROR = "error"
+    """An error event in the family's own form at event ``at``, then a clean end."""
+    NO_TERMINAL = "no_terminal"
+    """A clean end, without the event that says that the answer is whole."""
+    GZIP = "gzip"
+    """The event stream with ``Content-Encoding: gzip``, flushed after each event."""
+    CRLF = "crlf"
+    CR = "cr"
+    """Line ends as carriage return + line feed, or carriage return alone (both allowed by WHATWG)."""
+    BOM = "bom"
+    """One byte order mark in front of the first event."""
+    HUGE = "huge"
+    """The first token from event ``at`` on is 2 MiB long."""
+    STATUS = "status"
+    """A JSON error with the status of the parameter ``status`` (default 503)."""
+    EMPTY = "empty"
+    """An event stream without any event."""
+    WRONG_TYPE = "wrong_type"
+    """Status 200 with an HTML page."""
+
+
+INTERRUPTIONS = frozenset({Fault.STALL, Fault.RESET, Fault.TRUNCATE, Fault.ERROR})
+"""The faults that act at one event."""
+
+
+class BadQuery(ValueError):
+    """A query parameter that cannot be used; the message names it, its value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The course an answer shall take. ``n`` None: endless; ``stall_s`` None: until the client leaves."""
+
+    n: int | None
+    interval_s: float
+    seed: str
+    fault: Fault | None
+    at: int
+    stall_s: float | None
+    status: int
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str], *, endless: bool = False) -> "Course":
+        """Read the parameters, or raise :class:`BadQuery`. A feed is endless unless it is given ``n``."""
+        n = _whole(query, "n", TOKENS_DEFAULT, 1, TOKENS_MAX)
+        fault = _fault(query)
+        interval_ms = _whole(query, "interval_ms", INTERVAL_MS_DEFAULT, 0, INTERVAL_MS_MAX)
+        return cls(
+            n=None if endless and "n" not in query else n,
+            interval_s=interval_ms / 1000 * (SLOW_FACTOR if fault is Fault.SLOW else 1),
+            seed=_seed(query),
+            fault=fault,
+            at=_whole(query, "at", n // 2, 0, EVENTS_MAX),
+            stall_s=_whole(query, "stall_s", 0, 0, STALL_S_MAX) if "stall_s" in query else None,
+            status=_whole(query, "status", 503, 400, 599),
+        )
+
+
+class LineForm:
+    """Turns the backend's plain blocks into the bytes that a fault wants on the wire."""
+
+    def __init__(self, fault: Fault | None) -> None:
+        self._line_end = {Fault.CRLF: b"\r\n", Fault.CR: b"\r"}.get(fault or Fault.SLOW, b"\n")
+        self._mark = b"\xef\xbb\xbf" if fault is Fault.BOM else b""
+        self._gzip = zlib.compressobj(wbits=16 + zlib.MAX_WBITS) if fault is Fault.GZIP else None
+
+    def encode(self, block: bytes) -> bytes:
+        """Return the bytes of one block; the first call carries the byte order mark."""
+        plain = self._mark + block.replace(b"\n", self._line_end)
+        self._mark = b""
+        if self._gzip is None:
+            return plain
+        return self._gzip.compress(plain) + self._gzip.flush(zlib.Z_SYNC_FLUSH)
+
+    def finish(self) -> bytes:
+        """Return what the encoding still owes at a clean end."""
+        return self._gzip.flush() if self._gzip else b""
+
+
+def _whole(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
+        raise BadQuery(f"{name}={text[:SEED_CHARS_MAX]!r}: a whole number from {least} to {most} is allowed")
+    return int(text)
+
+
+def _fault(query: Mapping[str, str]) -> Fault | None:
+    text = query.get("fault", "")
+    if text and text not in set(Fault):
+        raise BadQuery(f"fault={text[:SEED_CHARS_MAX]!r}: one of {', '.join(Fault)} is allowed")
+    return Fault(text) if text else None
+
+
+def _seed(query: Mapping[str, str]) -> str:
+    seed = query.get("seed") or secrets.token_hex(4)
+    if len(seed) > SEED_CHARS_MAX:
+        raise BadQuery(f"seed: at most {SEED_CHARS_MAX} characters are allowed")
+    return seed
