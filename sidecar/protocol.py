@@ -45,11 +45,20 @@ class ClientConnection:
     def writable(self) -> bool:
         """See Connection."""
         cycle = self.cycle
-        return cycle is not None and cycle.response_started and not (cycle.disconnected or cycle.flow.write_paused)
+        return (
+            cycle is not None
+            and cycle.response_started
+            and not (cycle.disconnected or cycle.flow.write_paused)
+        )
 
     def write(self, body: bytes) -> None:
-        """See Connection: the one chunk of a body (RFC 9112 section 7.1) that ASGI's ``send`` would write later."""
+        """See Connection: the chunk of a body (RFC 9112 section 7.1) that ASGI's ``send`` would write later."""
         self._transport.write(body if self.close_delimited else b"%x\r\n%b\r\n" % (len(body), body))
+
+    @property
+    def answered(self) -> bool:
+        """Whether the response is complete."""
+        return self.cycle is not None and self.cycle.response_complete
 
     def abort(self) -> None:
         """See Connection. The transport flushes what is written; the body's end was never written.
@@ -75,9 +84,12 @@ class ClientConnection:
         self._transport.abort()
 
     def lose(self, *, cleanly: bool) -> None:
-        """Note that the socket is closed."""
+        """Note that the socket is closed; one that was closed from here says nothing of its client."""
         self.lost = True
-        self.lost_cleanly = cleanly
+        self.lost_cleanly = cleanly and not self.aborted
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         if self.on_lost is not None:
             self.on_lost()
 
@@ -85,11 +97,10 @@ class ClientConnection:
 class SidecarProtocol(HttpToolsProtocol):
     """Keeps the raw request target, tells of lost connections, and frames bodies for HTTP/1.0 clients."""
 
-    _open: ClientConnection | None = None
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Bound what is buffered for a client that does not read."""
         super().connection_made(cast("asyncio.Transport", transport))
+        self._open: list[ClientConnection] = []
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
 
     def on_headers_complete(self) -> None:
@@ -100,14 +111,17 @@ class SidecarProtocol(HttpToolsProtocol):
             self.app = cast("Any", CloseDelimited(self.config.loaded_app, connection))
         super().on_headers_complete()
         connection.cycle = self.cycle
-        self._open = connection
+        self._open = [*(open_ for open_ in self._open if not open_.answered), connection]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the request in progress; FIN is a client that left, an error one that died."""
+        """Tell every request that is not answered yet: uvicorn tells only the last of those pipelined.
+
+        FIN is a client that left, an error one that died.
+        """
         super().connection_lost(exc)
-        if self._open is not None:
-            self._open.lose(cleanly=exc is None)
-            self._open = None
+        for connection in self._open:
+            connection.lose(cleanly=exc is None)
+        self._open = []
 
 
 class CloseDelimited:

@@ -11,6 +11,7 @@ from sidecar.routes import RoutePolicy
 
 DAY_S = 86_400
 HEARTBEAT_S = Bounds(0.05, 3600, "seconds", zero_is_off=True)
+SEND_TIMEOUT_S = Bounds(0.05, DAY_S, "seconds")
 EARLY_START_S = Bounds(0.05, 3600, "seconds", zero_is_off=True)
 CONNECT_TIMEOUT_S = Bounds(0.05, 300, "seconds")
 FIRST_BYTE_TIMEOUT_S = Bounds(0.05, DAY_S, "seconds", zero_is_off=True)
@@ -56,6 +57,10 @@ class RouteSettings(BaseModel):
     )
     heartbeat_s: Annotated[float, HEARTBEAT_S] = Field(
         default=10.0, description="Silence towards a client after which it gets a heartbeat."
+    )
+    send_timeout_s: Annotated[float, SEND_TIMEOUT_S] = Field(
+        default=30.0,
+        description="How long a client may take nothing of what it is sent before it is closed; it may resume.",
     )
     early_start_s: Annotated[float, EARLY_START_S] = Field(
         default=0.0,

@@ -25,6 +25,7 @@ class RoutePolicy:
     stamp: Stamp = "auto"
     complete_on: str = "auto"
     heartbeat_s: float = 10.0
+    send_timeout_s: float = 30.0
     early_start_s: float = 0.0
     connect_timeout_s: float = 5.0
     first_byte_timeout_s: float = 120.0

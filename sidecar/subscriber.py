@@ -12,9 +12,6 @@ from sidecar.stream import Stream
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-SEND_BLOCKED_S_MAX = 30.0
-"""A reader that takes nothing for so long is closed; it may come back for the rest."""
-
 RETRY_MS_DRAIN = 1000
 
 
@@ -23,7 +20,6 @@ class Subscriber:
 
     __slots__ = (
         "_beat_due",
-        "_beat_s",
         "_blocked_since",
         "_connection",
         "_control",
@@ -68,7 +64,6 @@ class Subscriber:
         self._returning = returning
         self._retry_ms = retry_ms
         self._lead = lead
-        self._beat_s = stream.policy.heartbeat_s or SEND_BLOCKED_S_MAX
         self._id_prefix = b"id: " + stream.id.encode() + b"."
         self._waiter: asyncio.Future[None] | None = None
         self._beat_due = False
@@ -86,7 +81,7 @@ class Subscriber:
         connection.on_lost = self.wake
         stream.join(self)
         try:
-            stream.wheel.add(self, self._wrote_at + self._beat_s)
+            stream.wheel.add(self, self._next_visit(self._wrote_at))
             await self._send({"type": "http.response.start", "status": 200, "headers": fields})
             if self._lead:
                 await self._write(self._lead)
@@ -110,21 +105,28 @@ class Subscriber:
         self.wake()
 
     def visit(self, now: float) -> float:
-        """See Visited: a heartbeat is due, or the reader has been blocked for too long."""
+        """See Visited: a heartbeat is due, or the reader has taken nothing for too long: it may come back."""
+        policy = self._stream.policy
+        if self._blocked_since is None:
+            if policy.heartbeat_s and now >= self._wrote_at + policy.heartbeat_s:
+                self._beat_due = True
+                self.wake()
+        elif now >= self._blocked_since + policy.send_timeout_s:
+            self._stream.note("reader takes nothing: closed")
+            self._connection.kill()
+        return self._next_visit(now)
+
+    def _next_visit(self, now: float) -> float:
+        """Return when the next of heartbeat and send timeout may be due."""
+        policy = self._stream.policy
         if self._blocked_since is not None:
-            until = self._blocked_since + SEND_BLOCKED_S_MAX
-            if now >= until:
-                self._stream.note("reader takes nothing: closed")
-                self._connection.kill()
-                return now + self._beat_s
-            return min(now + self._beat_s, until)
-        due = self._wrote_at + self._beat_s
-        if now < due:
-            return due
-        if self._stream.policy.heartbeat_s:
-            self._beat_due = True
-            self.wake()
-        return now + self._beat_s
+            timeout = self._blocked_since + policy.send_timeout_s
+            return timeout if timeout > now else now + policy.send_timeout_s
+        timeout = now + policy.send_timeout_s
+        if not policy.heartbeat_s:
+            return timeout
+        beat = self._wrote_at + policy.heartbeat_s
+        return min(timeout, beat if beat > now else now + policy.heartbeat_s)
 
     async def _relay(self) -> None:
         stream, log, connection = self._stream, self._stream.log, self._connection
@@ -144,7 +146,7 @@ class Subscriber:
                 await self._wait()
 
     def _push(self) -> bool:
-        """Write the newest events without a task switch; False: there is something else to do, or to wait for.
+        """Write the newest events without a task switch; False: there is something else to do or to wait for.
 
         Saves a third of the CPU per event; ``tests/bench/relay.py`` shows it.
         """
@@ -170,9 +172,10 @@ class Subscriber:
         await self._waiter
         self._waiter = None
 
-    async def _write(self, body: bytes) -> None:
+    async def _write(self, body: bytes, *, more: bool = True) -> None:
+        self._beat_due = False
         self._blocked_since = self._stream.clock()
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
         self._blocked_since = None
         self._wrote_at = self._stream.clock()
 
@@ -223,9 +226,9 @@ class Subscriber:
 
     async def _beat(self) -> None:
         """Write a heartbeat: no id, and for stamped clients no blank line, which some of them dispatch."""
-        self._beat_due = False
         stream = self._stream
         if stream.raw is not None:
+            self._beat_due = False
             return
         idle_s = int(stream.clock() - stream.last_byte_at)
         await self._write(b": hb idle=%d\n" % idle_s if self._stamped else b": hb\n\n")
@@ -252,12 +255,11 @@ class Subscriber:
 
     async def _end_cleanly(self) -> None:
         stream = self._stream
-        if stream.partial:
+        if self._control:  # instead of the partial block, which would swallow it
+            await self._write(verdict.end_event(stream.ledger.received, stream.log.last_seq))
+        elif stream.partial:
             await self._write(stream.partial)
-        if self._control:
-            events = stream.ledger.received
-            await self._write(verdict.end_event(events, stream.log.last_seq))
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._write(b"", more=False)
 
     def _prove_told(self) -> None:
         """Count a leak if a failed stream could be taken for a whole one: it must not happen."""
