@@ -52,7 +52,7 @@ class ClientConnection:
         )
 
     def write(self, body: bytes) -> None:
-        """See Connection: the chunk of a body (RFC 9112 section 7.1) that ASGI's ``send`` would write later."""
+        """See Connection: a chunk (RFC 9112 section 7.1), as ASGI's ``send`` would write it later."""
         self._transport.write(body if self.close_delimited else b"%x\r\n%b\r\n" % (len(body), body))
 
     @property

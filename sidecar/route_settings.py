@@ -60,7 +60,7 @@ class RouteSettings(BaseModel):
     )
     send_timeout_s: Annotated[float, SEND_TIMEOUT_S] = Field(
         default=30.0,
-        description="How long a client may take nothing of what it is sent before it is closed; it may resume.",
+        description="How long a client may take nothing of what it is sent before it is closed, to resume.",
     )
     early_start_s: Annotated[float, EARLY_START_S] = Field(
         default=0.0,
