@@ -3,7 +3,8 @@ r"""Bytes of an event stream in, its events out, as the backend wrote them.
 An event is the text of a block with at least one ``data`` field: its lines, each ended by ``\n``, without the
 blank line that dispatches it (WHATWG HTML section 9.2.6). Only what is measured to break real clients is
 normalised: line ends become ``\n``, one leading BOM goes, and a block without ``data`` loses its blank line
-and travels in front of the next event.
+and travels in front of the next event. A later line that begins with a BOM, an unknown field, becomes a
+comment: a client that comes back might be given it first, and would take the BOM away.
 """
 
 import re
@@ -12,7 +13,7 @@ EVENT_BYTES_MAX = 1024 * 1024
 """A larger block ends framing: from there on the stream passes through, without ids and not resumable."""
 
 CARRY_BYTES_MAX = 4096
-"""Lines without data that wait for the next event; beyond it only what has an effect on a client is kept."""
+"""Lines without data that wait for the next event; beyond it only the last id and retry are kept."""
 
 TAIL_BYTES_MAX = 64 * 1024
 """How much of a stream that is no longer framed is remembered, to look for its terminal at the end."""
@@ -20,17 +21,29 @@ TAIL_BYTES_MAX = 64 * 1024
 BOM = b"\xef\xbb\xbf"
 
 _bare_data = re.compile(rb"(?:^|\n)data(?:\n|\Z)")
+_bom_first = re.compile(rb"(?:\A|(?<=\n))\xef\xbb\xbf")
 
 
 class Framer:
     """Splits one body into events; linear in its bytes whatever the chunking."""
 
-    __slots__ = ("_after_cr", "_carry", "_limit", "_pending", "_spill", "_tail", "_undecided", "overflowed")
+    __slots__ = (
+        "_after_cr",
+        "_carry",
+        "_carry_max",
+        "_limit",
+        "_pending",
+        "_spill",
+        "_tail",
+        "_undecided",
+        "overflowed",
+    )
 
     def __init__(self, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
         self._limit = event_bytes_max
         self._pending = bytearray()
-        self._carry = b""
+        self._carry = bytearray()
+        self._carry_max = CARRY_BYTES_MAX
         self._after_cr = False
         self._undecided: bytes | None = b""
         self._spill = b""
@@ -66,7 +79,7 @@ class Framer:
         undecided, self._undecided = self._undecided, None
         if undecided:
             self._split(undecided)
-        return self._carry + bytes(self._pending).lstrip(b"\n")
+        return bytes(self._carry + self._pending)
 
     def tail_events(self) -> list[bytes]:
         """After an overflow: return the last whole blocks that passed through."""
@@ -100,20 +113,22 @@ class Framer:
             start = len(pending) - 1
             pending += chunk
             if pending.find(b"\n\n", start) < 0:
-                if len(pending) > self._limit:
+                if len(pending) - pending.endswith(b"\n") > self._limit:
                     self._overflow(bytes(pending))
                 return []
             chunk = bytes(pending)
             pending.clear()
         blocks = chunk.split(b"\n\n")
         rest = blocks.pop()
+        bom_inside = BOM in chunk
         events: list[bytes] = []
         for number, block in enumerate(blocks):
-            if len(block) > self._limit:
+            if len(block) > self._limit and len(block.lstrip(b"\n")) > self._limit:
                 self._overflow(b"\n\n".join([*blocks[number:], rest]))
                 return events
-            self._add(block, events)
-        if len(rest) > self._limit:
+            self._add(_bom_first.sub(b":  ", block) if bom_inside else block, events)
+        rest = rest.lstrip(b"\n")
+        if len(rest) - rest.endswith(b"\n") > self._limit:
             self._overflow(rest)
         elif rest:
             pending += rest
@@ -121,31 +136,41 @@ class Framer:
 
     def _add(self, block: bytes, events: list[bytes]) -> None:
         if block[:1] == b"\n":
-            block = block.lstrip(b"\n")
+            block = block[1:]
         if not block:
             return
-        if block[:5] == b"data:" or b"\ndata:" in block or _bare_data.search(block):
-            events.append(b"%b%b\n" % (self._carry, block) if self._carry else block + b"\n")
-            self._carry = b""
+        if not (block[:5] == b"data:" or b"\ndata:" in block or _bare_data.search(block)):
+            self._hold(block)
+        elif self._carry:
+            events.append(bytes(self._carry) + block + b"\n")
+            self._carry.clear()
         else:
-            self._carry = _carried(self._carry + block + b"\n")
+            events.append(block + b"\n")
+
+    def _hold(self, block: bytes) -> None:
+        """Keep a block without data, but not its ``event``, which ends with the block (WHATWG 9.2.6)."""
+        carry = self._carry
+        carry += b"".join([line + b"\n" for line in block.split(b"\n") if _name(line) != b"event"])
+        if len(carry) > self._carry_max:
+            carry[:] = _effective(bytes(carry))
+            self._carry_max = max(CARRY_BYTES_MAX, 2 * len(carry))
 
     def _overflow(self, rest: bytes) -> None:
         self.overflowed = True
-        self._spill = self._carry + rest.lstrip(b"\n")
-        self._carry = b""
+        self._spill = bytes(self._carry) + _bom_first.sub(b":  ", rest.lstrip(b"\n"), 1)
+        self._carry.clear()
         self._pending.clear()
 
 
-def _carried(lines: bytes) -> bytes:
-    """Return what of a block without data goes in front of the next event.
-
-    Its ``event`` field must not: the specification forgets it at the blank line that is taken away.
-    """
-    kept = [line for line in lines.splitlines(keepends=True) if _name(line) != b"event"]
-    if sum(map(len, kept)) <= CARRY_BYTES_MAX:
-        return b"".join(kept)
-    last = {name: line for line in kept if (name := _name(line)) in (b"id", b"retry")}
+def _effective(lines: bytes) -> bytes:
+    """Return the last id and the last retry that a client obeys (WHATWG 9.2.6)."""
+    last = {}
+    for line in lines.splitlines(keepends=True):
+        name, _, value = line.partition(b":")
+        name = name.rstrip(b"\n")
+        digits = value.removeprefix(b" ").rstrip(b"\n")
+        if (name == b"id" and b"\0" not in value) or (name == b"retry" and digits.isdigit()):
+            last[name] = line
     return b"".join(last.values())
 
 

@@ -1,11 +1,10 @@
 """Drives one upstream body into a stream's log: framing, verdict, append; stalls; coming back by itself."""
 
 import asyncio
-import functools
 import random
 from collections.abc import Awaitable, Callable
 
-from sidecar import backoff, errors
+from sidecar import backoff, errors, log_lines
 from sidecar.continuity import Continuity
 from sidecar.framing import Framer
 from sidecar.headers import is_event_stream
@@ -31,8 +30,8 @@ class Intake:
         "_framer",
         "_jitter",
         "_lost_at",
+        "_lost_to",
         "_paused",
-        "_reopening",
         "_response",
         "_stream",
         "_task",
@@ -57,7 +56,7 @@ class Intake:
         self._response: UpstreamResponse | None = None
         self._task: asyncio.Task[None] | None = None
         self._paused = False
-        self._reopening = False
+        self._lost_to: type[errors.SidecarError] = errors.UpstreamReset
         self._lost_at: float | None = None
         self._first_at: float | None = None
         self.wheel_slot: int | None = None
@@ -66,11 +65,11 @@ class Intake:
     def start(self, response: UpstreamResponse) -> None:
         """Read a body whose head is here."""
         self._opened(response)
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        response.relay(self)
 
     def start_late(self, response: Awaitable[UpstreamResponse]) -> None:
         """Wait for the head too: the client was answered before the backend was (``early_start_s``)."""
-        self._task = asyncio.get_running_loop().create_task(self._run_late(response))
+        self._task = asyncio.get_running_loop().create_task(self._open_late(response))
 
     def close(self) -> None:
         """See Source: close the connection and stop reading."""
@@ -81,8 +80,28 @@ class Intake:
             self._task.cancel()
 
     def reopen(self) -> None:
-        """See Source: the running task does it, after it was told of the loss."""
+        """See Source."""
         self._lost_at = self._stream.clock()
+        self._task = asyncio.get_running_loop().create_task(self._come_back())
+
+    def took(self, chunk: bytes) -> None:
+        """See Sink; a defect of ours ends the stream too, told and counted."""
+        stream = self._stream
+        try:
+            self._take(chunk)
+        except Exception as error:  # noqa: BLE001 - the top of what the socket calls: logged, counted and told
+            log_lines.task_failed(error, "intake")
+            stream.advance(Event.LOST, stream.verdict.broken(errors.InternalError))
+            return
+        if stream.crowded and stream.full:
+            self._paused = True
+            if self._response is not None:
+                self._response.pause()
+            stream.wait_for_room(self._room)
+
+    def broke(self, error: errors.UpstreamError) -> None:
+        """See Sink."""
+        self._lost(type(error), error.detail)
 
     def visit(self, now: float) -> float | None:
         """See Visited: notice silence."""
@@ -103,9 +122,7 @@ class Intake:
 
     def _idle(self) -> None:
         if self._resumable:
-            if self._response is not None:
-                self._reopening = True
-                self._response.close()
+            self._lost(errors.UpstreamIdle, "idle")
         else:
             self._stream.advance(Event.IDLE, self._stream.verdict.broken(errors.UpstreamIdle))
 
@@ -118,43 +135,19 @@ class Intake:
         if limits:
             stream.wheel.add(self, stream.last_byte_at + min(limits))
 
-    async def _run_late(self, opening: Awaitable[UpstreamResponse]) -> None:
+    async def _open_late(self, opening: Awaitable[UpstreamResponse]) -> None:
+        stream = self._stream
         try:
             response = await opening
         except errors.UpstreamError as error:
-            self._stream.advance(Event.LOST, self._stream.verdict.broken(type(error)))
+            stream.advance(Event.LOST, stream.verdict.broken(type(error)))
             return
         self._opened(response)
-        if not is_event_stream(response.status, "GET", response.fields):
-            self._stream.note(f"the backend answered {response.status}")
-            self._stream.advance(Event.LOST, self._stream.verdict.broken(errors.UpstreamNotAStream))
-            return
-        await self._run()
-
-    async def _run(self) -> None:
-        """Read to the end; a defect of ours ends the stream too, told and counted."""
-        try:
-            while await self._read_body():
-                pass
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
-            self._stream.advance(Event.LOST, self._stream.verdict.broken(errors.InternalError))
-            raise
-
-    async def _read_body(self) -> bool:
-        """Read one upstream body; True: it broke and a new one is open."""
-        response, stream = self._response, self._stream
-        if response is None:
-            return False
-        try:
-            while chunk := await response.read():
-                self._take(chunk)
-                if stream.crowded and stream.full:
-                    await self._room()
-        except errors.UpstreamError as error:
-            return await self._lost(errors.UpstreamIdle if self._reopening else type(error), error.detail)
-        return await self._ended()
+        if is_event_stream(response.status, "GET", response.fields):
+            response.relay(self)
+        else:
+            stream.note(f"the backend answered {response.status}")
+            stream.advance(Event.LOST, stream.verdict.broken(errors.UpstreamNotAStream))
 
     def _take(self, chunk: bytes) -> None:
         stream = self._stream
@@ -225,22 +218,18 @@ class Intake:
             metrics.lost[LossReason.UPSTREAM_GAP].inc(missing)
             self._stream.note(f"the backend skipped {missing} events")
 
-    async def _room(self) -> None:
-        """Read no more until the readers have taken some: back-pressure instead of loss."""
+    def _room(self) -> None:
+        """Go on reading if there is room again: back-pressure instead of loss."""
         stream = self._stream
-        loop = asyncio.get_running_loop()
-        self._paused = True
-        try:
-            while stream.full:
-                room: asyncio.Future[None] = loop.create_future()
-                stream.wait_for_room(functools.partial(_let_go, room))
-                await room
-        finally:
+        if self._paused and not stream.full:
             self._paused = False
             stream.wait_for_room(None)
             stream.last_byte_at = stream.clock()
+            if self._response is not None:
+                self._response.resume()
 
-    async def _ended(self) -> bool:
+    def ended(self) -> None:
+        """See Sink."""
         stream, framer = self._stream, self._framer
         rest = framer.end()
         for event in framer.tail_events() if framer.overflowed else [rest]:
@@ -248,26 +237,45 @@ class Intake:
         ending = stream.verdict.ending(events=stream.ledger.received + framer.overflowed)
         feed_is_endless = stream.policy.kind == "live" and ending.outcome is Outcome.COMPLETED
         if self._resumable and (feed_is_endless or ending.error is errors.UpstreamTruncated):
-            return await self._lost(errors.UpstreamTruncated, "clean end")
+            self._lost(errors.UpstreamTruncated, "clean end")
+            return
         if ending.error is None:
             stream.partial = rest
         stream.advance(Event.END, ending)
-        return False
 
-    async def _lost(self, error: type[errors.SidecarError], detail: str) -> bool:
+    def _lost(self, error: type[errors.SidecarError], detail: str) -> None:
         stream = self._stream
         stream.note(f"upstream lost: {detail}")
+        self._lost_to = error
         if stream.verdict.complete or not self._resumable:
             stream.advance(Event.LOST, stream.verdict.broken(error))
-            return False
-        stream.advance(Event.LOST_RESUMABLE)
-        if await self._reconnect():
-            return True
+        else:
+            stream.advance(Event.LOST_RESUMABLE)
+
+    async def _come_back(self) -> None:
+        """Ask the upstream again until it answers with a stream, or give up."""
+        stream = self._stream
+        for attempt in range(RECONNECTS_MAX):
+            await asyncio.sleep(backoff.delay_s(attempt, self._jitter()))
+            response = await self._ask_again()
+            if response is None:
+                continue
+            if response.status == RECONNECT_STATUS_OVER:
+                response.close()
+                break
+            self._framer = Framer()
+            self._response = response
+            stream.last_byte_at = stream.clock()
+            if self._continuity is not None:
+                self._continuity.resumed()
+            if stream.policy.upstream_idle_s:
+                stream.wheel.add(self, stream.clock() + stream.policy.upstream_idle_s)
+            response.relay(self)
+            return
         if self._lost_at is not None:
             gave_up = stream.metrics.reconnects[Side.UPSTREAM, ReconnectEnd.GAVE_UP]
             gave_up.observe(stream.clock() - self._lost_at, stream.exemplar)
-        stream.advance(Event.LOST, stream.verdict.broken(error))
-        return False
+        stream.advance(Event.LOST, stream.verdict.broken(self._lost_to))
 
     @property
     def _resumable(self) -> bool:
@@ -276,31 +284,6 @@ class Intake:
         if not stream.policy.upstream_resume or stream.raw is not None:
             return False
         return stream.policy.kind == "live" or (self._continuity is not None and not self._continuity.reused)
-
-    async def _reconnect(self) -> bool:
-        """Ask the upstream again, with its own last id; True: its answer is a stream."""
-        self._reopening = True
-        try:
-            for attempt in range(RECONNECTS_MAX):
-                await asyncio.sleep(backoff.delay_s(attempt, self._jitter()))
-                response = await self._ask_again()
-                if response is None:
-                    continue
-                if response.status == RECONNECT_STATUS_OVER:
-                    response.close()
-                    return False
-                self._framer = Framer()
-                self._response = response
-                self._stream.last_byte_at = self._stream.clock()
-                if self._continuity is not None:
-                    self._continuity.resumed()
-                self._stream.wheel.add(
-                    self, self._stream.clock() + (self._stream.policy.upstream_idle_s or 60.0)
-                )
-                return True
-        finally:
-            self._reopening = False
-        return False
 
     async def _ask_again(self) -> UpstreamResponse | None:
         last_id = self._continuity.last_id if self._continuity is not None else None
@@ -320,8 +303,3 @@ class Intake:
         self._stream.note(f"upstream not back yet: status {response.status}")
         response.close()
         return None
-
-
-def _let_go(room: "asyncio.Future[None]") -> None:
-    if not room.done():
-        room.set_result(None)

@@ -15,7 +15,7 @@ from yarl import URL
 
 from sidecar import errors
 from sidecar.headers import Fields, values
-from sidecar.upstream_connection import UpstreamConnector
+from sidecar.upstream_connection import UpstreamConnector, UpstreamProtocol
 
 REUSABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Only these go over a pooled connection: one that the backend just closed can be tried again for them."""
@@ -44,6 +44,22 @@ class UpstreamRequest:
     """Told how many seconds a new connection took."""
 
 
+class Sink(Protocol):
+    """What takes a body as it comes."""
+
+    def took(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        ...
+
+    def ended(self) -> None:
+        """Take note of the clean end; the last call."""
+        ...
+
+    def broke(self, error: errors.UpstreamError) -> None:
+        """Take note that the rest will not come; the last call."""
+        ...
+
+
 class UpstreamResponse(Protocol):
     """A response whose head is here and whose body is still coming."""
 
@@ -57,8 +73,20 @@ class UpstreamResponse(Protocol):
         """
         ...
 
+    def relay(self, sink: Sink) -> None:
+        """Hand the body on to ``sink`` as it comes, instead of ``read``."""
+        ...
+
+    def pause(self) -> None:
+        """Hand on nothing for now: the backend is made to wait."""
+        ...
+
+    def resume(self) -> None:
+        """Go on handing on."""
+        ...
+
     def close(self) -> None:
-        """Close the connection, whatever is still to come; may be called twice."""
+        """Close the connection, whatever is still to come; the sink is told no more. May be called twice."""
         ...
 
 
@@ -165,11 +193,14 @@ class AiohttpUpstream:
 class AiohttpResponse:
     """A response of aiohttp's, seen through our interface."""
 
-    __slots__ = ("_content", "_response", "fields", "status")
+    __slots__ = ("_content", "_paused", "_protocol", "_response", "_sink", "fields", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self._content = response.content
+        self._protocol: UpstreamProtocol | None = None
+        self._sink: Sink | None = None
+        self._paused = False
         self.status = response.status
         self.fields: Fields = [(name.lower(), value) for name, value in response.raw_headers]
 
@@ -184,9 +215,56 @@ class AiohttpResponse:
                 return rest
             raise _own(error) from error
 
+    def relay(self, sink: Sink) -> None:
+        """See UpstreamResponse."""
+        self._sink = sink
+        connection = self._response.connection
+        if connection is not None and isinstance(connection.protocol, UpstreamProtocol):
+            self._protocol = connection.protocol
+            self._protocol.arrived = self._arrived
+        self._arrived()
+
+    def pause(self) -> None:
+        """See UpstreamResponse: the library stops reading the socket once its buffer is full."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """See UpstreamResponse."""
+        self._paused = False
+        asyncio.get_running_loop().call_soon(self._arrived)
+
     def close(self) -> None:
         """See UpstreamResponse."""
+        self._let_go()
         self._response.close()
+
+    def _arrived(self) -> None:
+        """Hand on what is there: bytes first, then the end of the body, whichever it is."""
+        sink, content = self._sink, self._content
+        if sink is None or self._paused:
+            return
+        chunk = content._read_nowait(-1)  # noqa: SLF001 - as in read: also what came before a break
+        if chunk:
+            sink.took(chunk)
+            if self._stopped():
+                return
+        broken = content.exception()
+        if broken is not None:
+            self._let_go()
+            sink.broke(_own(broken) if isinstance(broken, Exception) else errors.UpstreamReset(str(broken)))
+        elif content.at_eof():
+            self._let_go()
+            sink.ended()
+
+    def _stopped(self) -> bool:
+        return self._paused or self._sink is None
+
+    def _let_go(self) -> None:
+        """Leave the connection to whoever uses it next."""
+        self._sink = None
+        if self._protocol is not None:
+            self._protocol.arrived = None
+            self._protocol = None
 
 
 class _Target:

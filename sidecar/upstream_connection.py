@@ -2,6 +2,7 @@
 
 import functools
 import socket
+from collections.abc import Callable
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -30,8 +31,22 @@ class UpstreamProtocol(ResponseHandler):
     """Hands every break on to whoever reads the body.
 
     aiohttp 3.14 by itself leaves the reader waiting for ever after a broken chunk, and takes RST for the
-    clean end of a body that ends with its connection.
+    clean end of a body that ends with its connection. ``arrived`` is called whenever a body has more to read,
+    or has come to its end in any way: a relay that is called costs half of one that waits.
     """
+
+    arrived: Callable[[], None] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what the socket brought."""
+        super().data_received(data)
+        if self.arrived is not None and data:
+            self.arrived()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - the library's signature
+        """Go on reading if it was stopped; by itself the library runs its parser again after every read."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
         """Note what is wrong with the response."""
@@ -46,6 +61,8 @@ class UpstreamProtocol(ResponseHandler):
         if exc is not None:
             self._break_body(exc)
         super().connection_lost(exc)
+        if self.arrived is not None:
+            self.arrived()
 
     def _break_body(self, cause: BaseException) -> None:
         body = self._payload
