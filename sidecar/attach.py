@@ -68,7 +68,7 @@ class Attach:
         if stream is not None:
             await self.read(exchange, stream, position.seq)
             return True
-        if exchange.policy.kind == "live":
+        if exchange.policy.kind == "live" and exchange.method == "GET":
             return False
         self._count_expired(exchange, ResumeResult.EXPIRED)
         raise errors.ResumeExpired
