@@ -22,6 +22,7 @@ BOM = b"\xef\xbb\xbf"
 
 _bare_data = re.compile(rb"(?:^|\n)data(?:\n|\Z)")
 _bom_first = re.compile(rb"(?:\A|(?<=\n))\xef\xbb\xbf")
+_COMMENT_LIKE_BOM = b":  "
 
 
 class Framer:
@@ -126,7 +127,7 @@ class Framer:
             if len(block) > self._limit and len(block.lstrip(b"\n")) > self._limit:
                 self._overflow(b"\n\n".join([*blocks[number:], rest]))
                 return events
-            self._add(_bom_first.sub(b":  ", block) if bom_inside else block, events)
+            self._add(_bom_first.sub(_COMMENT_LIKE_BOM, block) if bom_inside else block, events)
         rest = rest.lstrip(b"\n")
         if len(rest) - rest.endswith(b"\n") > self._limit:
             self._overflow(rest)
@@ -157,7 +158,10 @@ class Framer:
 
     def _overflow(self, rest: bytes) -> None:
         self.overflowed = True
-        self._spill = bytes(self._carry) + _bom_first.sub(b":  ", rest.lstrip(b"\n"), 1)
+        rest = rest.lstrip(b"\n")
+        if rest[:3] == BOM:
+            rest = _COMMENT_LIKE_BOM + rest[3:]
+        self._spill = bytes(self._carry) + rest
         self._carry.clear()
         self._pending.clear()
 
