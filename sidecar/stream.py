@@ -375,8 +375,8 @@ class Stream:
 
     def visit(self, now: float) -> float | None:
         """See Visited: end linger and retention."""
-        if self.readers or self.state is State.EXPIRED:
-            return None
+        if self.readers or self.audience is Audience.ATTACHED or self.state is State.EXPIRED:
+            return None  # attached without a reader: the first one is about to join
         due = None
         if self.audience is Audience.DETACHED:
             due = self._linger_until()
