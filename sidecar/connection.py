@@ -25,13 +25,11 @@ class Connection(Protocol):
     on_lost: Callable[[], object] | None
     """Called once when the connection is lost."""
 
-    @property
-    def writable(self) -> bool:
-        """Whether ``write`` may be called: the response has begun and the client takes what it is sent."""
-        ...
+    def write(self, body: bytes) -> bool:
+        """Write a part of the body at once, without waiting.
 
-    def write(self, body: bytes) -> None:
-        """Write a part of the body at once, without waiting; only while ``writable``."""
+        False: it was not taken, since the response has not begun or the client does not take what it is sent.
+        """
         ...
 
     def abort(self) -> None:

@@ -165,19 +165,15 @@ class Intake:
                 named = named or b"\nid" in event or event[:2] == b"id"
             if named:
                 events = self._continuous(events)
-            self._time(now, silent_s)
+            if self._first_at is None:
+                self._first_at = now
+                stream.metrics.time_to_first_message.observe(now - stream.started_at)
+            else:
+                stream.metrics.message_gap.observe(silent_s)
             if events:
                 stream.accept(events)
         if framer.overflowed:
             stream.pass_through(framer.take_spill())
-
-    def _time(self, now: float, silent_s: float) -> None:
-        metrics = self._stream.metrics
-        if self._first_at is None:
-            self._first_at = now
-            metrics.time_to_first_message.observe(now - self._stream.started_at)
-        else:
-            metrics.message_gap.observe(silent_s)
 
     def _back(self, now: float) -> None:
         stream = self._stream

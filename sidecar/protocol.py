@@ -41,19 +41,13 @@ class ClientConnection:
         self.lost_cleanly = False
         self.on_lost: Callable[[], object] | None = None
 
-    @property
-    def writable(self) -> bool:
-        """See Connection."""
+    def write(self, body: bytes) -> bool:
+        """See Connection: the one chunk of a body (RFC 9112 section 7.1) that ASGI's ``send`` would write."""
         cycle = self.cycle
-        return (
-            cycle is not None
-            and cycle.response_started
-            and not (cycle.disconnected or cycle.flow.write_paused)
-        )
-
-    def write(self, body: bytes) -> None:
-        """See Connection: a chunk (RFC 9112 section 7.1), as ASGI's ``send`` would write it later."""
+        if cycle is None or not cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
+            return False
         self._transport.write(body if self.close_delimited else b"%x\r\n%b\r\n" % (len(body), body))
+        return True
 
     @property
     def answered(self) -> bool:

@@ -193,7 +193,7 @@ class AiohttpUpstream:
 class AiohttpResponse:
     """A response of aiohttp's, seen through our interface."""
 
-    __slots__ = ("_content", "_paused", "_protocol", "_response", "_sink", "fields", "status")
+    __slots__ = ("_content", "_over", "_paused", "_protocol", "_response", "_sink", "fields", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -201,6 +201,7 @@ class AiohttpResponse:
         self._protocol: UpstreamProtocol | None = None
         self._sink: Sink | None = None
         self._paused = False
+        self._over = False
         self.status = response.status
         self.fields: Fields = [(name.lower(), value) for name, value in response.raw_headers]
 
@@ -218,10 +219,13 @@ class AiohttpResponse:
     def relay(self, sink: Sink) -> None:
         """See UpstreamResponse."""
         self._sink = sink
+        self._content.on_eof(self._note_over)
         connection = self._response.connection
         if connection is not None and isinstance(connection.protocol, UpstreamProtocol):
             self._protocol = connection.protocol
             self._protocol.arrived = self._arrived
+            self._protocol.broke = self._note_over
+        self._over |= self._content.exception() is not None
         self._arrived()
 
     def pause(self) -> None:
@@ -240,30 +244,34 @@ class AiohttpResponse:
 
     def _arrived(self) -> None:
         """Hand on what is there: bytes first, then the end of the body, whichever it is."""
-        sink, content = self._sink, self._content
+        sink = self._sink
         if sink is None or self._paused:
             return
-        chunk = content._read_nowait(-1)  # noqa: SLF001 - as in read: also what came before a break
+        chunk = self._content._read_nowait(-1)  # noqa: SLF001 - as in read: also what came before a break
         if chunk:
             sink.took(chunk)
-            if self._stopped():
-                return
-        broken = content.exception()
-        if broken is not None:
-            self._let_go()
-            sink.broke(_own(broken) if isinstance(broken, Exception) else errors.UpstreamReset(str(broken)))
-        elif content.at_eof():
-            self._let_go()
-            sink.ended()
+        if self._over and not self._stopped():
+            self._finish(sink)
 
     def _stopped(self) -> bool:
         return self._paused or self._sink is None
+
+    def _note_over(self) -> None:
+        self._over = True
+
+    def _finish(self, sink: Sink) -> None:
+        broken = self._content.exception()
+        self._let_go()
+        if broken is None:
+            sink.ended()
+        else:
+            sink.broke(_own(broken) if isinstance(broken, Exception) else errors.UpstreamReset(str(broken)))
 
     def _let_go(self) -> None:
         """Leave the connection to whoever uses it next."""
         self._sink = None
         if self._protocol is not None:
-            self._protocol.arrived = None
+            self._protocol.arrived = self._protocol.broke = None
             self._protocol = None
 
 

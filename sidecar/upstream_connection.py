@@ -31,11 +31,12 @@ class UpstreamProtocol(ResponseHandler):
     """Hands every break on to whoever reads the body.
 
     aiohttp 3.14 by itself leaves the reader waiting for ever after a broken chunk, and takes RST for the
-    clean end of a body that ends with its connection. ``arrived`` is called whenever a body has more to read,
-    or has come to its end in any way: a relay that is called costs half of one that waits.
+    clean end of a body that ends with its connection. ``arrived`` is called whenever a body has more to read
+    or is over, after ``broke`` if it broke: to be called costs half of waiting.
     """
 
     arrived: Callable[[], None] | None = None
+    broke: Callable[[], None] | None = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what the socket brought."""
@@ -61,6 +62,8 @@ class UpstreamProtocol(ResponseHandler):
         if exc is not None:
             self._break_body(exc)
         super().connection_lost(exc)
+        if self.broke is not None:
+            self.broke()
         if self.arrived is not None:
             self.arrived()
 
@@ -70,6 +73,8 @@ class UpstreamProtocol(ResponseHandler):
             error = aiohttp.ClientPayloadError(f"the body broke: {cause!r}")
             error.__cause__ = cause
             body.set_exception(error)
+            if self.broke is not None:
+                self.broke()
 
 
 def _socket(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
