@@ -25,7 +25,7 @@ class Reader(Protocol):
 class Readership:
     """The readers of one stream now, and the departures nobody has come back from yet."""
 
-    __slots__ = ("_departures", "detached_at", "left_cleanly", "readers", "state")
+    __slots__ = ("_departures", "_early", "detached_at", "left_cleanly", "readers", "state")
 
     def __init__(self, now: float) -> None:
         self.readers: dict[Reader, None] = {}
@@ -33,6 +33,7 @@ class Readership:
         self.detached_at = now
         self.left_cleanly = True
         self._departures: deque[float] = deque(maxlen=DEPARTURES_MAX)
+        self._early = 0
 
     @property
     def outcome(self) -> Outcome:
@@ -48,7 +49,9 @@ class Readership:
         """A connection reads no more; ``done``: it had everything, so nobody is expected back."""
         self.readers.pop(reader, None)
         self.left_cleanly = cleanly or done
-        if not done:
+        if not done and self._early:
+            self._early -= 1
+        elif not done:
             self._departures.append(now)
         if self.readers:
             return ()
@@ -56,8 +59,14 @@ class Readership:
         return self.step(AudienceEvent.LAST_LEFT)
 
     def returned(self, now: float) -> float | None:
-        """Somebody is back: return how many seconds the longest absence took; None: nobody was missing."""
-        return now - self._departures.popleft() if self._departures else None
+        """Somebody is back: return how many seconds the longest absence took; None: nobody was missing yet.
+
+        A phone that changes networks is back before its old connection is known to be dead.
+        """
+        if self._departures:
+            return now - self._departures.popleft()
+        self._early = min(self._early + 1, DEPARTURES_MAX)
+        return None
 
     def give_up(self, now: float) -> list[float]:
         """Expect nobody any more: return how many seconds each of the missing has been waited for."""

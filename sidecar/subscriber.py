@@ -83,7 +83,7 @@ class Subscriber:
         """Answer 200 with ``fields`` and relay until the stream, the client or the process ends."""
         stream, connection = self._stream, self._connection
         done = False
-        connection.on_lost = self.wake
+        connection.on_lost = self._gone
         stream.join(self)
         try:
             stream.wheel.add(self, self._next_visit(self._wrote_at))
@@ -96,7 +96,16 @@ class Subscriber:
         finally:
             connection.on_lost = None
             stream.wheel.discard(self)
-            stream.leave(self, cleanly=connection.lost_cleanly or self._drained, done=done)
+            self._leave(done=done)
+
+    def _gone(self) -> None:
+        """Leave at the moment the connection is lost: who comes back at once must find it noticed."""
+        self._leave(done=False)
+        self.wake()
+
+    def _leave(self, *, done: bool) -> None:
+        if self in self._stream.readers:
+            self._stream.leave(self, cleanly=self._connection.lost_cleanly or self._drained, done=done)
 
     def wake(self) -> None:
         """See Reader: write what is new right here if that is all there is to do, else wake the task."""
