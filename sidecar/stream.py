@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from sidecar import errors, lifecycle, verdict
-from sidecar.labels import Outcome, ReconnectEnd, Side, SilentDisposition, StallEnd, UnprovenReason
+from sidecar import errors, lifecycle, stall, verdict
+from sidecar.labels import Outcome, ReconnectEnd, Side, SilentDisposition, UnprovenReason
 from sidecar.ledger import Ledger
 from sidecar.lifecycle import Audience, AudienceCommand, AudienceEvent, Command, Event, State
 from sidecar.raw_tail import RawTail
@@ -27,13 +27,6 @@ PRESSED_BYTES_MAX = 64 * 1024
 """What one log may keep while all of them together are above their budget."""
 
 OVERFLOWED = "an event above the size limit: passed through from here, not resumable"
-
-
-_STALL_ENDS = {
-    Command.STALL_FALSE_ALARM: StallEnd.FALSE_ALARM,
-    Command.STALL_RECOVERED: StallEnd.RECOVERED,
-    Command.STALL_FAILED: StallEnd.FAILED,
-}
 
 
 class Owner(Protocol):
@@ -67,7 +60,7 @@ class Stream:
         "__weakref__",
         "_ended_at",
         "_owner",
-        "_stalled_since",
+        "_stall",
         "clock",
         "crowded",
         "ending",
@@ -134,7 +127,7 @@ class Stream:
         self.trace = ""
         self.started_at = self.last_byte_at = self._ended_at = clock()
         self.readership = Readership(self.started_at)
-        self._stalled_since: float | None = None
+        self._stall = stall.Stall(metrics)
         self.timeline: deque[tuple[float, str]] = deque(maxlen=TIMELINE_MAX)
         self.wheel_slot: int | None = None
         metrics.started += 1
@@ -210,10 +203,9 @@ class Stream:
         if command is Command.SEAL:
             self._seal(ending or self.verdict.broken(errors.InternalError))
         elif command is Command.DECLARE_STALL:
-            self._stalled_since = self.clock()
-            self.metrics.stall_detection.observe(self._stalled_since - self.last_byte_at, self.exemplar)
-        elif command in _STALL_ENDS:
-            self._stall_over(_STALL_ENDS[command])
+            self._stall.declare(self.clock(), self.last_byte_at, self.exemplar)
+        elif command in stall.ENDS:
+            self._stall.over(stall.ENDS[command], self.clock(), self.exemplar)
         elif command is Command.RECONNECT and source is not None:
             source.reopen()
         elif command is Command.CLOSE_UPSTREAM and source is not None:
@@ -227,11 +219,6 @@ class Stream:
         self._ended_at = self.clock()
         self._owner.ended(self)
         self._plan()
-
-    def _stall_over(self, end: StallEnd) -> None:
-        if self._stalled_since is not None:
-            self.metrics.stall_recovery[end].observe(self.clock() - self._stalled_since, self.exemplar)
-            self._stalled_since = None
 
     def _seal(self, ending: Ending) -> None:
         """Close the log; a failure leaves its terminal in it, so that whoever comes back is told too."""

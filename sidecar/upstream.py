@@ -1,21 +1,19 @@
 """The way to the backend: one request out, one response head and its body back, errors in our own words."""
 
 import asyncio
-import functools
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Protocol, Self
 
 import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
 from sidecar import errors
 from sidecar.headers import Fields, values
 from sidecar.upstream_connection import UpstreamConnector, UpstreamProtocol
+from sidecar.upstream_errors import mapped_errors, own_error
 
 REUSABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Only these go over a pooled connection: one that the backend just closed can be tried again for them."""
@@ -214,7 +212,7 @@ class AiohttpResponse:
             rest = content._read_nowait(-1)  # noqa: SLF001 - its public readers refuse once the body has broken
             if rest:
                 return rest
-            raise _own(error) from error
+            raise own_error(error) from error
 
     def relay(self, sink: Sink) -> None:
         """See UpstreamResponse."""
@@ -265,7 +263,9 @@ class AiohttpResponse:
         if broken is None:
             sink.ended()
         else:
-            sink.broke(_own(broken) if isinstance(broken, Exception) else errors.UpstreamReset(str(broken)))
+            sink.broke(
+                own_error(broken) if isinstance(broken, Exception) else errors.UpstreamReset(str(broken))
+            )
 
     def _let_go(self) -> None:
         """Leave the connection to whoever uses it next."""
@@ -307,55 +307,6 @@ async def _until_sent(body: AsyncIterator[bytes], sent: Callable[[], None]) -> A
     async for chunk in body:
         yield chunk
     sent()
-
-
-@contextmanager
-def mapped_errors() -> Iterator[None]:
-    """Turn the client library's exceptions into ours; none crosses this border."""
-    try:
-        yield
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ServerTimeoutError):
-            raise
-        raise _own(error) from error
-
-
-@functools.singledispatch
-def _own(error: Exception) -> errors.UpstreamError:
-    return errors.UpstreamReset(_said(error))
-
-
-@_own.register
-def _(error: aiohttp.ClientConnectorDNSError) -> errors.UpstreamError:
-    return errors.UpstreamUnreachable(_said(error))
-
-
-@_own.register
-def _(error: aiohttp.ClientConnectorError) -> errors.UpstreamError:
-    refused = isinstance(error.os_error, ConnectionRefusedError)
-    return (errors.UpstreamRefused if refused else errors.UpstreamUnreachable)(_said(error))
-
-
-@_own.register
-def _(error: aiohttp.ConnectionTimeoutError) -> errors.UpstreamError:
-    return errors.UpstreamConnectTimeout(_said(error))
-
-
-@_own.register(ValueError)
-@_own.register(aiohttp.ClientResponseError)
-def _(error: Exception) -> errors.UpstreamError:
-    return errors.UpstreamBadResponse(_said(error))
-
-
-@_own.register
-def _(error: aiohttp.ClientPayloadError) -> errors.UpstreamError:
-    cause = error.__cause__
-    malformed = isinstance(cause, HttpProcessingError) and "Not enough data" not in str(cause)
-    return (errors.UpstreamBadResponse if malformed else errors.UpstreamReset)(_said(error))
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:200]
 
 
 def _text(raw: bytes) -> str:
