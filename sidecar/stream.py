@@ -33,7 +33,7 @@ class Owner(Protocol):
     """Who holds the streams and their budgets."""
 
     def grew(self, stream: "Stream", size: int) -> bool:
-        """The log of ``stream`` grew by ``size`` bytes (less than 0: it shrank); tells whether all are pressed."""
+        """The log of ``stream`` grew by ``size`` bytes, or shrank; tells whether all logs are pressed."""
         ...
 
     def ended(self, stream: "Stream") -> None:

@@ -24,7 +24,7 @@ def mapped_errors() -> Iterator[None]:
 
 
 @functools.singledispatch
-def own_error(error: Exception) -> errors.UpstreamError:
+def own_error(error: BaseException) -> errors.UpstreamError:
     """Return our word for an exception of the client library or the operating system."""
     return errors.UpstreamReset(_said(error))
 
@@ -58,5 +58,5 @@ def _(error: aiohttp.ClientPayloadError) -> errors.UpstreamError:
     return (errors.UpstreamBadResponse if malformed else errors.UpstreamReset)(_said(error))
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:DETAIL_CHARS_MAX]
