@@ -83,11 +83,7 @@ class Subscriber:
         """Answer 200 with ``fields`` and relay until the stream, the client or the process ends."""
         stream, connection = self._stream, self._connection
         done = False
-<<<<<<< Updated upstream
         connection.on_lost = self._gone
-=======
-        connection.on_lost = self._rouse
->>>>>>> Stashed changes
         stream.join(self)
         try:
             stream.wheel.add(self, self._next_visit(self._wrote_at))
@@ -117,16 +113,10 @@ class Subscriber:
         if waiter is not None and not waiter.done() and not self._push():
             waiter.set_result(None)
 
-    def _rouse(self) -> None:
-        """Wake the task whatever is new: the connection was lost, or something is due."""
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
     def drain(self) -> None:
         """Send the client away: it shall come back in a moment, to another instance."""
         self._drained = True
-        self._rouse()
+        self.wake()
 
     def visit(self, now: float) -> float:
         """See Visited: a heartbeat is due, or the reader has taken nothing for too long: it may come back."""
@@ -134,7 +124,7 @@ class Subscriber:
         if self._blocked_since is None:
             if policy.heartbeat_s and now >= self._wrote_at + policy.heartbeat_s:
                 self._beat_due = True
-                self._rouse()
+                self.wake()
         elif now >= self._blocked_since + policy.send_timeout_s:
             self._stream.note("reader takes nothing: closed")
             self._connection.kill()
