@@ -101,7 +101,7 @@ class Subscriber:
     def _gone(self) -> None:
         """Leave at the moment the connection is lost: who comes back at once must find it noticed."""
         self._leave(done=False)
-        self.wake()
+        self._rouse()
 
     def _leave(self, *, done: bool) -> None:
         if self in self._stream.readers:
