@@ -113,10 +113,15 @@ class Subscriber:
         if waiter is not None and not waiter.done() and not self._push():
             waiter.set_result(None)
 
+    def _rouse(self) -> None:
+        """Wake the task even where there is nothing to write: to end, or for a heartbeat."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
     def drain(self) -> None:
         """Send the client away: it shall come back in a moment, to another instance."""
         self._drained = True
-        self.wake()
+        self._rouse()
 
     def visit(self, now: float) -> float:
         """See Visited: a heartbeat is due, or the reader has taken nothing for too long: it may come back."""
@@ -124,7 +129,7 @@ class Subscriber:
         if self._blocked_since is None:
             if policy.heartbeat_s and now >= self._wrote_at + policy.heartbeat_s:
                 self._beat_due = True
-                self.wake()
+                self._rouse()
         elif now >= self._blocked_since + policy.send_timeout_s:
             self._stream.note("reader takes nothing: closed")
             self._connection.kill()
