@@ -9,7 +9,6 @@ from sidecar.event_id import EventId
 from sidecar.exchange import Exchange
 from sidecar.hub import Hub
 from sidecar.labels import Outcome, ResumeResult
-from sidecar.lifecycle import Audience
 from sidecar.metrics import Metrics
 from sidecar.stream import Stream
 from sidecar.subscriber import Subscriber
@@ -128,7 +127,7 @@ class Attach:
         stream.metrics.generations_saved += 1
         if stream.log.gap_before(after) is not None:
             self._metrics.resumes[ResumeResult.GAP].inc()
-        elif stream.audience is Audience.GONE:
+        elif stream.ending is not None and stream.ending.error is errors.LingerOver:
             self._count_expired(exchange, ResumeResult.TOO_LATE)
         else:
             self._metrics.resumes[ResumeResult.RESUMED].inc()

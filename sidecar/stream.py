@@ -253,8 +253,12 @@ class Stream:
             self._owner.settled(self, outcome)
 
     def stop(self, outcome: Outcome, error: type[errors.SidecarError]) -> None:
-        """End the stream from this side, now; after its end this only settles what was still open."""
-        self.advance(Event.STOP, Ending(outcome, error))
+        """End the stream from this side, now; after its end this only settles what was still open.
+
+        An answer that has shown its terminal, or its error, ends as that: all it lacks is its body's end.
+        """
+        shown = self.verdict.complete or self.verdict.error_seen
+        self.advance(Event.STOP, self.verdict.broken(error) if shown else Ending(outcome, error))
         self.settle(outcome)
 
     @property
