@@ -85,6 +85,8 @@ class Attach:
     async def again(self, exchange: Exchange, stream: Stream) -> None:
         """Serve a repeated request from the start of what the first one began."""
         await self._authorization.check(exchange.method, exchange.target, exchange.fields)
+        if stream.raw is not None:
+            raise errors.NotResumable
         stream.metrics.generations_saved += 1
         await self._read(exchange, stream, 0, returning=bool(stream.ledger.delivered_seq))
 
@@ -96,6 +98,7 @@ class Attach:
         if stream.raw is not None:
             self._count_expired(exchange, ResumeResult.EXPIRED)
             raise errors.NotResumable
+        stream.ledger.confirm(after)
         if stream.log.closed and after == stream.log.last_seq and after:
             stream.read_to_end()
             self._metrics.resumes[ResumeResult.NO_CONTENT].inc()

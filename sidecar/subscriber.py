@@ -152,6 +152,7 @@ class Subscriber:
         while not connection.lost and not self._drained:
             if self.position + 1 < log.first_seq or self.position > log.last_seq:
                 await self._tell_gap()
+                continue
             events = log.read(self.position)
             if events:
                 await self._deliver(events)
@@ -240,11 +241,13 @@ class Subscriber:
 
     async def _tell_gap(self) -> None:
         log = self._stream.log
-        gap = log.gap_before(self.position)
-        if gap is not None:
-            await self._write(verdict.gap_event(*gap))
+        gap, start = log.gap_before(self.position), log.first_seq - 1
+        if gap is None:
+            return
+        await self._write(verdict.gap_event(*gap))
+        if not self._connection.lost:
             self._stream.missed(gap)
-            self.position = log.first_seq - 1
+            self.position = start  # where the log began when the gap was told; it may have been trimmed since
 
     async def _beat(self) -> None:
         """Write a heartbeat: no id, and for stamped clients no blank line, which some of them dispatch."""
