@@ -1,0 +1,66 @@
+"""A real hub with streams in it that a test moves by hand, and the admin application over it."""
+
+import asyncio
+from itertools import count
+
+import httpx
+
+from sidecar.admin import create_admin
+from sidecar.event_id import Signer
+from sidecar.hub import Hub
+from sidecar.lifecycle import Event
+from sidecar.metrics import Metrics
+from sidecar.readiness import Readiness
+from sidecar.routes import RoutePolicy
+from sidecar.stream import Stream
+from sidecar.wheel import Wheel
+
+ROUTES = ("chat", "default")
+FAR_AHEAD_S = 10_000.0
+"""How far the hub's clock is ahead of the loop's: no timer fires by itself during a test."""
+
+
+class Reader:
+    """A reader that only stands at a position."""
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        self.raw_offset = 0
+
+    def wake(self) -> None:
+        """See sidecar.readership.Reader."""
+
+
+class Held:
+    """The hub, its clock and what it is asked by."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        numbers = count(1)
+        self.now = loop.time() + FAR_AHEAD_S
+        self.metrics = Metrics(ROUTES, "1.2.3")
+        self.readiness = Readiness()
+        self.hub = Hub(
+            Signer(b"k" * 32),
+            self.metrics,
+            Wheel(loop),
+            lambda: self.now,
+            lambda size: next(numbers).to_bytes(size, "big"),
+        )
+
+    def stream(self, route: str = "default", events: int = 0) -> Stream:
+        """Start a stream that has so many events."""
+        stream = self.hub.create(RoutePolicy(name=route), b"principal")
+        stream.advance(Event.BYTES)
+        if events:
+            stream.accept([b"data: %d\n" % number for number in range(events)])
+        return stream
+
+    def client(
+        self, *, token: str | None = None, host: str = "127.0.0.1", url: str = "http://localhost:9464"
+    ) -> httpx.AsyncClient:
+        """Return a client of the admin application; ``host`` is what the listener is bound to."""
+        app = create_admin(
+            hub=self.hub, metrics=self.metrics, readiness=self.readiness, token=token, host=host
+        )
+        return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=url)
