@@ -1,0 +1,6 @@
+"""``python -m sidecar``: the same as the command ``sse-sidecar``."""
+
+from sidecar.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="sse-sidecar")

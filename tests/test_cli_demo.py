@@ -1,0 +1,144 @@
+"""``sse-sidecar demo`` runs in one command, survives its own kill switch, and leaves nothing behind."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from typing import IO
+
+import psutil
+import pytest
+
+ANSWER_S = 30.0
+EXIT_S = 20.0
+
+
+class Demo:
+    """A running demo and the addresses that it printed."""
+
+    def __init__(self, process: subprocess.Popen[str], printed: str) -> None:
+        self.process = process
+        self.printed = printed
+        self.children = psutil.Process(process.pid).children(recursive=True)
+        names = {"public": "chat page", "admin": "admin", "backend": "backend"}
+        found = {
+            key: re.search(rf"{name} +http://127\.0\.0\.1:(\d+)/", printed) for key, name in names.items()
+        }
+        self.ports = {key: int(match[1]) for key, match in found.items() if match}
+
+    def get(self, at: str, target: str, method: str = "GET") -> tuple[int, bytes]:
+        connection = HTTPConnection("127.0.0.1", self.ports[at], timeout=ANSWER_S)
+        try:
+            connection.request(method, target, headers={"Accept": "text/event-stream"})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def end(self, number: int) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(EXIT_S)
+
+
+@contextmanager
+def _demo(*arguments: str) -> Iterator[Demo]:
+    command = [sys.executable, "-m", "sidecar", "demo", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            printed = _read_through(process, process.stdout, "  curl -s ")
+            _read_through(process, process.stderr, "started")
+            yield Demo(process, printed)
+        finally:
+            process.terminate()
+            process.wait(EXIT_S)
+
+
+def _read_through(process: subprocess.Popen[str], pipe: IO[str], words: str) -> str:
+    """Read up to the line with these words; a demo that does not say them in time is ended."""
+    read = ""
+    deadline = threading.Timer(ANSWER_S, process.terminate)
+    deadline.start()
+    try:
+        for line in pipe:
+            read += line
+            if words in line:
+                return read
+    finally:
+        deadline.cancel()
+    raise AssertionError(f"the demo never said {words!r}, only: {read}")
+
+
+@pytest.mark.slow
+def test_one_command_serves_streams_that_can_be_resumed() -> None:
+    with _demo() as demo:
+        status, body = demo.get("public", "/api/chat?n=3&interval_ms=0")
+        ids = re.findall(rb"^id: (\S+)$", body, re.MULTILINE)
+        assert (status, len(ids)) == (200, 4)
+        assert demo.get("admin", "/livez") == (200, b'{"live":true}')
+        assert len(json.loads(demo.get("admin", "/streams?route=chat")[1])) == 1
+        assert "Last-Event-ID" in demo.printed
+        assert demo.end(signal.SIGINT) == 0
+        assert psutil.wait_procs(demo.children, EXIT_S)[1] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_however_it_is_ended_the_backend_ends_with_it(number: int) -> None:
+    with _demo() as demo:
+        assert len(demo.children) == 2
+        assert demo.end(number) == 0
+        assert psutil.wait_procs(demo.children, EXIT_S)[1] == []
+
+
+@pytest.mark.slow
+def test_a_backend_that_is_killed_comes_back_and_a_tail_waits_for_it() -> None:
+    with _demo() as demo:
+        backend = [child for child in demo.children if "sidecar.demo.webapi" in child.cmdline()]
+        assert demo.get("public", "/demo/kill", "POST")[0] == 202
+        assert psutil.wait_procs(backend, EXIT_S)[1] == []
+        url = f"http://127.0.0.1:{demo.ports['public']}/api/chat?n=2&interval_ms=0"
+        tail = subprocess.run(
+            [sys.executable, "-m", "sidecar", "tail", url],
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_S,
+            check=False,
+        )
+    assert (tail.returncode, len(tail.stdout.splitlines())) == (0, 3)
+    assert "(err-sidecar-upstream-refused); reconnecting in " in tail.stderr
+
+
+@pytest.mark.slow
+def test_usual_ports_that_are_taken_are_gone_round() -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", 8080))
+            taken.listen()
+        except OSError:
+            pass  # somebody else has it: as good
+        with _demo() as demo:
+            assert demo.ports["public"] != 8080
+            assert demo.get("public", "/healthz") == (200, b'{"status":"ok"}')
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            [sys.executable, "-m", "sidecar", "demo", "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=EXIT_S,
+            check=False,
+        )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"Error: --port {port}: Address already in use\n"
