@@ -142,11 +142,13 @@ class Attach:
         exchange.metrics.finished[Outcome.RESUME_EXPIRED].inc()
 
     def _retry_ms(self, stream: Stream) -> int:
-        """Return how long a client that keeps coming back shall wait; 0: say nothing."""
+        """Return how long a client that keeps coming back shall wait; 0: say nothing, or the backend has."""
         now = stream.clock()
         quick = now - stream.resumed_at < QUICK_RESUME_S
         stream.quick_resumes = stream.quick_resumes + 1 if quick else 0
         stream.resumed_at = now
+        if stream.retry_said:
+            return 0
         base_ms = RETRY_MS[min(stream.quick_resumes, len(RETRY_MS) - 1)]
         return int(base_ms * (1 + RETRY_JITTER_RATIO * random.random()))  # noqa: S311 - spreads load, guards nothing
 

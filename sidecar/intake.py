@@ -163,6 +163,8 @@ class Intake:
             for event in events:
                 verdict.observe(event)
                 named = named or b"\nid" in event or event[:2] == b"id"
+                if b"\nretry" in event or event[:5] == b"retry":
+                    stream.retry_said = True
             if named:
                 events = self._continuous(events)
             if self._first_at is None:

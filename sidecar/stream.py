@@ -79,6 +79,7 @@ class Stream:
         "raw",
         "readership",
         "resumed_at",
+        "retry_said",
         "room",
         "source",
         "started_at",
@@ -123,6 +124,7 @@ class Stream:
         self.crowded = False
         """Some bound is reached: ask ``full`` before more is read."""
         self.quick_resumes = 0
+        self.retry_said = False
         self.resumed_at = float("-inf")
         self.trace = ""
         self.started_at = self.last_byte_at = self._ended_at = clock()
