@@ -78,10 +78,23 @@ class Wheel:
         now = self._loop.time()
         reached = int(now / self._tick_s)
         while self._order and self._order[0] <= reached:
-            for item in self._slots.pop(heappop(self._order)):
-                item.wheel_slot = None
-                due = item.visit(now)
-                if due is not None:
-                    self.add(item, due)
+            slot = heappop(self._order)
+            held = self._slots[slot]
+            while held:
+                for item in list(held):
+                    if item.wheel_slot == slot:  # else another visit has discarded or moved it
+                        self._visit(item, now)
+            del self._slots[slot]
         if self._order and self._timer is None:
             self._arm()
+
+    def _visit(self, item: Visited, now: float) -> None:
+        """Visit one item; its defect must not stop the clock of all the others."""
+        self.discard(item)
+        try:
+            due = item.visit(now)
+        except Exception as error:  # noqa: BLE001 - the top of what the loop calls: told, and the wheel turns on
+            self._loop.call_exception_handler({"message": "visit failed", "exception": error})
+            return
+        if due is not None:
+            self.add(item, max(due, now))
