@@ -56,9 +56,10 @@ async def _serve_until_signal(settings: Settings) -> int:
     async with serving(settings) as sidecar:
         shutdown = Shutdown(sidecar.hub, sidecar.attach, sidecar.readiness, settings.drain_s)
         shutdown.listen(asyncio.get_running_loop())
+        _say_started(settings, (sidecar.port, sidecar.admin_port))
         await shutdown.asked()
         await sidecar.public.shut(await shutdown.drain())
-        log_lines.stopped(len(sidecar.hub.streams))
+        log_lines.stopped(sum(stream.outcome is None for stream in sidecar.hub.streams.values()))
     return 0
 
 
@@ -89,12 +90,15 @@ async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
             idempotency_body_bytes_max=settings.idempotency_body_bytes_max,
         )
         token = settings.admin_token.get_secret_value() if settings.admin_token is not None else None
-        admin = admin_listener(create_admin(hub=hub, metrics=metrics, readiness=readiness, token=token))
+        admin = admin_listener(
+            create_admin(
+                hub=hub, metrics=metrics, readiness=readiness, token=token, host=settings.admin_address[0]
+            )
+        )
         public = public_listener(proxy)
         await admin.open(admin_socket)
         await public.open(public_socket)
         ports = (public_socket.getsockname()[1], admin_socket.getsockname()[1])
-        _say_started(settings, ports)
         try:
             yield Sidecar(hub, metrics, attach, readiness, public, admin, *ports)
         finally:

@@ -157,6 +157,26 @@ class CrossSite(RequestError):
     remedy = "Add the page's origin to `allowed_origins`."
 
 
+class AdminUnauthorized(RequestError):
+    """The admin listener asks for a token and got none, or another."""
+
+    code = "err-sidecar-admin-unauthorized"
+    status = 401
+    message = "Send the admin token: Authorization: Bearer <admin_token>."
+    cause = "The setting `admin_token` is set, and the request did not carry it."
+    remedy = "Give the token to whoever asks: Prometheus by `authorization`, the command line by `--token`."
+
+
+class AdminMisdirected(RequestError):
+    """The admin listener is bound to loopback and was asked under another name."""
+
+    code = "err-sidecar-admin-misdirected"
+    status = 421
+    message = "This listener answers to localhost, 127.0.0.1 and [::1] only."
+    cause = "A `Host` that is no loopback name, as a web page in a browser on this machine could send it."
+    remedy = "Ask under one of these names, or bind `admin_listen` to the address that you want to reach."
+
+
 class UpgradeUnsupported(RequestError):
     """The connection cannot be switched to another protocol."""
 

@@ -18,6 +18,7 @@ RANDOM_BYTES = 12
 MAC_BYTES = 9
 EVENT_ID_BYTES_MAX = 64
 SEQ_DIGITS_MAX = 18
+HANDLE_CHARS = len(VERSION) + RANDOM_BYTES * 4 // 3
 
 _STREAM = rf"{VERSION}[A-Za-z0-9_-]{{40}}"
 _stream_form = re.compile(_STREAM)
@@ -38,6 +39,11 @@ def parse(text: str) -> EventId | None:
     """Read an id of our form; None: it is somebody else's. Says nothing about its being genuine."""
     match = _event_id_form.fullmatch(text) if len(text) <= EVENT_ID_BYTES_MAX else None
     return EventId(match[1], int(match[2])) if match else None
+
+
+def handle(stream: str) -> str:
+    """Return the part of a token that names the stream and proves nothing: for logs, metrics and people."""
+    return stream[:HANDLE_CHARS]
 
 
 def is_stream(text: str) -> bool:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sidecar import errors
-from sidecar.problem import problem, problem_of
+from sidecar.problem import problem_of
 
 OPEN_PATHS = frozenset({"/livez"})
 """What needs no token: a liveness probe that cannot log in would kill the process it asks about."""
@@ -42,11 +42,9 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if self._hosts is not None and not self._is_ours(headers.getlist("host")):
-            return problem(421, "This listener answers to localhost, 127.0.0.1 and [::1] only.")
+            return problem_of(errors.AdminMisdirected, errors.AdminMisdirected.message)
         if scope["path"] not in OPEN_PATHS and not self._knows(headers.get("authorization", "")):
-            return problem(
-                401, "Send the admin token: Authorization: Bearer <admin_token>.", headers=CHALLENGE
-            )
+            return problem_of(errors.AdminUnauthorized, errors.AdminUnauthorized.message, CHALLENGE)
         if scope["method"] not in SAFE_METHODS and not _same_site(headers):
             return problem_of(errors.CrossSite, "This came from another site's page, so it is refused.")
         return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sidecar import errors
 from sidecar.claims import Claims
-from sidecar.event_id import RANDOM_BYTES, Signer
+from sidecar.event_id import RANDOM_BYTES, Signer, handle
 from sidecar.labels import Outcome
 from sidecar.lifecycle import Audience
 from sidecar.metrics import Census, Metrics
@@ -72,7 +72,7 @@ class Hub:
         over_all = len(self.streams) >= self._budgets.streams_max
         over_own = self._per_principal[principal] > self._budgets.streams_per_principal_max
         stream.linger_refused = over_all or over_own
-        self.streams[stream.id] = stream
+        self.streams[stream.handle] = stream
         return stream
 
     def verify(self, stream_id: str, principal: bytes) -> None:
@@ -81,16 +81,14 @@ class Hub:
             raise errors.StreamNotFound
 
     def find(self, stream_id: str) -> Stream | None:
-        """Return a stream whose token was verified; None: it is gone."""
-        return self.streams.get(stream_id)
-
-    # -- Owner -----------------------------------------------------------------------------------------------
+        """Return a stream by its handle, or by a token that was verified before; None: it is gone."""
+        return self.streams.get(handle(stream_id))
 
     def grew(self, stream: Stream, size: int) -> bool:
         """See Owner: finished streams go first when the logs are above their budget."""
         self.log_bytes += size
         if self.log_bytes > self._budgets.log_bytes_total_max:
-            while size > 0 and self.log_bytes > self._budgets.log_bytes_total_max and self._evict(spare=stream):
+            while size > 0 and self.pressed() and self._evict(spare=stream):
                 pass
             self._under_pressure = self.pressed()
             return self._under_pressure
@@ -107,7 +105,7 @@ class Hub:
 
     def ended(self, stream: Stream) -> None:
         """See Owner."""
-        self._finished[stream.id] = stream
+        self._finished[stream.handle] = stream
 
     def settled(self, stream: Stream, outcome: Outcome) -> None:
         """See Owner."""
@@ -115,9 +113,9 @@ class Hub:
 
     def released(self, stream: Stream) -> None:
         """See Owner."""
-        if self.streams.pop(stream.id, None) is None:
+        if self.streams.pop(stream.handle, None) is None:
             return
-        self._finished.pop(stream.id, None)
+        self._finished.pop(stream.handle, None)
         self.claims.forget(stream.id)
         self._per_principal[stream.principal] -= 1
         if not self._per_principal[stream.principal]:

@@ -15,7 +15,7 @@ def stream_ended(stream: Stream, outcome: Outcome) -> None:
     error = stream.ending.error if stream.ending is not None else None
     write(
         "stream ended",
-        stream=stream.id,
+        stream=stream.handle,
         route=stream.policy.name,
         outcome=str(outcome),
         code=error.code if error is not None else None,

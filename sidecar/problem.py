@@ -17,6 +17,8 @@ def problem(
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
-def problem_of(error: type[errors.SidecarError], detail: str) -> JSONResponse:
+def problem_of(
+    error: type[errors.SidecarError], detail: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
     """Return the problem of a catalogued error, told in words that fit an operator."""
-    return problem(error.status, detail, code=error.code)
+    return problem(error.status, detail, code=error.code, headers=headers)

@@ -28,7 +28,7 @@ FORCED_EXIT_S = 0.5
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a listening TCP socket; raises OSError if the address cannot be had."""
+    """Return a listening TCP socket; raises OSError, which names the address, if it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -38,9 +38,9 @@ def listening_socket(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        raise OSError(error.errno, error.strerror, f"{host}:{port}") from error
     listener.setblocking(False)  # noqa: FBT003 - the interface of the socket module
     return listener
 

@@ -8,7 +8,7 @@ def summary(stream: Stream) -> dict[str, object]:
     now, log = stream.clock(), stream.log
     positions = [reader.position for reader in stream.readers]
     return {
-        "id": stream.id,
+        "id": stream.handle,
         "route": stream.policy.name,
         "kind": stream.policy.kind,
         "state": stream.state,

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from sidecar import errors, lifecycle, stall, verdict
+from sidecar import errors, event_id, lifecycle, stall, verdict
 from sidecar.labels import Outcome, ReconnectEnd, Side, SilentDisposition, UnprovenReason
 from sidecar.ledger import Ledger
 from sidecar.lifecycle import Audience, AudienceCommand, AudienceEvent, Command, Event, State
@@ -65,6 +65,7 @@ class Stream:
         "crowded",
         "ending",
         "fields",
+        "handle",
         "id",
         "last_byte_at",
         "ledger",
@@ -103,6 +104,7 @@ class Stream:
         clock: Callable[[], float],
     ) -> None:
         self.id = stream_id
+        self.handle = event_id.handle(stream_id)
         self.policy = policy
         self.principal = principal
         self.metrics = metrics
@@ -266,7 +268,7 @@ class Stream:
     @property
     def exemplar(self) -> dict[str, str]:
         """What a metric's exemplar says of this stream."""
-        return {"stream_id": self.id}
+        return {"stream_id": self.handle}
 
     @property
     def readers(self) -> dict[Reader, None]:

@@ -57,9 +57,9 @@ class Watchdog:
             silent_s = now - stream.last_byte_at
             reading = stream.room is None and stream.state in (State.STREAMING, State.STALLED)
             if limit_s and reading and silent_s > limit_s + OVERDUE_S:
-                hung.add(stream.id)
-        for stream_id in hung - known:
-            stream = self._hub.streams[stream_id]
+                hung.add(stream.handle)
+        for handle in hung - known:
+            stream = self._hub.streams[handle]
             stream.note("hung: its idle limit passed unnoticed")
             stream.metrics.silent[SilentKind.HUNG, SilentDisposition.LEAKED].inc()
         return hung

@@ -77,7 +77,7 @@ class TestStreams:
             rows = (await client.get("/streams")).json()
         assert rows == [
             {
-                "id": stream.id,
+                "id": stream.handle,
                 "route": "chat",
                 "kind": "answer",
                 "state": "streaming",
@@ -102,12 +102,12 @@ class TestStreams:
 
     async def test_the_newest_stream_comes_first(self) -> None:
         held = Held()
-        ids = [held.stream().id for _ in range(3)]
+        ids = [held.stream().handle for _ in range(3)]
         assert await _ids(held, "/streams") == ids[::-1]
 
     async def test_a_list_is_cut_at_its_limit_and_says_how_many_there_are(self) -> None:
         held = Held()
-        ids = [held.stream().id for _ in range(3)]
+        ids = [held.stream().handle for _ in range(3)]
         async with held.client() as client:
             answer = await client.get("/streams?limit=2")
         assert [row["id"] for row in answer.json()] == [ids[2], ids[1]]
@@ -124,9 +124,9 @@ class TestStreams:
         chat, other = held.stream("chat"), held.stream("default")
         done = held.stream("chat")
         done.advance(Event.END, Ending(Outcome.COMPLETED, None))
-        assert await _ids(held, "/streams?route=default") == [other.id]
-        assert await _ids(held, "/streams?state=ended") == [done.id]
-        assert await _ids(held, "/streams?route=chat&state=streaming") == [chat.id]
+        assert await _ids(held, "/streams?route=default") == [other.handle]
+        assert await _ids(held, "/streams?state=ended") == [done.handle]
+        assert await _ids(held, "/streams?route=chat&state=streaming") == [chat.handle]
 
     @pytest.mark.parametrize(
         ("query", "detail"),
@@ -157,14 +157,15 @@ class TestOneStream:
         held.now += 1.25
         stream.advance(Event.LOST, stream.verdict.broken(errors.UpstreamReset))
         async with held.client() as client:
-            told = (await client.get(f"/streams/{stream.id}")).json()
+            told = (await client.get(f"/streams/{stream.handle}")).json()
         assert told["timeline"] == [
             {"at_s": 0.0, "what": "started"},
             {"at_s": 0.0, "what": "bytes"},
             {"at_s": 1.25, "what": "lost: err-sidecar-upstream-reset"},
             {"at_s": 1.25, "what": "outcome: upstream_truncated"},
         ]
-        assert (told["id"], told["state"], told["code"]) == (stream.id, "ended", "err-sidecar-upstream-reset")
+        assert told["id"] == stream.handle
+        assert (told["state"], told["code"]) == ("ended", "err-sidecar-upstream-reset")
         assert told["reason"] == errors.UpstreamReset.message
 
     async def test_one_that_is_not_held_is_not_found(self) -> None:
@@ -178,7 +179,7 @@ class TestCancel:
         stream = held.stream(events=1)
         source = stream.source = Source()
         async with held.client() as client:
-            answer = await client.post(f"/streams/{stream.id}/cancel")
+            answer = await client.post(f"/streams/{stream.handle}/cancel")
         assert (answer.status_code, answer.content) == (204, b"")
         assert (stream.outcome, stream.state, source.closed) == (Outcome.CLIENT_CANCELLED, "ended", True)
 
@@ -186,7 +187,7 @@ class TestCancel:
         held = Held()
         stream = held.stream()
         async with held.client() as client:
-            answers = [await client.post(f"/streams/{stream.id}/cancel") for _ in range(2)]
+            answers = [await client.post(f"/streams/{stream.handle}/cancel") for _ in range(2)]
         assert [answer.status_code for answer in answers] == [204, 204]
         finished = held.metrics.registry.get_sample_value(
             "sse_streams_finished_total", {"route": "default", "outcome": "client_cancelled"}
@@ -197,7 +198,7 @@ class TestCancel:
         held = Held()
         stream = held.stream()
         async with held.client() as client:
-            answer = await client.get(f"/streams/{stream.id}/cancel")
+            answer = await client.get(f"/streams/{stream.handle}/cancel")
         _assert_problem(answer, 405, "err-sidecar-method-not-allowed")
         assert (answer.headers["allow"], stream.outcome) == ("POST", None)
 

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from sidecar.cli import main
+from sidecar.event_id import handle
 from tests.support.fake_upstream import FakeUpstream, plain, sse
 from tests.support.running import Running, running
 
@@ -34,8 +35,8 @@ class TestLs:
         head, *rows = [re.split(r" {2,}", line) for line in result.stdout.splitlines()]
         assert head[:5] == ["ID", "ROUTE", "STATE", "AUDIENCE", "OUTCOME"]
         assert [row[:5] for row in rows] == [
-            [ids[1], "default", "ended", "detached", "upstream_truncated"],
-            [ids[0], "default", "ended", "detached", "completed"],
+            [handle(ids[1]), "default", "ended", "detached", "upstream_truncated"],
+            [handle(ids[0]), "default", "ended", "detached", "completed"],
         ]
 
     async def test_json_is_what_the_listener_says(self) -> None:
@@ -44,7 +45,9 @@ class TestLs:
             stream_id = await _read_a_stream(sc)
             result = await _streams(sc, "ls", "--json", "--state", "ended", "--route", "default")
         rows = json.loads(result.stdout)
-        assert [(row["id"], row["outcome"], row["events"]) for row in rows] == [(stream_id, "completed", 1)]
+        assert [(row["id"], row["outcome"], row["events"]) for row in rows] == [
+            (handle(stream_id), "completed", 1)
+        ]
 
     async def test_no_streams_is_an_answer_too(self) -> None:
         async with FakeUpstream() as up, running(up.url) as sc:
