@@ -54,10 +54,12 @@ class Claims:
         if not opened.done():
             opened.set_result(stream)
 
-    def release(self, key: ClaimKey) -> None:
-        """Give the key back, since no stream came of it: whoever waits goes the same way on his own."""
-        claim = self._claims.get(key)
-        if claim is not None and not claim.opened.done():
+    def release(self, key: ClaimKey, claim: Claim | None) -> None:
+        """Give the key back, since no stream came of it: whoever waits goes the same way on his own.
+
+        Harmless if the key is not held by ``claim``: a request that got none may end while another holds it.
+        """
+        if claim is not None and self._claims.get(key) is claim and not claim.opened.done():
             del self._claims[key]
             claim.opened.set_result(None)
 

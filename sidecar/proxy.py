@@ -143,7 +143,7 @@ class Proxy:
         try:
             await self._ask(exchange, _chain(held, None) if held else None, lead, key if claim else None)
         finally:
-            self._hub.claims.release(key)
+            self._hub.claims.release(key, claim)
 
     async def _ask(
         self, exchange: Exchange, body: AsyncIterator[bytes] | None, lead: bytes, key: ClaimKey | None = None
