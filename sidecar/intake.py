@@ -14,10 +14,14 @@ from sidecar.stream import Stream
 from sidecar.upstream import Upstream, UpstreamRequest, UpstreamResponse
 
 RECONNECTS_MAX = 10
-"""Attempts to come back to an upstream before it is given up: about 40 s."""
+"""Attempts without a byte to come back to an upstream before it is given up: about 40 s."""
 
 RECONNECT_STATUS_OVER = 204
 """An event source that answers so wants nobody to come back (WHATWG HTML section 9.2.3)."""
+
+
+def _backoff_s(attempt: int) -> float:
+    return backoff.delay_s(attempt, random.random())  # noqa: S311 - spreads load, guards nothing
 
 
 class Intake:
@@ -25,10 +29,10 @@ class Intake:
 
     __slots__ = (
         "_again",
+        "_attempts",
         "_continuity",
         "_first_at",
         "_framer",
-        "_jitter",
         "_lost_at",
         "_lost_to",
         "_paused",
@@ -36,6 +40,7 @@ class Intake:
         "_stream",
         "_task",
         "_upstream",
+        "_wait_s",
         "wheel_slot",
     )
 
@@ -44,13 +49,17 @@ class Intake:
         stream: Stream,
         upstream: Upstream,
         again: UpstreamRequest,
-        jitter: Callable[[], float] = random.random,
+        wait_s: Callable[[int], float] = _backoff_s,
     ) -> None:
-        """Read for ``stream``; ``again`` is the request to repeat where the route allows that."""
+        """Read for ``stream``; ``again`` is the request to repeat where the route allows that.
+
+        ``wait_s`` returns how many seconds to wait before attempt 0, 1, 2 ... to come back.
+        """
         self._stream = stream
         self._upstream = upstream
         self._again = again
-        self._jitter = jitter
+        self._wait_s = wait_s
+        self._attempts = 0
         self._framer = Framer()
         self._continuity: Continuity | None = None
         self._response: UpstreamResponse | None = None
@@ -81,7 +90,8 @@ class Intake:
 
     def reopen(self) -> None:
         """See Source."""
-        self._lost_at = self._stream.clock()
+        if self._lost_at is None:
+            self._lost_at = self._stream.clock()
         self._task = asyncio.get_running_loop().create_task(self._come_back())
 
     def took(self, chunk: bytes) -> None:
@@ -183,6 +193,7 @@ class Intake:
             took = stream.metrics.reconnects[Side.UPSTREAM, ReconnectEnd.RESUMED]
             took.observe(now - self._lost_at, stream.exemplar)
             self._lost_at = None
+        self._attempts = 0
         stream.advance(Event.BYTES)
         if stream.policy.stall_s:
             stream.wheel.add(self, now + stream.policy.stall_s)
@@ -253,14 +264,16 @@ class Intake:
     async def _come_back(self) -> None:
         """Ask the upstream again until it answers with a stream, or give up."""
         stream = self._stream
-        for attempt in range(RECONNECTS_MAX):
-            await asyncio.sleep(backoff.delay_s(attempt, self._jitter()))
+        while self._attempts < RECONNECTS_MAX:
+            await asyncio.sleep(self._wait_s(self._attempts))
+            self._attempts += 1
             response = await self._ask_again()
             if response is None:
                 continue
             if response.status == RECONNECT_STATUS_OVER:
                 response.close()
-                break
+                stream.advance(Event.END, stream.verdict.ending(events=stream.ledger.received))
+                return
             self._framer = Framer()
             self._response = response
             stream.last_byte_at = stream.clock()

@@ -78,6 +78,10 @@ STREAM: Mapping[tuple[State, Event], Step] = {
     (State.STALLED, Event.STOP): Step(State.ENDED, _SEAL_STALLED),
     (State.RECONNECTING, Event.BYTES): Step(State.STREAMING, (Command.STALL_RECOVERED,)),
     (State.RECONNECTING, Event.LOST): Step(State.ENDED, _SEAL_STALLED),
+    (State.RECONNECTING, Event.LOST_RESUMABLE): Step(
+        State.RECONNECTING, (Command.CLOSE_UPSTREAM, Command.RECONNECT)
+    ),
+    (State.RECONNECTING, Event.END): Step(State.ENDED, _SEAL_STALLED),
     (State.RECONNECTING, Event.STOP): Step(State.ENDED, _SEAL_STALLED),
     (State.ENDED, Event.STOP): Step(State.ENDED),
     (State.ENDED, Event.RETENTION_OVER): Step(State.EXPIRED, (Command.RELEASE,)),
