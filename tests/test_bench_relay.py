@@ -126,7 +126,7 @@ LOAD = ("--streams=2", "--rate=20", "--seconds=0.5", "--rounds=1", "--idle=5", "
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tests.bench.relay", *LOAD, *arguments],
+        [sys.executable, "-m", "tests.bench", *LOAD, *arguments],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parent.parent,
@@ -155,4 +155,5 @@ def test_a_run_measures_writes_and_prints_and_names_what_is_not_installed(tmp_pa
 def test_a_proxy_that_does_not_come_up_ends_the_run_with_what_it_said(tmp_path: Path) -> None:
     run = bench("--only", "bad", "--proxy", "bad={python} -c 'raise SystemExit(\"no luck\")'")
     assert run.returncode == 1
-    assert run.stderr.endswith("does not listen: no luck\n\n")
+    assert "does not listen on port" in run.stderr
+    assert run.stderr.endswith("exit status: 1\nbad said: no luck\n\n")

@@ -1,6 +1,7 @@
 """Promises of the raw client: what it sends, what it reads, how it says that a body ended, how it leaves."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,8 @@ import pytest
 from tests.support.client import BodyEnded, Overdue, SSEClient
 from tests.support.eventsource import Event
 from tests.support.fake_upstream import FakeUpstream, literal, plain, sse
+from tests.support.head import HEAD_BYTES_MAX
+from tests.support.response import Response, read_response
 
 ONE = b"id: 1\ndata: a\n\n"
 TWO = b"id: 2\nevent: add\ndata: b\n\n"
@@ -163,10 +166,12 @@ async def test_leaving_is_a_fin_even_with_something_unread() -> None:
     async with upstream_and_client() as (up, client):
         by_hand = up.by_hand()
         async with client.open() as response:
-            await (await by_hand.connection()).chunk(ONE)
+            await (await by_hand.connection()).chunk(bytes(200_000))
             await response.leave()
         await up.requests[0].closed_by_peer()
         assert up.connections[0].fate == "peer fin"
+        accepted = up.requests[0].wire._transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
 
 
 async def test_a_cut_from_another_task_ends_the_wait_for_events() -> None:
@@ -196,6 +201,30 @@ async def test_reading_until_a_condition_is_bounded_and_says_what_it_has() -> No
                 await response.take(2)
 
 
+async def test_reading_until_goes_on_over_several_pieces_and_may_wait_for_the_end() -> None:
+    go = asyncio.Event()
+
+    def has_two(so_far: Response) -> bool:
+        if so_far.seen:
+            go.set()
+        return len(so_far.seen) == 2
+
+    async with upstream_and_client() as (up, client):
+        up.script(sse(ONE, go, TWO))
+        async with client.open() as response:
+            assert await response.read_until(has_two) == ONE + TWO
+            await response.read_until(lambda so_far: so_far.ended == "clean")
+            assert [event.data for event in await response.take(2)] == ["a", "b"]
+
+
+async def test_a_switch_of_protocols_is_a_final_answer_and_the_wire_goes_on() -> None:
+    async with upstream_and_client() as (up, client):
+        up.script(literal(b"HTTP/1.1 101 Switching Protocols\r\n\r\nhello", then="stall"))
+        async with client.connect() as connection:
+            assert (await client.request(connection)).status == 101
+            assert await connection.read() == b"hello"
+
+
 async def test_a_server_that_closes_without_an_answer_is_named() -> None:
     async with upstream_and_client() as (up, client):
         up.script(literal(b"HTTP/1.1 2", then="fin"), literal(b"", then="reset"))
@@ -213,6 +242,50 @@ async def test_an_early_answer_is_read_while_the_body_is_still_going_out() -> No
             connection = await by_hand.connection()
             await connection.send_head(413, [("Content-Length", "0")])
             assert (await answer).status == 413
+
+
+async def test_what_arrives_behind_a_response_belongs_to_the_next() -> None:
+    async with upstream_and_client() as (up, client):
+        one = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none"
+        two = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\nX: y\r\n\r\n"
+        up.script(literal(one + two + one))
+        async with client.connect() as connection:
+            first = await client.request(connection)
+            assert await first.read_to_end() == b"one"
+            second = await read_response(connection, "GET")
+            assert (await second.read_to_end(), second.trailers) == (b"two", ["X: y"])
+            assert await (await read_response(connection, "GET")).read_to_end() == b"one"
+
+
+async def test_why_the_server_did_not_take_the_request_is_kept() -> None:
+    async with upstream_and_client() as (up, client):
+        by_hand = up.by_hand(head=False)
+        async with client.connect() as connection:
+            sending = connection.start_sending(
+                client.request_bytes("POST", "/", body=bytes(32 * 1024 * 1024))
+            )
+            await (await by_hand.connection()).reset()
+            assert await connection.read_to_close() == b""
+            await asyncio.wait({sending})
+            assert isinstance(connection.send_error, ConnectionError)
+            assert connection.closed_with in {"reset", "fin"}
+
+
+@pytest.mark.parametrize(
+    "start_line", ["HTTP/1.1 20 OK", "HTTP/1.1 2000 OK", "HTTP/1.1 abc", "SSH-2.0-x 200 OK"]
+)
+async def test_what_is_no_status_line_is_refused(start_line: str) -> None:
+    async with upstream_and_client() as (up, client):
+        up.script(literal(start_line.encode() + b"\r\n\r\n", then="fin"))
+        with pytest.raises(ValueError, match="not a status line"):
+            await client.fetch("GET", "/")
+
+
+async def test_a_head_without_end_is_refused() -> None:
+    async with upstream_and_client() as (up, client):
+        up.script(literal(b"HTTP/1.1 200 OK\r\nX: " + b"x" * (HEAD_BYTES_MAX + 1), then="stall"))
+        with pytest.raises(ValueError, match="no end of the head within 1048576 bytes"):
+            await client.fetch("GET", "/")
 
 
 async def test_the_wire_can_be_read_to_its_close() -> None:

@@ -197,6 +197,52 @@ async def test_a_peer_that_leaves_in_the_middle_is_no_failure() -> None:
         assert (request.body, request.body_complete) == (b"abc", False)
 
 
+async def test_a_script_hears_that_the_body_breaks_off() -> None:
+    async with FakeUpstream() as up:
+        by_hand = up.by_hand(head=False)
+        streams = await connect(up, b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc")
+        connection = await by_hand.connection()
+        await close(streams)
+        with pytest.raises(ConnectionResetError, match="in the middle of the request's body"):
+            await connection.body()
+
+
+async def test_a_peer_that_only_finished_sending_still_gets_its_answer() -> None:
+    async with FakeUpstream() as up:
+        up.script(plain(200, body=b"ok"))
+        streams = await connect(up, GET)
+        streams[1].write_eof()
+        assert (await streams[0].read()).endswith(b"\r\n\r\nok")
+        await close(streams)
+
+
+async def test_sending_waits_for_a_peer_that_does_not_read_and_goes_on_when_it_does() -> None:
+    async with FakeUpstream() as up:
+        by_hand = up.by_hand()
+        streams = await connect(up, GET)
+        connection = await by_hand.connection()
+        sending = asyncio.ensure_future(connection.chunk(bytes(32 * 1024 * 1024)))
+        assert await asyncio.wait({sending}, timeout=0.2) == (set(), {sending})
+        await streams[0].readuntil(b"2000000\r\n")
+        await streams[0].readexactly(32 * 1024 * 1024)
+        await sending
+        await close(streams)
+
+
+async def test_sending_to_a_peer_that_resets_is_an_error() -> None:
+    async with FakeUpstream() as up:
+        by_hand = up.by_hand()
+        _, writer = await connect(up, GET)
+        connection = await by_hand.connection()
+        sending = asyncio.ensure_future(connection.chunk(bytes(32 * 1024 * 1024)))
+        await asyncio.wait({sending}, timeout=0.1)
+        reset_on_close(writer.transport.get_extra_info("socket"))
+        writer.transport.abort()
+        with pytest.raises(ConnectionResetError, match="the peer is gone"):
+            await sending
+        assert connection.fate == "peer reset"
+
+
 async def test_the_router_answers_what_the_queue_does_not() -> None:
     async with FakeUpstream(lambda request: plain(200, body=request.target.encode())) as up:
         up.script(plain(503))

@@ -1,6 +1,7 @@
 """The proxies under test, each as a command with places for its ports; started on a core of its own."""
 
 import contextlib
+import random
 import shlex
 import shutil
 import socket
@@ -15,6 +16,7 @@ LISTEN_S_MAX = 15.0
 LISTEN_POLL_S = 0.02
 STOP_S_MAX = 5.0
 LOG_BYTES_SHOWN = 2000
+PORTS = range(20_000, 32_000)
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin"
 """Debian keeps nginx where only root's PATH leads."""
 
@@ -23,7 +25,7 @@ daemon off;
 worker_processes 1;
 worker_rlimit_nofile 20000;
 pid {directory}/nginx.pid;
-error_log {directory}/error.log;
+error_log stderr;
 events {{ worker_connections 16384; }}
 http {{
     access_log off;
@@ -62,9 +64,7 @@ class Proxy:
         return program != "{python}" and shutil.which(program, path=SEARCH_PATH) is None
 
 
-NGINX = Proxy(
-    "nginx", "nginx -c {directory}/nginx.conf -e {directory}/error.log", "apt-get install nginx-light"
-)
+NGINX = Proxy("nginx", "nginx -c {directory}/nginx.conf -e stderr", "apt-get install nginx-light")
 SIDECAR = Proxy(
     "sidecar",
     "{python} -m sidecar serve --upstream http://127.0.0.1:{upstream} --listen 127.0.0.1:{port}"
@@ -73,7 +73,7 @@ SIDECAR = Proxy(
 
 
 class ProxyFailed(RuntimeError):
-    """A proxy did not come up; the message ends with what it said."""
+    """A proxy did not come up."""
 
 
 @contextlib.contextmanager
@@ -104,36 +104,43 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 @contextlib.contextmanager
 def serving(proxy: Proxy, upstream: int, core: int, directory: Path) -> Iterator[tuple[int, int]]:
-    """Run a proxy in front of a port; give its process id and its own port once it accepts."""
+    """Run a proxy in front of a port; give its process id and its own port once it accepts.
+
+    Whatever goes wrong meanwhile carries a note of what the proxy said.
+    """
     port, admin = free_port(), free_port()
-    places = {
-        "python": sys.executable,
-        "upstream": upstream,
-        "port": port,
-        "admin": admin,
-        "directory": directory,
-    }
-    (directory / "nginx.conf").write_text(NGINX_CONF.format(**places))
-    words = [word.format(**places) for word in shlex.split(proxy.command)]
-    words[0] = shutil.which(words[0], path=SEARCH_PATH) or words[0]
+    command = _command(
+        proxy, python=sys.executable, upstream=upstream, port=port, admin=admin, directory=directory
+    )
     output = directory / "output"
-    with running(words, core, output) as process:
-        wait_until_listening(port, process, output)
-        yield process.pid, port
+    with running(command, core, output) as process:
+        try:
+            wait_until_listening(port, process)
+            yield process.pid, port
+        except Exception as error:
+            error.add_note(f"{proxy.name} said: {output.read_text()[-LOG_BYTES_SHOWN:]}")
+            raise
 
 
-def wait_until_listening(port: int, process: subprocess.Popen[str], output: Path) -> None:
-    """Wait until a process accepts on a port. ProxyFailed with its output if it ends or takes too long."""
+def _command(proxy: Proxy, directory: Path, **places: str | int) -> list[str]:
+    (directory / "nginx.conf").write_text(NGINX_CONF.format(directory=directory, **places))
+    words = [word.format(directory=directory, **places) for word in shlex.split(proxy.command)]
+    return [shutil.which(words[0], path=SEARCH_PATH) or words[0], *words[1:]]
+
+
+def wait_until_listening(port: int, process: subprocess.Popen[str]) -> None:
+    """Wait until a process accepts on a port. ProxyFailed if it ends or takes too long."""
     deadline = time.monotonic() + LISTEN_S_MAX
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
             return
         time.sleep(LISTEN_POLL_S)
-    raise ProxyFailed(f"{shlex.join(process.args)} does not listen: {output.read_text()[-LOG_BYTES_SHOWN:]}")  # type: ignore[arg-type]
+    raise ProxyFailed(f"the proxy does not listen on port {port}; exit status: {process.poll()}")
 
 
 def free_port() -> int:
-    """Return a port of loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of loopback that was free a moment ago, from below those that the kernel hands out."""
+    for port in random.sample(PORTS, len(PORTS)):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise ProxyFailed(f"no free port in {PORTS}")

@@ -1,6 +1,6 @@
 """CPU per relayed event, added latency and memory per idle stream: the sidecar against nginx, in one run.
 
-python -m tests.bench.relay --help
+python -m tests.bench --help
 """
 
 import argparse
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     load = Load()
     parser = argparse.ArgumentParser(
-        prog="python -m tests.bench.relay",
+        prog="python -m tests.bench",
         description="Measure the sidecar against nginx.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -177,7 +177,3 @@ def _machine() -> dict[str, str | int | None]:
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

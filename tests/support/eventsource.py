@@ -40,8 +40,8 @@ class Parser:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._at_start = True
         self._after_cr = False
-        self._line = ""
-        self._data_buffer = ""
+        self._line: list[str] = []
+        self._data_buffer: list[str] = []
         self._event_type_buffer = ""
         self._last_event_id_buffer = ""
         self._dispatched: list[Event] = []
@@ -62,10 +62,10 @@ class Parser:
         if is_bom or is_second_half_of_crlf:
             return
         if character in "\r\n":
-            line, self._line = self._line, ""
+            line, self._line = "".join(self._line), []
             self._process_line(line)
         else:
-            self._line += character
+            self._line.append(character)
 
     def _process_line(self, line: str) -> None:
         """Dispatch at an empty line, ignore a comment, else process the field before the first colon."""
@@ -84,7 +84,7 @@ class Parser:
         if field == "event":
             self._event_type_buffer = value
         elif field == "data":
-            self._data_buffer += value + "\n"
+            self._data_buffer.append(value + "\n")
         elif field == "id" and "\x00" not in value:
             self._last_event_id_buffer = value
         elif field == "retry" and value and ASCII_DIGITS.issuperset(value):
@@ -93,7 +93,7 @@ class Parser:
     def _dispatch(self) -> None:
         """Follow the steps of "dispatch the event"; the last event ID buffer is the one that is not reset."""
         self.last_event_id = self._last_event_id_buffer
-        data, self._data_buffer = self._data_buffer, ""
+        data, self._data_buffer = "".join(self._data_buffer), []
         event_type, self._event_type_buffer = self._event_type_buffer, ""
         if data == "":
             return

@@ -8,8 +8,9 @@ from typing import Any, Literal, TypeAlias
 from tests.support.body import Body, response_body
 from tests.support.client_connection import ClientConnection
 from tests.support.deadline import WAIT_S, within
-from tests.support.eventsource import Event, Parser
+from tests.support.eventsource import Event
 from tests.support.head import Fields, Head, split_head
+from tests.support.transcript import Transcript
 
 Ended: TypeAlias = Literal["clean", "aborted", "open"]
 Condition: TypeAlias = bytes | Callable[["Response"], bool]
@@ -27,8 +28,8 @@ class Response:
 
     ``ended``: "clean" when the framing's end came (final chunk; Content-Length reached; FIN where the body
     goes on until the close), "aborted" when the connection ended or the framing broke before, else "open".
-    ``seen`` are all events so far, ``arrivals`` the pieces of the body with the loop's time of each,
-    ``interim`` the heads of 1xx responses that came before.
+    ``arrivals`` are the pieces of the body with the loop's time of each, ``interim`` the heads of 1xx
+    responses that came before.
     """
 
     def __init__(self, connection: ClientConnection, method: str, head: Head, interim: list[Head]) -> None:
@@ -38,10 +39,8 @@ class Response:
         self.headers: Fields = head.fields
         self.interim = interim
         self.ended: Ended = "open"
-        self.seen: list[Event] = []
         self.arrivals: list[tuple[float, bytes]] = []
-        self._raw = bytearray()
-        self._parser = Parser()
+        self._transcript = Transcript()
         self._events_taken = 0
         self._bytes_max: int | None = None
         self._body: Body = response_body(method, head.status, head.fields)
@@ -49,28 +48,33 @@ class Response:
 
     def __repr__(self) -> str:
         """Show what a failed test wants to know."""
-        tail = bytes(self._raw[-SHOWN_BYTES:])
-        return f"<{self.head.start_line!r}, body {self.ended}, {len(self._raw)} bytes, ...{tail!r}>"
+        size, tail = len(self._transcript), self._transcript.tail(SHOWN_BYTES)
+        return f"<{self.head.start_line!r}, body {self.ended}, {size} bytes, ...{tail!r}>"
 
     @property
     def raw(self) -> bytes:
         """The body so far, out of its framing."""
-        return bytes(self._raw)
+        return self._transcript.raw
+
+    @property
+    def seen(self) -> list[Event]:
+        """All events so far."""
+        return self._transcript.events
 
     @property
     def comments(self) -> list[str]:
         """The text of the comment lines so far."""
-        return self._parser.comments
+        return self._transcript.parser.comments
 
     @property
     def retry_ms(self) -> int | None:
         """The reconnection time that the stream has set."""
-        return self._parser.retry_ms
+        return self._transcript.parser.retry_ms
 
     @property
     def last_event_id(self) -> str:
         """What an EventSource would send as Last-Event-ID now."""
-        return self._parser.last_event_id
+        return self._transcript.parser.last_event_id
 
     @property
     def trailers(self) -> list[str]:
@@ -88,7 +92,7 @@ class Response:
 
     def json(self) -> Any:
         """Parse the body so far as JSON."""
-        return json.loads(self._raw)
+        return json.loads(self.raw)
 
     async def more(self) -> bytes:
         """Wait for the next bytes of the body and return them; empty when the body has ended, or we left.
@@ -103,13 +107,12 @@ class Response:
 
     def _take(self, wire: bytes) -> bytes:
         body = self._body.feed(wire)
-        if self._bytes_max is not None and len(self._raw) + len(body) >= self._bytes_max:
-            body = body[: self._bytes_max - len(self._raw)]
+        if self._bytes_max is not None and len(self._transcript) + len(body) >= self._bytes_max:
+            body = body[: self._bytes_max - len(self._transcript)]
         else:
             self._note_end()
         if body:
-            self._raw += body
-            self.seen += self._parser.feed(body)
+            self._transcript.add(body)
             self.arrivals.append((asyncio.get_running_loop().time(), body))
         return body
 
@@ -154,12 +157,13 @@ class Response:
         """
         async with within(within_s, lambda: f"{condition!r}: not in {self}"):
             while not self._holds(condition):
-                if not await self.more() and not self._holds(condition):
+                if self.ended != "open" or not self.connection.is_open:
                     raise BodyEnded(f"{condition!r}: not in {self}")
+                await self.more()
         return self.raw
 
     def _holds(self, condition: Condition) -> bool:
-        return condition in self._raw if isinstance(condition, bytes) else condition(self)
+        return self._transcript.contains(condition) if isinstance(condition, bytes) else condition(self)
 
     async def read_to_end(self, within_s: float = WAIT_S) -> bytes:
         """Read until the body ends, cleanly or not (``ended``); return it."""
@@ -172,17 +176,26 @@ class Response:
         """Tell whether no byte of the body comes, and no end of it, for so long."""
         return self.ended == "open" and await self.connection.silent_for(seconds)
 
-    async def cut_after(self, n_bytes: int, within_s: float = WAIT_S) -> bytes:
+    async def cut_after(
+        self,
+        n_bytes: int,
+        within_s: float = WAIT_S,
+        *,
+        or_when: Condition = lambda _: False,
+        cleanly: bool = False,
+    ) -> bytes:
         """Read exactly so many bytes of the body, counted from its start, and cut; return them.
 
         What arrived behind them is as good as never read. BodyEnded if the body is shorter, ValueError if
-        more has been read already.
+        more has been read already. ``or_when`` cuts it sooner; ``cleanly``: with FIN, else with RST.
         """
-        if len(self._raw) > n_bytes:
-            raise ValueError(f"{len(self._raw)} bytes have been read already")
+        if len(self._transcript) > n_bytes:
+            raise ValueError(f"{len(self._transcript)} bytes have been read already")
         self._bytes_max = n_bytes
-        await self.read_until(lambda response: len(response._raw) >= n_bytes, within_s)
-        await self.cut()
+        await self.read_until(
+            lambda response: len(response._transcript) >= n_bytes or response._holds(or_when), within_s
+        )
+        await (self.leave() if cleanly else self.cut())
         return self.raw
 
     async def cut(self) -> None:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from tests.support.eventsource import Event, Parser
+from tests.support.eventsource import Event
 from tests.support.head import Fields, Head
+from tests.support.transcript import Transcript
 from tests.support.wire import Wire
 
 
@@ -11,8 +12,7 @@ from tests.support.wire import Wire
 class UpstreamRequest:
     """A recorded request; ``number`` and ``connection`` count from 0, ``at`` is the loop's time of its head.
 
-    ``body_complete`` says that ``body`` is all of it; ``truth`` are the events that the response has carried
-    so far.
+    ``body_complete`` says that ``body`` is all of it.
     """
 
     number: int
@@ -22,9 +22,7 @@ class UpstreamRequest:
     wire: Wire = field(repr=False)
     received_body: bytearray = field(default_factory=bytearray, repr=False)
     body_complete: bool = False
-    sent_body: bytearray = field(default_factory=bytearray, repr=False)
-    truth: list[Event] = field(default_factory=list)
-    _parser: Parser = field(default_factory=Parser, repr=False)
+    _sent: Transcript = field(default_factory=Transcript, repr=False)
 
     @property
     def head(self) -> bytes:
@@ -59,7 +57,12 @@ class UpstreamRequest:
     @property
     def sent(self) -> bytes:
         """The body bytes of the response so far."""
-        return bytes(self.sent_body)
+        return self._sent.raw
+
+    @property
+    def truth(self) -> list[Event]:
+        """The events that the response has carried so far."""
+        return self._sent.events
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header field, None if there is none."""
@@ -67,8 +70,7 @@ class UpstreamRequest:
 
     def record(self, body: bytes) -> None:
         """Count body bytes as sent; for a script that sends its own framing with ``send``."""
-        self.sent_body += body
-        self.truth += self._parser.feed(body)
+        self._sent.add(body)
 
     async def closed_by_peer(self, within_s: float = 1.0) -> float:
         """Wait until the peer closes the connection; return the loop's time of it. Overdue if it does not."""
