@@ -25,7 +25,7 @@ def _backoff_s(attempt: int) -> float:
 
 
 class Intake:
-    """The upstream side of one stream: a task that reads, and a place on the wheel that notices silence."""
+    """The upstream side of one stream: takes what the socket brings, and notices when it brings nothing."""
 
     __slots__ = (
         "_again",
