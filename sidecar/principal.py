@@ -4,7 +4,6 @@ import hashlib
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Sequence
-from http.cookies import CookieError, SimpleCookie
 
 from sidecar.headers import Fields, values
 
@@ -12,6 +11,7 @@ CAPABILITY = "capability"
 """The stream token alone is the right to read it."""
 
 JWT_BYTES_MAX = 16 * 1024
+JWT_PARTS = 3
 
 
 def fingerprint(inputs: Sequence[str], fields: Fields) -> bytes:
@@ -46,31 +46,28 @@ def _header(name: str, fields: Fields) -> list[bytes]:
 
 
 def _cookie(name: str, fields: Fields) -> list[bytes]:
-    found = []
-    for line in values(fields, b"cookie"):
-        try:
-            cookies = SimpleCookie(line.decode("latin-1"))
-        except CookieError:
-            continue
-        if name in cookies:
-            found.append(cookies[name].value.encode("latin-1"))
-    return found
+    """Return the values of a cookie, raw; http.cookies would lose it behind any other that is malformed."""
+    pairs = (pair.partition(b"=") for line in values(fields, b"cookie") for pair in line.split(b";"))
+    return [value.strip() for key, equals, value in pairs if equals and key.strip() == name.encode()]
 
 
 def _claim(name: str, fields: Fields) -> list[bytes]:
-    """Return a claim of the bearer token; its signature is for ``auth_check`` to judge, not for us."""
-    for value in values(fields, b"authorization"):
-        scheme, _, token = value.partition(b" ")
-        parts = token.strip().split(b".")
-        if scheme.lower() != b"bearer" or len(parts) != 3 or len(token) > JWT_BYTES_MAX:  # noqa: PLR2004 - RFC 7519
-            continue
-        try:
-            claims = json.loads(urlsafe_b64decode(parts[1] + b"=="))
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(claims, dict) and name in claims:
-            return [json.dumps(claims[name], sort_keys=True).encode()]
-    return []
+    """Return a claim of each bearer token; its signature is for ``auth_check`` to judge, not for us."""
+    tokens = map(_claims, values(fields, b"authorization"))
+    return [json.dumps(claims[name], sort_keys=True).encode() for claims in tokens if name in claims]
+
+
+def _claims(value: bytes) -> dict[str, object]:
+    """Return what a JWT says (RFC 7519); nothing if it is none."""
+    scheme, _, token = value.partition(b" ")
+    parts = token.strip().split(b".")
+    if scheme.lower() != b"bearer" or len(parts) != JWT_PARTS or len(token) > JWT_BYTES_MAX:
+        return {}
+    try:
+        claims = json.loads(urlsafe_b64decode(parts[1] + b"=="))
+    except (ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
 
 
 _FIELD_OF = {"cookie": b"cookie", "jwt": b"authorization"}
