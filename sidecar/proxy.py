@@ -245,7 +245,8 @@ async def _pass_through(exchange: Exchange, response: UpstreamResponse) -> None:
     try:
         await exchange.start(response.status, headers.response_fields(response.status, response.fields))
         while chunk := await response.read():
-            await exchange.write(chunk, more=True)
+            if response.status not in headers.NO_BODY_STATUS:
+                await exchange.write(chunk, more=True)
     except errors.UpstreamError:
         if not exchange.connection.lost:
             exchange.connection.abort()
