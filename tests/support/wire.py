@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias, cast
 
 from tests.support.deadline import WAIT_S, within
-from tests.support.reset import reset_on_close
+from tests.support.reset import reset_on_close, until_on_its_way
 
 Departure: TypeAlias = Literal["", "fin", "reset"]
 
@@ -124,10 +124,13 @@ class Wire(asyncio.Protocol):
         await self._until_lost()
 
     async def reset(self) -> None:
-        """Close the connection with RST."""
+        """Close the connection with RST, behind everything that was sent."""
         self.ended_by_us = True
+        connected = self._transport.get_extra_info("socket")
         if not self._transport.is_closing():
-            reset_on_close(self._transport.get_extra_info("socket"))
+            await until_on_its_way(connected)
+        if not self._transport.is_closing():
+            reset_on_close(connected)
         self._transport.abort()
         await self._until_lost()
 
