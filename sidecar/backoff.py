@@ -13,4 +13,4 @@ def delay_s(attempt: int, jitter: float) -> float:
 
 def spread_s(count: int, window_s: float) -> Iterator[float]:
     """Spread ``count`` moments evenly over a window, so that those sent away do not come back all at once."""
-    return (window_s * (number + 1) / count for number in range(count))
+    return (window_s * ((number + 1) / count) for number in range(count))
