@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 Fields = Sequence[tuple[bytes, bytes]]
 """Header fields as they came: names in lower case, duplicates and order kept."""
@@ -10,19 +10,28 @@ Fields = Sequence[tuple[bytes, bytes]]
 HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
+STREAM_HEADER = b"sse-stream"
 NOT_OF_A_STREAM = frozenset(
-    {b"content-length", b"etag", b"age", b"cache-control", b"x-accel-buffering", b"vary", b"accept-ranges"}
+    {
+        b"content-length",
+        b"etag",
+        b"age",
+        b"accept-ranges",
+        b"cache-control",
+        b"x-accel-buffering",
+        b"vary",
+        STREAM_HEADER,  # of another sidecar behind this one: its ids are not those that the client gets
+    }
 )
 NOT_REPLAYED = frozenset({b"set-cookie", b"date", b"content-range"})
 NO_BODY_STATUS = frozenset({204, 205, 304})
 
 EVENT_STREAM = b"text/event-stream"
-STREAM_HEADER = b"sse-stream"
 LAST_EVENT_ID = b"last-event-id"
 POSITION_PARAMETERS = (b"last_event_id", b"lastEventId")
 VARY_BASE = (b"last-event-id",)
 
-_events_wish = re.compile(rb";\s*sse-events\s*=\s*\"?1\"?", re.IGNORECASE)
+_events_wish = re.compile(rb"\s*;\s*sse-events\s*=\s*(?:1|\"1\")\s*(?=[;,]|$)", re.IGNORECASE)
 
 
 def values(fields: Fields, name: bytes) -> list[bytes]:
@@ -44,15 +53,18 @@ def end_to_end(fields: Fields) -> list[tuple[bytes, bytes]]:
 
 def accepts_event_stream(fields: Fields) -> bool:
     """Tell whether ``Accept`` names ``text/event-stream``: the sign of a client that knows event ids."""
-    return any(EVENT_STREAM in value.lower() for value in values(fields, b"accept"))
+    return EVENT_STREAM in _accepted(fields)
 
 
 def accepts_only_event_stream(fields: Fields) -> bool:
     """Tell whether ``Accept`` leaves the backend no other type."""
-    types = [
-        item.partition(b";")[0].strip().lower() for v in values(fields, b"accept") for item in v.split(b",")
-    ]
-    return bool(types) and all(item == EVENT_STREAM for item in types)
+    return set(_accepted(fields)) == {EVENT_STREAM}
+
+
+def _accepted(fields: Fields) -> list[bytes]:
+    """Return the media types that ``Accept`` names, without their parameters."""
+    items = (item for value in values(fields, b"accept") for item in value.split(b","))
+    return [item.partition(b";")[0].strip().lower() for item in items]
 
 
 def wants_control_events(fields: Fields) -> bool:
@@ -168,11 +180,12 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
 
 
 def position_in_query(query: bytes) -> bytes | None:
-    """Return the position that a query names, for clients that cannot set a header."""
-    if b"ast_event_id" not in query and b"astEventId" not in query:
-        return None
-    pairs = parse_qsl(query, keep_blank_values=True)
-    return next((value for name, value in pairs if name in POSITION_PARAMETERS), None)
+    """Return the first position that a query names, for clients that cannot set a header."""
+    for part in query.split(b"&"):
+        name, _, value = part.partition(b"=")
+        if name in POSITION_PARAMETERS:
+            return unquote_to_bytes(value.replace(b"+", b" "))
+    return None
 
 
 def without_position(target: bytes) -> bytes:
