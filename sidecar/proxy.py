@@ -78,10 +78,7 @@ class Proxy:
         if self._control.owns(exchange.path):
             await self._control.serve(exchange)
             return
-        if (
-            headers.first(exchange.fields, b"upgrade") is not None
-            and b"websocket" in (headers.first(exchange.fields, b"upgrade") or b"").lower()
-        ):
+        if b"websocket" in (headers.first(exchange.fields, b"upgrade") or b"").lower():
             raise errors.UpgradeUnsupported
         if headers.passed_by(exchange.fields, self._via):
             raise errors.ProxyLoop
