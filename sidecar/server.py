@@ -136,8 +136,15 @@ class Shutdown:
         for reader, offset_s in zip(readers, backoff.spread_s(len(readers), window_s), strict=True):
             await self._until(lambda: False, begin + offset_s)
             reader.drain()
-        await self._until(lambda: not self._readers(), end)
+        await self._until(self._all_sent_away, end)
         return 0.0 if self._forced.is_set() else max(0.0, end - loop.time())
+
+    def _all_sent_away(self) -> bool:
+        """Send away whoever has joined meanwhile: not every request says that it wants a stream."""
+        readers = self._readers()
+        for reader in readers:
+            reader.drain()
+        return not readers
 
     def _readers(self) -> list[Subscriber]:
         return [
