@@ -24,7 +24,7 @@ from tests.support.relayed import relayed
 from tests.support.served import served
 
 RUNS = int(os.environ.get("CUT_RUNS", "1000"))
-AT_ONCE_MAX = 64
+AT_ONCE_MAX = 32
 LONG_S = 60.0
 """A wait inside one run: it shares the event loop with all the others."""
 
