@@ -11,7 +11,8 @@ from sidecar.headers import is_event_stream
 from sidecar.labels import LossReason, Outcome, ReconnectEnd, Side, UnprovenReason
 from sidecar.lifecycle import Event, State
 from sidecar.stream import Stream
-from sidecar.upstream import Upstream, UpstreamRequest, UpstreamResponse
+from sidecar.upstream import Upstream, UpstreamRequest
+from sidecar.upstream_response import UpstreamResponse
 
 RECONNECTS_MAX = 10
 """Attempts without a byte to come back to an upstream before it is given up: about 40 s."""

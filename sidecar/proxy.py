@@ -17,7 +17,8 @@ from sidecar.readiness import Readiness
 from sidecar.routes import RouteTable
 from sidecar.stream import Stream
 from sidecar.subscriber import Subscriber
-from sidecar.upstream import Upstream, UpstreamRequest, UpstreamResponse, has_body
+from sidecar.upstream import Upstream, UpstreamRequest, has_body
+from sidecar.upstream_response import UpstreamResponse
 from sidecar.verdict import gap_event
 
 IDEMPOTENCY_KEY_BYTES_MAX = 256
@@ -251,8 +252,7 @@ async def _pass_through(exchange: Exchange, response: UpstreamResponse) -> None:
         return
     finally:
         exchange.while_waiting(None)
-        if exchange.connection.lost:
-            response.close()
+        response.close()
     await exchange.write(b"", more=False)
     exchange.metrics.answered(response.status)
 

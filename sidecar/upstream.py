@@ -1,9 +1,9 @@
 """The way to the backend: one request out, one response head and its body back, errors in our own words."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Protocol, Self
 
 import aiohttp
@@ -12,8 +12,10 @@ from yarl import URL
 
 from sidecar import errors
 from sidecar.headers import Fields, values
-from sidecar.upstream_connection import UpstreamConnector, UpstreamProtocol
-from sidecar.upstream_errors import mapped_errors, own_error
+from sidecar.upstream_attempt import Attempt, tracing
+from sidecar.upstream_connection import UpstreamConnector
+from sidecar.upstream_errors import mapped_errors
+from sidecar.upstream_response import AiohttpResponse, UpstreamResponse
 
 REUSABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Only these go over a pooled connection: one that the backend just closed can be tried again for them."""
@@ -24,6 +26,7 @@ POOL_KEEPALIVE_S = 4.0
 READ_BYTES_MAX = 64 * 1024
 HEADERS_MAX = 256
 
+_not_in_a_value = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _TARGET = ":target"
 """Carries the exact request target into the request class; no field name may begin with a colon."""
 
@@ -42,52 +45,6 @@ class UpstreamRequest:
     """Told how many seconds a new connection took."""
 
 
-class Sink(Protocol):
-    """What takes a body as it comes."""
-
-    def took(self, chunk: bytes) -> None:
-        """Take the next bytes."""
-        ...
-
-    def ended(self) -> None:
-        """Take note of the clean end; the last call."""
-        ...
-
-    def broke(self, error: errors.UpstreamError) -> None:
-        """Take note that the rest will not come; the last call."""
-        ...
-
-
-class UpstreamResponse(Protocol):
-    """A response whose head is here and whose body is still coming."""
-
-    status: int
-    fields: Fields
-
-    async def read(self) -> bytes:
-        """Return the next bytes of the body as they came; empty at its clean end.
-
-        Raises UpstreamReset or UpstreamBadResponse when it ends in any other way.
-        """
-        ...
-
-    def relay(self, sink: Sink) -> None:
-        """Hand the body on to ``sink`` as it comes, instead of ``read``."""
-        ...
-
-    def pause(self) -> None:
-        """Hand on nothing for now: the backend is made to wait."""
-        ...
-
-    def resume(self) -> None:
-        """Go on handing on."""
-        ...
-
-    def close(self) -> None:
-        """Close the connection, whatever is still to come; the sink is told no more. May be called twice."""
-        ...
-
-
 class Upstream(Protocol):
     """Where requests go."""
 
@@ -103,7 +60,7 @@ class AiohttpUpstream:
         url = URL(base)
         self._url = url.with_path("/")
         self._prefix = url.raw_path.rstrip("/").encode()
-        self._trace = _connection_trace()
+        self._trace = tracing()
         self._header_bytes_max = header_bytes_max
         self._pooled: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None
@@ -131,30 +88,19 @@ class AiohttpUpstream:
         return await self._send(self._fresh, request, _attempt(request))
 
     async def _send(
-        self, session: aiohttp.ClientSession | None, request: UpstreamRequest, attempt: SimpleNamespace
-    ) -> "AiohttpResponse":
+        self, session: aiohttp.ClientSession | None, request: UpstreamRequest, attempt: Attempt
+    ) -> AiohttpResponse:
         if session is None:
             message = "enter the upstream with `async with` first"
             raise RuntimeError(message)
-        loop = asyncio.get_running_loop()
         try:
             with mapped_errors():
-                async with asyncio.timeout(None) as limit:
-
-                    def sent() -> None:
-                        if request.first_byte_timeout_s:
-                            limit.reschedule(
-                                loop.time() + request.first_byte_timeout_s + request.connect_timeout_s
-                            )
-
-                    body = _until_sent(request.body, sent) if request.body is not None else None
-                    if body is None:
-                        sent()
+                async with asyncio.timeout(None) as attempt.limit:
                     response = await session.request(
                         request.method,
                         self._url,
                         headers=self._fields(request),
-                        data=body,
+                        data=attempt.body,
                         allow_redirects=False,
                         timeout=aiohttp.ClientTimeout(
                             total=None, sock_connect=request.connect_timeout_s or None
@@ -163,6 +109,11 @@ class AiohttpUpstream:
                     )
         except TimeoutError as error:
             raise errors.UpstreamFirstByteTimeout from error
+        finally:
+            attempt.limit = None
+        if not _can_be_relayed(response):
+            response.close()
+            raise errors.UpstreamBadResponse(f"status {response.status} or a field that no message may carry")
         return AiohttpResponse(response)
 
     def _fields(self, request: UpstreamRequest) -> CIMultiDict[str]:
@@ -186,93 +137,6 @@ class AiohttpUpstream:
         )
         session._retry_connection = False  # noqa: SLF001 - the library's own tests and users set it so
         return session
-
-
-class AiohttpResponse:
-    """A response of aiohttp's, seen through our interface."""
-
-    __slots__ = ("_content", "_over", "_paused", "_protocol", "_response", "_sink", "fields", "status")
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self._content = response.content
-        self._protocol: UpstreamProtocol | None = None
-        self._sink: Sink | None = None
-        self._paused = False
-        self._over = False
-        self.status = response.status
-        self.fields: Fields = [(name.lower(), value) for name, value in response.raw_headers]
-
-    async def read(self) -> bytes:
-        """See UpstreamResponse: what came before a break is returned before the break is raised."""
-        content = self._content
-        try:
-            return await content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            rest = content._read_nowait(-1)  # noqa: SLF001 - its public readers refuse once the body has broken
-            if rest:
-                return rest
-            raise own_error(error) from error
-
-    def relay(self, sink: Sink) -> None:
-        """See UpstreamResponse."""
-        self._sink = sink
-        self._content.on_eof(self._note_over)
-        connection = self._response.connection
-        if connection is not None and isinstance(connection.protocol, UpstreamProtocol):
-            self._protocol = connection.protocol
-            self._protocol.arrived = self._arrived
-            self._protocol.broke = self._note_over
-        self._over |= self._content.exception() is not None
-        self._arrived()
-
-    def pause(self) -> None:
-        """See UpstreamResponse: the library stops reading the socket once its buffer is full."""
-        self._paused = True
-
-    def resume(self) -> None:
-        """See UpstreamResponse."""
-        self._paused = False
-        asyncio.get_running_loop().call_soon(self._arrived)
-
-    def close(self) -> None:
-        """See UpstreamResponse."""
-        self._let_go()
-        self._response.close()
-
-    def _arrived(self) -> None:
-        """Hand on what is there: bytes first, then the end of the body, whichever it is."""
-        sink = self._sink
-        if sink is None or self._paused:
-            return
-        chunk = self._content._read_nowait(-1)  # noqa: SLF001 - as in read: also what came before a break
-        if chunk:
-            sink.took(chunk)
-        if self._over and not self._stopped():
-            self._finish(sink)
-
-    def _stopped(self) -> bool:
-        return self._paused or self._sink is None
-
-    def _note_over(self) -> None:
-        self._over = True
-
-    def _finish(self, sink: Sink) -> None:
-        broken = self._content.exception()
-        self._let_go()
-        if broken is None:
-            sink.ended()
-        else:
-            sink.broke(
-                own_error(broken) if isinstance(broken, Exception) else errors.UpstreamReset(str(broken))
-            )
-
-    def _let_go(self) -> None:
-        """Leave the connection to whoever uses it next."""
-        self._sink = None
-        if self._protocol is not None:
-            self._protocol.arrived = self._protocol.broke = None
-            self._protocol = None
 
 
 class _Target:
@@ -303,10 +167,15 @@ class _ExactRequest(aiohttp.ClientRequest):
             self.url = url
 
 
-async def _until_sent(body: AsyncIterator[bytes], sent: Callable[[], None]) -> AsyncIterator[bytes]:
-    async for chunk in body:
-        yield chunk
-    sent()
+def _can_be_relayed(response: aiohttp.ClientResponse) -> bool:
+    """Tell whether a head that the client library takes is one of RFC 9110 (sections 5.5 and 15)."""
+    return 200 <= response.status <= 599 and not any(  # noqa: PLR2004 - final statuses
+        _not_in_a_value.search(value) for _, value in response.raw_headers
+    )
+
+
+def _attempt(request: UpstreamRequest) -> Attempt:
+    return Attempt(request.body, request.first_byte_timeout_s, request.connected)
 
 
 def _text(raw: bytes) -> str:
@@ -315,29 +184,6 @@ def _text(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         return raw.decode("latin-1")
-
-
-def _attempt(request: UpstreamRequest) -> SimpleNamespace:
-    return SimpleNamespace(reused=False, connected=request.connected)
-
-
-def _connection_trace() -> aiohttp.TraceConfig:
-    trace = aiohttp.TraceConfig()
-
-    async def started(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-        context.connect_from = asyncio.get_running_loop().time()
-
-    async def connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-        if context.trace_request_ctx.connected is not None:
-            context.trace_request_ctx.connected(asyncio.get_running_loop().time() - context.connect_from)
-
-    async def reused(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.reused = True
-
-    trace.on_connection_create_start.append(started)
-    trace.on_connection_create_end.append(connected)
-    trace.on_connection_reuseconn.append(reused)
-    return trace
 
 
 def has_body(fields: Fields) -> bool:

@@ -1,0 +1,177 @@
+"""A response of the backend: its head, and its body read, or handed on as the socket brings it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import aiohttp
+
+from sidecar import errors
+from sidecar.headers import Fields
+from sidecar.upstream_connection import UpstreamProtocol
+from sidecar.upstream_errors import own_error
+
+
+class Sink(Protocol):
+    """What takes a body as it comes."""
+
+    def took(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        ...
+
+    def ended(self) -> None:
+        """Take note of the clean end; the last call."""
+        ...
+
+    def broke(self, error: errors.UpstreamError) -> None:
+        """Take note that the rest will not come; the last call."""
+        ...
+
+
+class UpstreamResponse(Protocol):
+    """A response whose head is here and whose body is still coming."""
+
+    status: int
+    fields: Fields
+
+    async def read(self) -> bytes:
+        """Return the next bytes of the body as they came; empty at its clean end.
+
+        Raises UpstreamReset or UpstreamBadResponse when it ends in any other way.
+        """
+        ...
+
+    def relay(self, sink: Sink) -> None:
+        """Hand the body on to ``sink`` as it comes, instead of ``read``."""
+        ...
+
+    def pause(self) -> None:
+        """Hand on nothing for now: the backend is made to wait."""
+        ...
+
+    def resume(self) -> None:
+        """Go on handing on."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection, whatever is still to come; the sink is told no more. May be called twice."""
+        ...
+
+
+class AiohttpResponse:
+    """A response of aiohttp's, seen through our interface."""
+
+    __slots__ = (
+        "_content",
+        "_over",
+        "_paused",
+        "_protocol",
+        "_response",
+        "_sink",
+        "_waiter",
+        "fields",
+        "status",
+    )
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._content = response.content
+        self._protocol: UpstreamProtocol | None = None
+        self._sink: Sink | None = None
+        self._paused = False
+        self._over = False
+        self._waiter: asyncio.Future[None] | None = None
+        self.status = response.status
+        self.fields: Fields = [(name.lower(), value) for name, value in response.raw_headers]
+
+    async def read(self) -> bytes:
+        """See UpstreamResponse: what came before a break is returned before the break is raised.
+
+        The library's own reader, woken by the end of a chunk, sleeps through a break that follows at once.
+        """
+        content = self._content
+        self._listen(self._rouse)
+        while not (chunk := self._held()):
+            broken = content.exception()
+            if broken is not None:
+                self._let_go()
+                raise own_error(broken) from broken
+            if content.is_eof():
+                self._let_go()
+                break
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return chunk
+
+    def relay(self, sink: Sink) -> None:
+        """See UpstreamResponse."""
+        self._sink = sink
+        self._content.on_eof(self._note_over)
+        self._listen(self._arrived)
+        if self._protocol is not None:
+            self._protocol.broke = self._note_over
+        self._over |= self._content.exception() is not None
+        self._arrived()
+
+    def pause(self) -> None:
+        """See UpstreamResponse: the library stops reading the socket once its buffer is full."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """See UpstreamResponse."""
+        self._paused = False
+        asyncio.get_running_loop().call_soon(self._arrived)
+
+    def close(self) -> None:
+        """See UpstreamResponse."""
+        self._let_go()
+        self._response.close()
+        self._rouse()
+
+    def _listen(self, arrived: Callable[[], None]) -> None:
+        connection = self._response.connection
+        if connection is not None and isinstance(connection.protocol, UpstreamProtocol):
+            self._protocol = connection.protocol
+            self._protocol.arrived = arrived
+
+    def _held(self) -> bytes:
+        """Return the bytes that are there, also after a break, where the library's public readers refuse."""
+        return b"" if self._content is aiohttp.EMPTY_PAYLOAD else self._content._read_nowait(-1)  # noqa: SLF001
+
+    def _rouse(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _arrived(self) -> None:
+        """Hand on what is there: bytes first, then the end of the body, whichever it is."""
+        sink = self._sink
+        if sink is None or self._paused:
+            return
+        chunk = self._held()
+        if chunk:
+            sink.took(chunk)
+        if self._over and not self._stopped():
+            self._finish(sink)
+
+    def _stopped(self) -> bool:
+        return self._paused or self._sink is None
+
+    def _note_over(self) -> None:
+        self._over = True
+
+    def _finish(self, sink: Sink) -> None:
+        broken = self._content.exception()
+        self._let_go()
+        if broken is None:
+            sink.ended()
+        else:
+            sink.broke(
+                own_error(broken) if isinstance(broken, Exception) else errors.UpstreamReset(str(broken))
+            )
+
+    def _let_go(self) -> None:
+        """Leave the connection to whoever uses it next."""
+        self._sink = None
+        if self._protocol is not None:
+            self._protocol.arrived = self._protocol.broke = None
+            self._protocol = None
