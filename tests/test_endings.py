@@ -100,10 +100,18 @@ async def test_a_failure_is_told_in_the_protocols_own_form_aborted_counted_once_
             assert surfaced == (kind == failure.silent)
 
 
+EMPTY = {
+    "no chunk": sse(),
+    "no length": sse(headers=[("Content-Type", "text/event-stream"), ("Content-Length", "0")]),
+    "only comments": sse(b": hello\n\n"),
+}
+
+
 @pytest.mark.parametrize("accept", ACCEPTS.values(), ids=ACCEPTS)
-async def test_an_empty_200_is_a_failure_that_the_client_is_told(accept: str) -> None:
+@pytest.mark.parametrize("empty", EMPTY.values(), ids=EMPTY)
+async def test_an_empty_200_is_a_failure_that_the_client_is_told(empty: Script, accept: str) -> None:
     async with relayed() as (up, sc):
-        up.script(sse())
+        up.script(empty)
         async with sc.client.open("POST", "/v1/chat", accept=accept) as response:
             await response.read_to_end()
         stream = response.header("SSE-Stream") or ""
