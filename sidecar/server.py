@@ -19,6 +19,9 @@ BACKLOG = 4096
 TCP_USER_TIMEOUT_MS = 30_000
 """How long a client's kernel may acknowledge nothing before the connection counts as dead."""
 
+UNSENT_BYTES_MAX = 32 * 1024
+"""Held by the kernel for a client that does not read; by itself it takes up to 4 MB of each, unseen by us."""
+
 KEEPALIVE_IDLE_S = 75
 DRAIN_FINISH_RATIO = 0.6
 """Part of the drain in which streams may still finish; in the rest they are sent away one by one."""
@@ -35,6 +38,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)
