@@ -13,8 +13,14 @@ from sidecar.connection import EXTENSION
 WRITE_BUFFER_BYTES_MAX = 16 * 1024
 """Held for a client that takes nothing, beside what its kernel holds; then the writer waits."""
 
+PARTING_S_MAX = 1.0
+PARTING_BYTES_MAX = 64 * 1024
+"""What is still read of a request that was answered before its end; then the connection is closed."""
+
 LINGER_NOT = struct.pack("ii", 1, 0)
 """SO_LINGER that makes close() send RST."""
+
+_BODY_FIELDS = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class ClientConnection:
@@ -28,6 +34,7 @@ class ClientConnection:
         "lost",
         "lost_cleanly",
         "on_lost",
+        "parting",
         "raw_target",
     )
 
@@ -36,6 +43,7 @@ class ClientConnection:
         self.cycle: RequestResponseCycle | None = None
         self.raw_target = raw_target
         self.close_delimited = False
+        self.parting = False
         self.aborted = False
         self.lost = False
         self.lost_cleanly = False
@@ -95,6 +103,7 @@ class SidecarProtocol(HttpToolsProtocol):
         """Bound what is buffered for a client that does not read."""
         super().connection_made(cast("asyncio.Transport", transport))
         self._open: list[ClientConnection] = []
+        self._parting_bytes: int | None = None
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
 
     def on_headers_complete(self) -> None:
@@ -103,9 +112,32 @@ class SidecarProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {EXTENSION: cast("dict[object, object]", connection)}
         if self.parser.get_http_version() == "1.0":
             self.app = cast("Any", CloseDelimited(self.config.loaded_app, connection))
+        elif any(name in _BODY_FIELDS for name, _ in self.headers):
+            self.app = cast("Any", Parting(self.config.loaded_app, connection))
+        else:
+            self.app = self.config.loaded_app
         super().on_headers_complete()
         connection.cycle = self.cycle
         self._open = [*(open_ for open_ in self._open if not open_.answered), connection]
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, unless the rest of this one stands in the way."""
+        if not any(connection.parting for connection in self._open):
+            super().on_response_complete()
+        elif not self.transport.is_closing():
+            self._parting_bytes = PARTING_BYTES_MAX
+            self.flow.resume_reading()
+            self.transport.write_eof()
+            self.loop.call_later(PARTING_S_MAX, self.transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, or drop what comes after an early answer."""
+        if self._parting_bytes is None:
+            super().data_received(data)
+            return
+        self._parting_bytes -= len(data)
+        if self._parting_bytes <= 0:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every request that is not answered yet: uvicorn tells only the last of those pipelined.
@@ -145,3 +177,30 @@ class CloseDelimited:
             await send(message)
 
         await self._app(scope, receive, send_1_0)
+
+
+class Parting:
+    """Says goodbye with an answer that comes before its request is whole (RFC 9112 section 9.6).
+
+    To close at once would reset the connection, and the client might lose the answer with it.
+    """
+
+    def __init__(self, app: Callable[..., Any], connection: ClientConnection) -> None:
+        self._app = app
+        self._connection = connection
+
+    async def __call__(self, scope: object, receive: object, send: Callable[[Any], Any]) -> None:
+        """Serve one request."""
+        connection = self._connection
+
+        async def send_parting(message: MutableMapping[str, Any]) -> None:
+            cycle = connection.cycle
+            early = cycle is not None and cycle.more_body and cycle.keep_alive
+            if cycle is None or not early or message["type"] != "http.response.start":
+                await send(message)
+                return
+            connection.parting = True
+            await send({**message, "headers": [*message["headers"], (b"connection", b"close")]})
+            cycle.keep_alive = True  # or the server would close as soon as the answer is complete
+
+        await self._app(scope, receive, send_parting)
