@@ -242,8 +242,9 @@ class Intake:
         """See Sink."""
         stream, framer = self._stream, self._framer
         rest = framer.end()
-        for event in framer.tail_events() if framer.overflowed else [rest]:
+        for event in framer.tail_events():
             stream.verdict.observe(event)
+        stream.verdict.observe_rest(rest)
         ending = stream.verdict.ending(events=stream.ledger.received + framer.overflowed)
         feed_is_endless = stream.policy.kind == "live" and ending.outcome is Outcome.COMPLETED
         if self._resumable and (feed_is_endless or ending.error is errors.UpstreamTruncated):

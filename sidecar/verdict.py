@@ -41,15 +41,14 @@ class Ending(NamedTuple):
     """The backend's own error event is in the log already: no terminal of ours is needed."""
 
 
-_object_type = re.compile(rb'"type"\s*:\s*"')
 _finish = re.compile(rb'"finish_reason"\s*:\s*"')
-_jsonrpc = re.compile(rb'"jsonrpc"\s*:\s*"2\.0"')
-_error_first = re.compile(rb'(?:^|\n)data: ?\s*\{\s*"error"\s*:\s*(?!null)')
-_error_event = re.compile(rb"(?:^|\n)event: ?(?:error|sse-error)\n")
+_responses_end = re.compile(rb"response\.(?:completed|incomplete|failed)")
 
+_CHAT_OBJECTS: Final = frozenset({"chat.completion.chunk", "text_completion"})
 _RESPONSES_TERMINALS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
-_AI_SDK_TYPES: Final = frozenset({"start", "start-step", "text-start", "text-delta", "reasoning-start"})
+_AI_SDK_TYPES: Final = frozenset({"start-step", "text-start", "reasoning-start"})
 _AI_SDK_TERMINALS: Final = frozenset({"finish", "abort"})
+_ERROR_TYPES: Final = frozenset({b"error", b"sse-error"})
 
 
 class Verdict:
@@ -59,7 +58,16 @@ class Verdict:
     name or a data literal that marks completion.
     """
 
-    __slots__ = ("_complete_on", "_events", "_live", "complete", "error_seen", "family", "observe")
+    __slots__ = (
+        "_complete_on",
+        "_error_unsent",
+        "_events",
+        "_live",
+        "complete",
+        "error_seen",
+        "family",
+        "observe",
+    )
 
     def __init__(self, complete_on: str = "auto", *, live: bool = False) -> None:
         self._complete_on = complete_on
@@ -68,6 +76,7 @@ class Verdict:
         self.family = Family.UNKNOWN
         self.complete = False
         self.error_seen = False
+        self._error_unsent = False
         self.observe: Callable[[bytes], None] = self._detect
         """Take note of one event, as framing returns it."""
         if complete_on not in ("auto", "eof"):
@@ -78,10 +87,18 @@ class Verdict:
         if self._complete_on in ("auto", "eof"):
             self._recognise(Family.AI_SDK)
 
+    def observe_rest(self, rest: bytes) -> None:
+        """Take note of the unfinished block at a clean end; a client that follows the standard ignores it."""
+        sent = self.error_seen
+        if rest:
+            self.observe(rest)
+        self._error_unsent = self.error_seen and not sent
+        self.error_seen |= sent
+
     def ending(self, *, events: int) -> Ending:
         """Judge a clean end of the body after this many events."""
         if self.error_seen:
-            return Ending(Outcome.UPSTREAM_ERROR, errors.UpstreamReportedError, told=True)
+            return Ending(Outcome.UPSTREAM_ERROR, errors.UpstreamReportedError, told=not self._error_unsent)
         if self.complete or self._complete_on == "eof":
             return Ending(Outcome.COMPLETED)
         if self._complete_on == "auto" and self._plain_end_completes():
@@ -129,12 +146,16 @@ class Verdict:
         }[family]
 
     def _watch_error(self, event: bytes) -> None:
-        if b"error" in event and (_error_event.search(event) or _error_first.search(event)):
+        """Look for an error event; an endless feed that goes on after one has not failed by it."""
+        if b"error" in event and _says_error(event):
             self.error_seen = True
+        elif self._live:
+            self.error_seen = False
 
     def _watch_openai_chat(self, event: bytes) -> None:
-        self._watch_error(event)
-        if b"[DONE]" in event and data_of(event).strip() == b"[DONE]":
+        if b"error" in event and _says_error(event):
+            self.error_seen = True
+        elif b"[DONE]" in event and data_of(event).strip() == b"[DONE]":
             self.complete = True
         elif _finish.search(event):
             choices = _json(event).get("choices")
@@ -144,24 +165,24 @@ class Verdict:
                 self.complete = True
 
     def _watch_responses(self, event: bytes) -> None:
-        if b"response." in event or b"error" in event:
-            kind = _json(event).get("type")
-            self.complete |= kind in _RESPONSES_TERMINALS
-            self.error_seen |= kind == "error" or _error_event.search(event) is not None
+        if b"error" in event and _says_error(event):
+            self.error_seen = True
+        elif _responses_end.search(event):
+            self.complete |= _type(_json(event)) in _RESPONSES_TERMINALS
 
     def _watch_anthropic(self, event: bytes) -> None:
-        if b"message_stop" in event or b"error" in event:
-            kind = _json(event).get("type")
-            self.complete |= kind == "message_stop"
-            self.error_seen |= kind == "error" or _error_event.search(event) is not None
+        if b"error" in event and _says_error(event):
+            self.error_seen = True
+        elif b"message_stop" in event:
+            self.complete |= _type(_json(event)) == "message_stop"
 
     def _watch_ai_sdk(self, event: bytes) -> None:
-        if b"[DONE]" in event and data_of(event).strip() == b"[DONE]":
+        if b"error" in event and _says_error(event):
+            self.error_seen = True
+        elif b"[DONE]" in event and data_of(event).strip() == b"[DONE]":
             self.complete = True
-        elif b'"finish"' in event or b'"abort"' in event or b'"error"' in event:
-            message = _json(event)
-            self.complete |= message.get("type") in _AI_SDK_TERMINALS
-            self.error_seen |= message.get("type") == "error" or _error_first.search(event) is not None
+        elif b'"finish"' in event or b'"abort"' in event:
+            self.complete |= _type(_json(event)) in _AI_SDK_TERMINALS
 
     def _watch_mcp(self, event: bytes) -> None:
         if b'"result"' in event or b'"error"' in event:
@@ -175,25 +196,39 @@ class Verdict:
             self.complete = True
 
 
-def _family_of(event: bytes) -> Family:  # noqa: PLR0911 - a list of signs, the cheapest first
-    data = data_of(event)
-    if not data.lstrip().startswith(b"{"):
-        return Family.UNKNOWN
-    if _jsonrpc.search(data):
-        return Family.MCP
-    if b'"choices"' in data and isinstance(_json(event).get("choices"), list):
-        return Family.OPENAI_CHAT
-    if not _object_type.search(data):
-        return Family.UNKNOWN
+def _family_of(event: bytes) -> Family:
     message = _json(event)
-    kind = message.get("type")
-    if not isinstance(kind, str):
-        return Family.UNKNOWN
+    kind = _type(message)
+    if message.get("jsonrpc") == "2.0":
+        return Family.MCP
+    if _type(message, "object") in _CHAT_OBJECTS or _has_delta(message.get("choices")):
+        return Family.OPENAI_CHAT
     if kind == "message_start":
         return Family.ANTHROPIC
     if kind.startswith("response."):
         return Family.OPENAI_RESPONSES
-    return Family.AI_SDK if kind in _AI_SDK_TYPES else Family.UNKNOWN
+    if kind in _AI_SDK_TYPES or (kind == "start" and "messageId" in message):
+        return Family.AI_SDK
+    return Family.UNKNOWN
+
+
+def _has_delta(choices: object) -> bool:
+    return isinstance(choices, list) and any(
+        isinstance(choice, dict) and not {"delta", "finish_reason"}.isdisjoint(choice) for choice in choices
+    )
+
+
+def _says_error(event: bytes) -> bool:
+    """Tell whether an event is an error the way the SDKs read it: by its type, or a top-level ``error``."""
+    if type_of(event) in _ERROR_TYPES:
+        return True
+    message = _json(event)
+    return bool(message.get("error")) or _type(message) == "error"
+
+
+def _type(message: dict[str, object], field: str = "type") -> str:
+    found = message.get(field)
+    return found if isinstance(found, str) else ""
 
 
 def _json(event: bytes) -> dict[str, object]:
