@@ -1,0 +1,1 @@
+"""Published clients of other people's making, read through the sidecar."""
