@@ -143,12 +143,14 @@ class AiohttpResponse:
             self._waiter.set_result(None)
 
     def _arrived(self) -> None:
-        """Hand on what is there: bytes first, then the end of the body, whichever it is."""
+        """Hand on all that is there, then the end of the body, whichever it is.
+
+        To take bytes out can bring in more, which the library's parser had kept back.
+        """
         sink = self._sink
-        if sink is None or self._paused:
+        if sink is None:
             return
-        chunk = self._held()
-        if chunk:
+        while not self._stopped() and (chunk := self._held()):
             sink.took(chunk)
         if self._over and not self._stopped():
             self._finish(sink)
