@@ -4,19 +4,19 @@ from typing import ClassVar
 
 
 class SidecarError(Exception):
-    """An error with a stable code; the class says all that is known before it happens.
+    """An error with a stable code; the class says all that is known before it happens. Never raised itself.
 
     ``status`` is the HTTP status when the head is still unsent, ``proxy_error`` the RFC 9209 section 2.3 type
     where one fits, ``cause`` and ``remedy`` go into ``runbooks/errors.md``.
     """
 
-    code: ClassVar[str] = "err-sidecar-internal"
-    status: ClassVar[int] = 500
+    code: ClassVar[str]
+    status: ClassVar[int]
+    message: ClassVar[str]
+    cause: ClassVar[str]
+    remedy: ClassVar[str]
     proxy_error: ClassVar[str | None] = None
     retryable: ClassVar[bool] = False
-    message: ClassVar[str] = "The sidecar failed. Try again; if it persists, report the time of the failure."
-    cause: ClassVar[str] = "A defect in the sidecar itself."
-    remedy: ClassVar[str] = "Read the log line `task failed`, which carries the traceback, and report it."
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.message)
@@ -26,7 +26,13 @@ class SidecarError(Exception):
 class InternalError(SidecarError):
     """The sidecar's own fault."""
 
+    code = "err-sidecar-internal"
+    status = 500
     proxy_error = "proxy_internal_error"
+    retryable = True
+    message = "The sidecar failed. Try again; if it persists, report the time of the failure."
+    cause = "A defect in the sidecar itself."
+    remedy = "Read the log line `task failed`, which carries the traceback, and report it."
 
 
 class Draining(SidecarError):
@@ -162,9 +168,9 @@ class AdminUnauthorized(RequestError):
 
     code = "err-sidecar-admin-unauthorized"
     status = 401
-    message = "Send the admin token: Authorization: Bearer <admin_token>."
+    message = "Send the admin token: Authorization: Bearer <token>."
     cause = "The setting `admin_token` is set, and the request did not carry it."
-    remedy = "Give the token to whoever asks: Prometheus by `authorization`, the command line by `--token`."
+    remedy = "Give the token to who asks: Prometheus by its `authorization:` block, the CLI by `--token`."
 
 
 class AdminMisdirected(RequestError):
@@ -312,7 +318,7 @@ class UpstreamEmpty(UpstreamError):
     code = "err-sidecar-upstream-empty"
     proxy_error = "http_response_incomplete"
     message = "The backend answered with nothing. Try again."
-    cause = "200 and an event stream without a single event."
+    cause = "The status was 200 and the event stream had not a single event."
     remedy = (
         "Look for an exception inside the backend's generator; set `complete_on: eof` if empty is an answer."
     )
@@ -343,15 +349,15 @@ class UpstreamReportedError(UpstreamError):
     """The backend itself said, inside the stream, that it failed; its event is what the client got."""
 
     code = "err-sidecar-upstream-reported"
-    message = "The backend reported an error inside the stream."
+    message = "The backend reported an error inside the stream. Try again."
     cause = "An error event inside a 200."
-    remedy = "Read the event in the backend's log; the sidecar relayed it unchanged."
+    remedy = "Read the event in the backend's log; the sidecar relayed it unchanged if it was finished."
 
 
 def every_error() -> list[type[SidecarError]]:
-    """Return all error classes, each once, in the order of their definition."""
+    """Return all errors that can happen, each once, a general one before its special cases."""
     found: list[type[SidecarError]] = []
-    todo: list[type[SidecarError]] = [SidecarError]
+    todo = SidecarError.__subclasses__()
     while todo:
         error = todo.pop(0)
         found.append(error)

@@ -1,16 +1,18 @@
-"""Render the reference tables of the docs from the program: `python -m sidecar.reference --write`."""
+"""Render the reference parts of the docs from the program: `python -m sidecar.reference --write`."""
 
 import re
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from pathlib import Path
 
 import click
 
 from sidecar.catalogue import CATALOGUE, KEY_METRICS, SLO_OBJECTIVES, Metric
+from sidecar.errors import RequestError, SidecarError, UpstreamError, every_error
 from sidecar.settings_table import ROUTE_SETTINGS, SETTINGS, Row
 
-DOCS = Path(__file__).parent.parent / "docs"
-FILES = ("configuration.md", "metrics.md")
+ROOT = Path(__file__).parent.parent
+FILES = ("docs/configuration.md", "docs/metrics.md", "runbooks/errors.md")
 MARKED = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 SLO_SENTENCES = {
@@ -74,6 +76,21 @@ def objectives_table() -> str:
     return table(("slo", "Objective", "Meaning"), rows)
 
 
+def errors_of_sidecar() -> str:
+    """Return the errors that are nobody else's fault, or nobody's at all."""
+    return _sections(e for e in every_error() if not issubclass(e, RequestError | UpstreamError))
+
+
+def errors_of_request() -> str:
+    """Return the errors that the client can avoid."""
+    return _sections(e for e in every_error() if issubclass(e, RequestError))
+
+
+def errors_of_upstream() -> str:
+    """Return the errors of the backend, or of the way to it."""
+    return _sections(e for e in every_error() if issubclass(e, UpstreamError))
+
+
 TABLES = {
     "settings": settings_table,
     "route-settings": route_settings_table,
@@ -82,12 +99,30 @@ TABLES = {
     "label-values": label_values_table,
     "buckets": buckets_table,
     "objectives": objectives_table,
+    "errors-of-the-sidecar": errors_of_sidecar,
+    "errors-of-the-request": errors_of_request,
+    "errors-of-the-backend": errors_of_upstream,
 }
 
 
 def render(page: str) -> str:
-    """Return a page with every marked table made anew; KeyError for a table that does not exist."""
+    """Return a page with every marked part made anew; KeyError for a part that does not exist."""
     return MARKED.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n{found[4]}", page)
+
+
+def _sections(errors: Iterable[type[SidecarError]]) -> str:
+    """Return one section per error, so that a link can name it by its code."""
+    return "\n".join(map(_section, errors))
+
+
+def _section(error: type[SidecarError]) -> str:
+    status = f"`{error.status}` {HTTPStatus(error.status).phrase}"
+    proxy = f", Proxy-Status `error={error.proxy_error}`" if error.proxy_error else ""
+    again = "worth trying again" if error.retryable else "not worth trying again as it is"
+    return (
+        f"### {error.code}\n\n{status}{proxy}; {again}.\n\n"
+        f'* The client reads: "{error.message}"\n* Cause: {error.cause}\n* Remedy: {error.remedy}\n'
+    )
 
 
 def _code(text: str) -> str:
@@ -109,19 +144,18 @@ def _labels(metric: Metric) -> str:
 @click.command()
 @click.option("--check", "mode", flag_value="check", help="Fail if a page is stale.")
 @click.option("--write", "mode", flag_value="write", help="Bring every page up to date.")
-@click.option("--docs", type=click.Path(path_type=Path, exists=True, file_okay=False), default=DOCS)
-def main(mode: str | None, docs: Path) -> None:
-    """Check or write the generated tables of the documentation."""
+@click.option("--root", type=click.Path(path_type=Path, exists=True, file_okay=False), default=ROOT)
+def main(mode: str | None, root: Path) -> None:
+    """Check or write the generated parts of the documentation."""
     if mode is None:
         raise click.UsageError("say --check or --write")
-    pages = {docs / name: (docs / name).read_text() for name in FILES}
-    stale = {path: render(page) for path, page in pages.items() if render(page) != page}
+    pages = {name: (root / name).read_text() for name in FILES}
+    stale = {name: made for name, page in pages.items() if (made := render(page)) != page}
     if mode == "check" and stale:
-        names = ", ".join(path.name for path in stale)
-        raise click.ClickException(f"stale: {names}; run `python -m sidecar.reference --write`")
-    for path, page in stale.items():
-        path.write_text(page)
-        click.echo(f"wrote {path.name}")
+        raise click.ClickException(f"stale: {', '.join(stale)}; run `python -m sidecar.reference --write`")
+    for name, page in stale.items():
+        (root / name).write_text(page)
+        click.echo(f"wrote {name}")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ from click.testing import CliRunner, Result
 
 from sidecar.catalogue import CATALOGUE, SLO_OBJECTIVES
 from sidecar.config import load
-from sidecar.reference import DOCS, FILES, SLO_SENTENCES, main, render, table
+from sidecar.errors import every_error
+from sidecar.reference import FILES, ROOT, SLO_SENTENCES, main, render, table
 from sidecar.settings_table import ROUTE_SETTINGS, SETTINGS
 
-PAGES = {name: (DOCS / name).read_text() for name in FILES}
+PAGES = {name: (ROOT / name).read_text() for name in FILES}
 
 
 def _run(*arguments: str) -> Result:
@@ -19,8 +20,9 @@ def _run(*arguments: str) -> Result:
 
 
 @pytest.fixture
-def docs(tmp_path: Path) -> Path:
+def root(tmp_path: Path) -> Path:
     for name, page in PAGES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(page)
     return tmp_path
 
@@ -30,14 +32,23 @@ def test_the_committed_pages_are_fresh() -> None:
     assert (result.exit_code, result.output) == (0, "")
 
 
-def test_a_stale_page_is_named_and_can_be_brought_up_to_date(docs: Path) -> None:
-    page = docs / "metrics.md"
-    page.write_text(PAGES["metrics.md"].replace("sse_log_bytes", "sse_old_name"))
-    refused = _run("--check", "--docs", str(docs))
+@pytest.mark.parametrize(
+    ("name", "current", "stale"),
+    [
+        ("docs/metrics.md", "sse_log_bytes", "sse_old_name"),
+        ("runbooks/errors.md", "* Cause: No process listens", "* Cause: Nobody listens"),
+    ],
+)
+def test_a_stale_page_is_named_and_can_be_brought_up_to_date(
+    root: Path, name: str, current: str, stale: str
+) -> None:
+    page = root / name
+    page.write_text(PAGES[name].replace(current, stale))
+    refused = _run("--check", "--root", str(root))
     assert refused.exit_code == 1
-    assert "stale: metrics.md" in refused.output
-    assert _run("--write", "--docs", str(docs)).output == "wrote metrics.md\n"
-    assert page.read_text() == PAGES["metrics.md"]
+    assert f"stale: {name};" in refused.output
+    assert _run("--write", "--root", str(root)).output == f"wrote {name}\n"
+    assert page.read_text() == PAGES[name]
 
 
 def test_it_wants_to_be_told_what_to_do() -> None:
@@ -45,7 +56,7 @@ def test_it_wants_to_be_told_what_to_do() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    page = PAGES["configuration.md"]
+    page = PAGES["docs/configuration.md"]
     assert [row.name for row in (*SETTINGS, *ROUTE_SETTINGS) if f"\n| `{row.name}` |" not in page] == []
 
 
@@ -55,7 +66,12 @@ def test_every_setting_explains_itself_in_a_sentence() -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    assert [metric.name for metric in CATALOGUE if f"`{metric.name}` |" not in PAGES["metrics.md"]] == []
+    assert [metric.name for metric in CATALOGUE if f"`{metric.name}` |" not in PAGES["docs/metrics.md"]] == []
+
+
+def test_every_error_has_a_section_of_its_own_that_a_link_can_name() -> None:
+    headings = re.findall(r"^### (.*)$", PAGES["runbooks/errors.md"], re.MULTILINE)
+    assert sorted(headings) == sorted(error.code for error in every_error())
 
 
 def test_every_objective_has_its_sentence() -> None:
@@ -63,7 +79,7 @@ def test_every_objective_has_its_sentence() -> None:
 
 
 def test_the_example_in_the_page_is_a_valid_configuration(tmp_path: Path) -> None:
-    example = re.search(r"```yaml\n(.*?)```", PAGES["configuration.md"], re.DOTALL)
+    example = re.search(r"```yaml\n(.*?)```", PAGES["docs/configuration.md"], re.DOTALL)
     assert example
     file = tmp_path / "sidecar.yaml"
     file.write_text(example[1])
