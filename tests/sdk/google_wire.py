@@ -1,4 +1,4 @@
-"""The wire form of Google's ``models/*:streamGenerateContent?alt=sse``: plain events of JSON, ended by CRLF."""
+"""The wire form of Google's ``streamGenerateContent?alt=sse``: plain events of JSON, lines ended by CRLF."""
 
 import json
 
