@@ -10,6 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PACKAGE = "sidecar"
 LINES_MAX = 400
+LINES_WITHOUT_REASON_MAX = 300
+"""A longer file of the package needs a row in the table "File | lines | reason" of ARCHITECTURE.md."""
 
 PURE = 0
 FLOORS = {
@@ -53,6 +55,7 @@ FLOORS = {
     "scrape": 1,
     "settings": 1,
     "settings_table": 1,
+    "stall": 1,
     "stream": 1,
     "tally": 1,
     "upstream": 1,
@@ -158,13 +161,14 @@ def test_imports_are_read_wherever_they_are_written() -> None:
 
 def test_no_file_is_longer_than_a_sitting() -> None:
     allowed = _longer_files_allowed()
-    too_long = {name: lines for name, lines in _line_counts().items() if lines > allowed.get(name, LINES_MAX)}
+    too_long = {name: lines for name, lines in _line_counts().items() if lines > _lines_max(name, allowed)}
     assert not too_long, "look for the second noun in it, or give the reason in ARCHITECTURE.md"
 
 
 def test_the_list_of_longer_files_names_only_longer_files() -> None:
     counts = _line_counts()
-    assert [name for name in _longer_files_allowed() if counts.get(name, 0) <= LINES_MAX] == []
+    listed = _longer_files_allowed()
+    assert [name for name in listed if counts.get(name, 0) <= LINES_WITHOUT_REASON_MAX] == []
 
 
 def _modules() -> dict[str, Path]:
@@ -235,6 +239,11 @@ def _line_counts() -> dict[str, int]:
         for path in files
         if "node_modules" not in path.parts
     }
+
+
+def _lines_max(name: str, allowed: Mapping[str, int]) -> int:
+    in_package = name.startswith(f"{PACKAGE}/")
+    return min(LINES_MAX, allowed.get(name, LINES_WITHOUT_REASON_MAX)) if in_package else LINES_MAX
 
 
 def _longer_files_allowed() -> dict[str, int]:
