@@ -51,8 +51,8 @@ async def test_a_reader_that_takes_nothing_is_closed_in_time_and_comes_back_for_
     loop = asyncio.get_running_loop()
     async with relayed({"send_timeout_s": 0.5}) as (up, sc):
         flood(up, 500)
+        began = loop.time()
         async with slow(sc).open("POST", "/v1/chat") as response:
-            began = loop.time()
             await sc.until(lambda: not sc.metric("sse_subscribers"))
             assert 0.5 <= loop.time() - began <= 1.5
             await response.read_to_end()
