@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sidecar import errors
 from sidecar.labels import Outcome, SilentKind
 from sidecar.verdict import DETECT_EVENTS_MAX, Ending, Family, Verdict
-from tests.support import answers
+from tests.support import wire_forms
 
 COMPLETED = Ending(Outcome.COMPLETED)
 TRUNCATED = Ending(Outcome.UPSTREAM_TRUNCATED, errors.UpstreamTruncated, SilentKind.TRUNCATED)
@@ -15,17 +15,17 @@ EMPTY = Ending(Outcome.UPSTREAM_TRUNCATED, errors.UpstreamEmpty, SilentKind.EMPT
 REPORTED = Ending(Outcome.UPSTREAM_ERROR, errors.UpstreamReportedError, told=True)
 
 WHOLE = {
-    Family.OPENAI_CHAT: answers.OPENAI_CHAT,
-    Family.OPENAI_RESPONSES: answers.OPENAI_RESPONSES,
-    Family.ANTHROPIC: answers.ANTHROPIC,
-    Family.AI_SDK: answers.AI_SDK,
-    Family.MCP: answers.MCP,
+    Family.OPENAI_CHAT: wire_forms.OPENAI_CHAT,
+    Family.OPENAI_RESPONSES: wire_forms.OPENAI_RESPONSES,
+    Family.ANTHROPIC: wire_forms.ANTHROPIC,
+    Family.AI_SDK: wire_forms.AI_SDK,
+    Family.MCP: wire_forms.MCP,
 }
 ERRORS = {
-    "openai": answers.OPENAI_ERROR,
-    "responses": answers.RESPONSES_ERROR,
-    "anthropic": answers.ANTHROPIC_ERROR,
-    "ai-sdk": answers.AI_SDK_ERROR,
+    "openai": wire_forms.OPENAI_ERROR,
+    "responses": wire_forms.RESPONSES_ERROR,
+    "anthropic": wire_forms.ANTHROPIC_ERROR,
+    "ai-sdk": wire_forms.AI_SDK_ERROR,
     "ours": b'event: sse-error\ndata: {"error":{"code":"x","message":"y","retryable":true},"stream":"s1"}\n',
     "spaced": b'data:\t{ "error" :\ndata: {"message": "m"}}\n',
     "nested last": b'data: {"id":"gen-1","object":"chat.completion.chunk","error":{"code":"server_error",'
@@ -78,7 +78,7 @@ def test_a_connection_that_breaks_after_the_terminal_broke_nothing(family: Famil
 
 
 def test_openai_chat_is_complete_with_its_finish_reason_or_done() -> None:
-    first = answers.OPENAI_CHAT[0]
+    first = wire_forms.OPENAI_CHAT[0]
     assert judge([first, b"data: [DONE]\n"]) == COMPLETED
     assert judge([first, b"data:[DONE]\n"]) == COMPLETED
     assert judge([first, chat(b'"choices":[{"index":0,"delta":{},"finish_reason": "length"}]')]) == COMPLETED
@@ -98,31 +98,31 @@ def test_openai_chat_is_complete_with_its_finish_reason_or_done() -> None:
 )
 def test_what_a_model_writes_is_no_terminal_and_no_error(content: bytes) -> None:
     delta = chat(b'"choices":[{"index":0,"delta":{"content":"' + content + b'"},"finish_reason":null}]')
-    assert judge([answers.OPENAI_CHAT[0], delta]) == TRUNCATED
+    assert judge([wire_forms.OPENAI_CHAT[0], delta]) == TRUNCATED
     said = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"' + content + b'"}}'
-    assert judge([answers.ANTHROPIC[0], b"event: content_block_delta\ndata: " + said + b"\n"]) == TRUNCATED
+    assert judge([wire_forms.ANTHROPIC[0], b"event: content_block_delta\ndata: " + said + b"\n"]) == TRUNCATED
     said = b'{"type":"response.output_text.delta","delta":"' + content + b'"}'
-    assert judge([answers.OPENAI_RESPONSES[0], b"data: " + said + b"\n"]) == TRUNCATED
+    assert judge([wire_forms.OPENAI_RESPONSES[0], b"data: " + said + b"\n"]) == TRUNCATED
     said = b'{"type":"text-delta","id":"1","delta":"' + content + b'"}'
-    assert judge([answers.AI_SDK[0], b"data: " + said + b"\n"]) == TRUNCATED
+    assert judge([wire_forms.AI_SDK[0], b"data: " + said + b"\n"]) == TRUNCATED
     said = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"' + content + b'"}}'
-    assert judge([answers.MCP[0], b"data: " + said + b"\n"]) == TRUNCATED
+    assert judge([wire_forms.MCP[0], b"data: " + said + b"\n"]) == TRUNCATED
     assert judge([b"data: " + content + b"\n"]) == COMPLETED
 
 
 def test_a_finish_reason_elsewhere_in_a_chunk_is_none() -> None:
     tool = chat(b'"choices":[{"index":0,"delta":{"tool":{"finish_reason":"stop"}},"finish_reason":null}]')
-    assert judge([answers.OPENAI_CHAT[0], tool]) == TRUNCATED
+    assert judge([wire_forms.OPENAI_CHAT[0], tool]) == TRUNCATED
 
 
-@pytest.mark.parametrize("last", [answers.RESPONSES_FAILED, answers.RESPONSES_INCOMPLETE])
+@pytest.mark.parametrize("last", [wire_forms.RESPONSES_FAILED, wire_forms.RESPONSES_INCOMPLETE])
 def test_a_response_that_failed_or_is_incomplete_was_told_completely(last: bytes) -> None:
-    assert judge([*answers.OPENAI_RESPONSES[:2], last]) == COMPLETED
+    assert judge([*wire_forms.OPENAI_RESPONSES[:2], last]) == COMPLETED
 
 
 def test_an_ai_sdk_answer_may_be_aborted_by_its_own_side() -> None:
-    assert judge([answers.AI_SDK[0], b'data: {"type":"abort"}\n']) == COMPLETED
-    assert judge([answers.AI_SDK[0], b"data: [DONE]\n"]) == COMPLETED
+    assert judge([wire_forms.AI_SDK[0], b'data: {"type":"abort"}\n']) == COMPLETED
+    assert judge([wire_forms.AI_SDK[0], b"data: [DONE]\n"]) == COMPLETED
 
 
 def test_an_ai_sdk_answer_is_known_by_its_response_field_before_any_event() -> None:
@@ -133,12 +133,12 @@ def test_an_ai_sdk_answer_is_known_by_its_response_field_before_any_event() -> N
 
 
 def test_an_mcp_stream_is_complete_with_its_response_even_if_that_is_an_error() -> None:
-    assert judge([answers.MCP[0], answers.MCP_ERROR]) == COMPLETED
-    assert judge([answers.MCP_ERROR]) == COMPLETED
+    assert judge([wire_forms.MCP[0], wire_forms.MCP_ERROR]) == COMPLETED
+    assert judge([wire_forms.MCP_ERROR]) == COMPLETED
 
 
 def test_an_mcp_stream_of_notifications_may_end_at_any_time() -> None:
-    assert judge(answers.MCP[:1], live=True) == COMPLETED
+    assert judge(wire_forms.MCP[:1], live=True) == COMPLETED
     request = b'data: {"jsonrpc":"2.0","id":7,"method":"ping"}\n'
     assert judge([request]) == TRUNCATED
 
@@ -165,7 +165,7 @@ def test_an_error_as_the_first_event_is_one_too(error: str) -> None:
 
 
 def test_an_error_after_many_events_of_no_known_protocol_is_one_too() -> None:
-    assert judge([b"data: tick\n"] * (DETECT_EVENTS_MAX + 1) + [answers.OPENAI_ERROR]) == REPORTED
+    assert judge([b"data: tick\n"] * (DETECT_EVENTS_MAX + 1) + [wire_forms.OPENAI_ERROR]) == REPORTED
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_an_error_after_many_events_of_no_known_protocol_is_one_too() -> None:
 )
 def test_what_only_mentions_an_error_is_none(event: bytes) -> None:
     assert judge([event]) == COMPLETED
-    assert judge([answers.OPENAI_CHAT[0], event, b"data: [DONE]\n"]) == COMPLETED
+    assert judge([wire_forms.OPENAI_CHAT[0], event, b"data: [DONE]\n"]) == COMPLETED
 
 
 def test_an_endless_feed_that_goes_on_after_an_error_event_did_not_fail_by_it() -> None:
@@ -202,21 +202,21 @@ def test_an_endless_feed_that_goes_on_after_an_error_event_did_not_fail_by_it() 
 
 
 def test_a_terminal_without_its_blank_line_still_counts() -> None:
-    verdict = watch(answers.OPENAI_CHAT[:2])
+    verdict = watch(wire_forms.OPENAI_CHAT[:2])
     verdict.observe_rest(b"data: [DONE]")
     assert verdict.ending(events=2) == COMPLETED
 
 
 def test_an_error_that_was_never_finished_was_not_told_so_the_sidecar_tells_it() -> None:
     verdict = watch([b"data: a\n"])
-    verdict.observe_rest(answers.ANTHROPIC_ERROR)
+    verdict.observe_rest(wire_forms.ANTHROPIC_ERROR)
     assert verdict.ending(events=1) == REPORTED._replace(told=False)
 
 
-@pytest.mark.parametrize("rest", [b"", b": note\n", b"data: half", answers.ANTHROPIC_ERROR])
+@pytest.mark.parametrize("rest", [b"", b": note\n", b"data: half", wire_forms.ANTHROPIC_ERROR])
 @pytest.mark.parametrize("live", [False, True])
 def test_an_error_that_was_told_stays_told_whatever_follows_unfinished(rest: bytes, *, live: bool) -> None:
-    verdict = watch([b"data: a\n", answers.OPENAI_ERROR], live=live)
+    verdict = watch([b"data: a\n", wire_forms.OPENAI_ERROR], live=live)
     verdict.observe_rest(rest)
     assert verdict.ending(events=2) == REPORTED
 
@@ -232,8 +232,8 @@ def test_an_unknown_protocol_is_complete_at_a_clean_end_unless_nothing_came() ->
 
 def test_complete_on_eof_takes_any_clean_end_even_an_empty_one() -> None:
     assert judge([], "eof") == COMPLETED
-    assert judge(answers.OPENAI_CHAT[:2], "eof") == COMPLETED
-    assert watch(answers.OPENAI_CHAT[:2], "eof").family is Family.OPENAI_CHAT
+    assert judge(wire_forms.OPENAI_CHAT[:2], "eof") == COMPLETED
+    assert watch(wire_forms.OPENAI_CHAT[:2], "eof").family is Family.OPENAI_CHAT
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_complete_on_eof_takes_any_clean_end_even_an_empty_one() -> None:
         ([b"event: x\nid: done\ndata: a\n"], TRUNCATED),
         ([b"event: done\nevent: x\ndata: a\n"], TRUNCATED),
         ([], TRUNCATED),
-        (answers.OPENAI_CHAT, TRUNCATED),
+        (wire_forms.OPENAI_CHAT, TRUNCATED),
     ],
 )
 def test_complete_on_an_event_name_or_a_literal_takes_only_that(events: list[bytes], ending: Ending) -> None:
@@ -303,8 +303,8 @@ def test_legacy_completions_and_a_first_chunk_of_filters_are_openai_too() -> Non
     legacy = b'data: {"object":"text_completion","choices":[{"text":"a","index":0,"finish_reason":null}]}\n'
     filters = b'data: {"id":"","object":"","choices":[],"prompt_filter_results":[{"prompt_index":0}]}\n'
     assert watch([legacy]).family is Family.OPENAI_CHAT
-    assert watch([filters, *answers.OPENAI_CHAT]).family is Family.OPENAI_CHAT
-    assert judge([filters, *answers.OPENAI_CHAT]) == COMPLETED
+    assert watch([filters, *wire_forms.OPENAI_CHAT]).family is Family.OPENAI_CHAT
+    assert judge([filters, *wire_forms.OPENAI_CHAT]) == COMPLETED
 
 
 def test_json_over_several_data_lines_is_one_value() -> None:
@@ -350,4 +350,4 @@ def test_how_an_upstream_broke_is_the_outcome(
     error: type[errors.SidecarError], outcome: Outcome, silent: SilentKind | None
 ) -> None:
     assert watch([b"data: a\n"]).broken(error) == Ending(outcome, error, silent)
-    assert watch(answers.OPENAI_CHAT[:2]).broken(error) == Ending(outcome, error, silent)
+    assert watch(wire_forms.OPENAI_CHAT[:2]).broken(error) == Ending(outcome, error, silent)

@@ -17,13 +17,13 @@ from sidecar import errors
 from sidecar.framing import data_of
 from sidecar.labels import Outcome
 from sidecar.verdict import Family, Verdict, end_event, gap_event, terminal
-from tests.support import answers
+from tests.support import wire_forms
 
 MESSAGES = {
-    Family.OPENAI_CHAT: answers.OPENAI_CHAT,
-    Family.OPENAI_RESPONSES: answers.OPENAI_RESPONSES,
-    Family.ANTHROPIC: answers.ANTHROPIC,
-    Family.AI_SDK: answers.AI_SDK,
+    Family.OPENAI_CHAT: wire_forms.OPENAI_CHAT,
+    Family.OPENAI_RESPONSES: wire_forms.OPENAI_RESPONSES,
+    Family.ANTHROPIC: wire_forms.ANTHROPIC,
+    Family.AI_SDK: wire_forms.AI_SDK,
 }
 
 
@@ -163,18 +163,18 @@ def test_the_sdk_reads_the_answers_that_these_tests_are_made_with(family: Family
 
 
 SHAPES: list[tuple[Any, list[bytes]]] = [
-    (ChatCompletionChunk, answers.OPENAI_CHAT[:-1]),
+    (ChatCompletionChunk, wire_forms.OPENAI_CHAT[:-1]),
     (
         ResponseStreamEvent,
         [
-            *answers.OPENAI_RESPONSES,
-            answers.RESPONSES_FAILED,
-            answers.RESPONSES_INCOMPLETE,
-            answers.RESPONSES_ERROR,
+            *wire_forms.OPENAI_RESPONSES,
+            wire_forms.RESPONSES_FAILED,
+            wire_forms.RESPONSES_INCOMPLETE,
+            wire_forms.RESPONSES_ERROR,
         ],
     ),
-    (RawMessageStreamEvent, [event for event in answers.ANTHROPIC if b"ping" not in event]),
-    (JSONRPCMessage, [*answers.MCP, answers.MCP_ERROR]),
+    (RawMessageStreamEvent, [event for event in wire_forms.ANTHROPIC if b"ping" not in event]),
+    (JSONRPCMessage, [*wire_forms.MCP, wire_forms.MCP_ERROR]),
 ]
 
 

@@ -1,140 +1,79 @@
-"""Whole answers of each protocol as backends write them; tests/test_verdict_told.py checks their types.
+"""Random answers of a backend: everything that the event stream format allows, in any chunking."""
 
-Each is a list of events as framing returns them: lines ended by LF, without the blank line.
-"""
+import random
+from dataclasses import dataclass
+from itertools import pairwise
 
-OPENAI_CHAT = [
-    (
-        b'data: {"id":"chatcmpl-9","object":"chat.completion.chunk","created":1694268190,'
-        b'"model":"gpt-4o-mini",'
-        b'"system_fingerprint":"fp_44709d6fcb","choices":[{"index":0,"delta":{"role":"assistant",'
-        b'"content":""},'
-        b'"logprobs":null,"finish_reason":null}]}\n'
-    ),
-    (
-        b'data: {"id":"chatcmpl-9","object":"chat.completion.chunk","created":1694268190,'
-        b'"model":"gpt-4o-mini",'
-        b'"system_fingerprint":"fp_44709d6fcb","choices":[{"index":0,"delta":{"content":"Hello"},'
-        b'"logprobs":null,'
-        b'"finish_reason":null}]}\n'
-    ),
-    (
-        b'data: {"id":"chatcmpl-9","object":"chat.completion.chunk","created":1694268190,'
-        b'"model":"gpt-4o-mini",'
-        b'"system_fingerprint":"fp_44709d6fcb","choices":[{"index":0,"delta":{},"logprobs":null,'
-        b'"finish_reason":"stop"}]}\n'
-    ),
-    (
-        b'data: {"id":"chatcmpl-9","object":"chat.completion.chunk","created":1694268190,'
-        b'"model":"gpt-4o-mini",'
-        b'"system_fingerprint":"fp_44709d6fcb","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1,'
-        b'"total_tokens":10}}\n'
-    ),
-    b"data: [DONE]\n",
-]
-OPENAI_ERROR = (
-    b'data: {"error":{"message":"The server had an error while processing your request.",'
-    b'"type":"server_error",'
-    b'"param":null,"code":null}}\n'
-)
+from tests.support.eventsource import Event, parse
 
-OPENAI_RESPONSES = [
-    (
-        b'event: response.created\ndata: {"type":"response.created","sequence_number":0,'
-        b'"response":{"id":"resp_1",'
-        b'"object":"response","created_at":1741487325,"status":"in_progress","error":null,'
-        b'"incomplete_details":null,'
-        b'"instructions":null,"metadata":{},"model":"gpt-4o","output":[],"parallel_tool_calls":true,'
-        b'"temperature":1.0,'
-        b'"tool_choice":"auto","tools":[],"top_p":1.0}}\n'
-    ),
-    (
-        b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":1,'
-        b'"item_id":"msg_1","output_index":0,"content_index":0,"delta":"Hi","logprobs":[]}\n'
-    ),
-    (
-        b'event: response.completed\ndata: {"type":"response.completed","sequence_number":2,'
-        b'"response":{"id":"resp_1",'
-        b'"object":"response","created_at":1741487325,"status":"completed","error":null,'
-        b'"incomplete_details":null,'
-        b'"instructions":null,"metadata":{},"model":"gpt-4o","output":[],"parallel_tool_calls":true,'
-        b'"temperature":1.0,'
-        b'"tool_choice":"auto","tools":[],"top_p":1.0}}\n'
-    ),
-]
-RESPONSES_FAILED = (
-    b'event: response.failed\ndata: {"type":"response.failed","sequence_number":2,"response":{"id":"resp_1",'
-    b'"object":"response","created_at":1741487325,"status":"failed","error":{"code":"server_error",'
-    b'"message":"The model failed to generate a response."},"incomplete_details":null,"instructions":null,'
-    b'"metadata":{},"model":"gpt-4o","output":[],"parallel_tool_calls":true,"temperature":1.0,'
-    b'"tool_choice":"auto","tools":[],"top_p":1.0}}\n'
-)
-RESPONSES_INCOMPLETE = (
-    b'event: response.incomplete\ndata: {"type":"response.incomplete","sequence_number":2,'
-    b'"response":{"id":"resp_1",'
-    b'"object":"response","created_at":1741487325,"status":"incomplete","error":null,'
-    b'"incomplete_details":{"reason":"max_output_tokens"},"instructions":null,"metadata":{},"model":"gpt-4o",'
-    b'"output":[],"parallel_tool_calls":true,"temperature":1.0,"tool_choice":"auto","tools":[],'
-    b'"top_p":1.0}}\n'
-)
-RESPONSES_ERROR = (
-    b'event: error\ndata: {"type":"error","sequence_number":2,"code":"server_error",'
-    b'"message":"Something went wrong",'
-    b'"param":null}\n'
-)
+LINE_ENDS = (b"\n", b"\r\n", b"\r")
+BOM = b"\xef\xbb\xbf"
+ALPHABET = 'abcdefghij XYZ0123456789:;,."{}[]<>\\\t-_=\u00e4\u00df\u20ac\u65e5\u672c\U0001f986'
+OWN_RETRY_MS_MAX = 999
+"""The sidecar's own retries are longer, so that a test can tell the two apart."""
 
-ANTHROPIC = [
-    (
-        b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message",'
-        b'"role":"assistant","content":[],"model":"claude-opus-4-1","stop_reason":null,"stop_sequence":null,'
-        b'"usage":{"input_tokens":25,"output_tokens":1}}}\n'
-    ),
-    (
-        b'event: content_block_start\ndata: {"type":"content_block_start","index":0,'
-        b'"content_block":{"type":"text",'
-        b'"text":""}}\n'
-    ),
-    b'event: ping\ndata: {"type": "ping"}\n',
-    (
-        b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
-        b'"delta":{"type":"text_delta",'
-        b'"text":"Hello"}}\n'
-    ),
-    b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n',
-    (
-        b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn",'
-        b'"stop_sequence":null},'
-        b'"usage":{"output_tokens":15}}\n'
-    ),
-    b'event: message_stop\ndata: {"type":"message_stop"}\n',
-]
-ANTHROPIC_ERROR = (
-    b'event: error\ndata: {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}\n'
-)
+LONG_DATA_MAX = 40 * 1024
+"""Longer than what the sidecar reads from its log at once."""
 
-AI_SDK = [
-    b'data: {"type":"start","messageId":"msg-1"}\n',
-    b'data: {"type":"start-step"}\n',
-    b'data: {"type":"text-start","id":"text-1"}\n',
-    b'data: {"type":"text-delta","id":"text-1","delta":"Hello"}\n',
-    b'data: {"type":"text-end","id":"text-1"}\n',
-    b'data: {"type":"finish-step"}\n',
-    b'data: {"type":"finish"}\n',
-    b"data: [DONE]\n",
-]
-AI_SDK_ERROR = b'data: {"type":"error","errorText":"The model failed."}\n'
 
-MCP = [
-    (
-        b'event: message\ndata: {"jsonrpc":"2.0","method":"notifications/progress",'
-        b'"params":{"progressToken":"p1",'
-        b'"progress":0.5}}\n'
-    ),
-    (
-        b'event: message\ndata: {"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"42"}],'
-        b'"isError":false}}\n'
-    ),
-]
-MCP_ERROR = (
-    b'event: message\ndata: {"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Unknown tool: x"}}\n'
-)
+@dataclass(frozen=True)
+class Answer:
+    """A body, cut into pieces as the backend sends it."""
+
+    pieces: tuple[bytes, ...]
+
+    @property
+    def body(self) -> bytes:
+        """The whole body."""
+        return b"".join(self.pieces)
+
+    def events(self, pieces: int | None = None) -> list[Event]:
+        """Return what a client dispatches of the first so many pieces, of all by default."""
+        return parse(b"".join(self.pieces[:pieces]))
+
+
+def random_answer(chance: random.Random, events_max: int = 24) -> Answer:
+    """Make an answer of at least one event; comments and surplus blank lines stand between them."""
+    blocks = [BOM] if chance.random() < 0.1 else []
+    for _ in range(chance.randint(1, events_max)):
+        if chance.random() < 0.15:
+            blocks.append(chance.choice((b": keep-alive\n\n", b"\n", b"\r\n\r\n", b":\r\r", b"event: x\n\n")))
+        blocks.append(_event(chance))
+    if chance.random() < 0.1:
+        blocks.append(chance.choice((b": over and out\n", b"data: half an eve", b"event: x\n")))
+    return Answer(_cut(chance, b"".join(blocks)))
+
+
+def _event(chance: random.Random) -> bytes:
+    lines = [b"data: " + _text(chance) for _ in range(chance.choice((1, 1, 1, 2, 5)))]
+    for line, share in (
+        (b"event: " + chance.choice((b"token", b"message", b"")), 0.3),
+        (b"id: " + _text(chance)[:12], 0.3),
+        (b"id", 0.05),
+        (b"retry: %d" % chance.randint(0, OWN_RETRY_MS_MAX), 0.1),
+        (b": " + _text(chance), 0.2),
+        (b"data", 0.1),
+        (b"data:" + _text(chance), 0.1),
+        (b"unknown: field", 0.1),
+        (b"id: 4\x002", 0.05),
+    ):
+        if chance.random() < share:
+            lines.insert(chance.randint(0, len(lines)), line)
+    line_end = chance.choice(LINE_ENDS)
+    return line_end.join([*lines, b"", b""])
+
+
+def _text(chance: random.Random) -> bytes:
+    length = chance.randint(0, LONG_DATA_MAX) if chance.random() < 0.005 else chance.randint(0, 60)
+    return "".join(chance.choices(ALPHABET, k=length)).encode()
+
+
+def _cut(chance: random.Random, body: bytes) -> tuple[bytes, ...]:
+    """Cut a body in any place, the middle of a character or of CRLF included; sometimes into single bytes."""
+    if chance.random() < 0.1:
+        start = chance.randrange(len(body))
+        marks = set(range(start, min(len(body), start + 100)))
+    else:
+        marks = {chance.randrange(len(body)) for _ in range(chance.randint(0, 30))}
+    edges = sorted(marks | {0, len(body)})
+    return tuple(body[start:end] for start, end in pairwise(edges))
