@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from sidecar import backoff, errors, log_lines
 from sidecar.continuity import Continuity
 from sidecar.framing import Framer
-from sidecar.headers import is_event_stream
+from sidecar.headers import first, is_event_stream
 from sidecar.labels import LossReason, Outcome, ReconnectEnd, Side, UnprovenReason
 from sidecar.lifecycle import Event, State
 from sidecar.stream import Stream
@@ -16,6 +16,8 @@ from sidecar.upstream_response import UpstreamResponse
 
 RECONNECTS_MAX = 10
 """Attempts without a byte to come back to an upstream before it is given up: about 40 s."""
+
+AI_SDK_FIELD = b"x-vercel-ai-ui-message-stream"
 
 RECONNECT_STATUS_OVER = 204
 """An event source that answers so wants nobody to come back (WHATWG HTML section 9.2.3)."""
@@ -140,6 +142,8 @@ class Intake:
     def _opened(self, response: UpstreamResponse) -> None:
         stream = self._stream
         self._response = response
+        if first(response.fields, AI_SDK_FIELD) is not None:
+            stream.verdict.recognise_ai_sdk()
         stream.last_byte_at = stream.clock()
         stream.advance(Event.BYTES)
         limits = [limit for limit in (stream.policy.stall_s, stream.policy.upstream_idle_s) if limit]

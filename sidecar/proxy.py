@@ -23,7 +23,6 @@ from sidecar.verdict import gap_event
 
 IDEMPOTENCY_KEY_BYTES_MAX = 256
 EARLY_FIELDS = [(b"content-type", b"text/event-stream; charset=utf-8")]
-AI_SDK_FIELD = b"x-vercel-ai-ui-message-stream"
 
 
 class Proxy:
@@ -203,8 +202,6 @@ class Proxy:
         stream = self._hub.create(exchange.policy, self._attach.principal_of(exchange))
         stream.fields = headers.stream_fields(fields, stream.id, self._attach.vary)
         stream.trace = (headers.first(exchange.fields, b"traceparent") or b"").decode("latin-1")
-        if headers.first(fields, AI_SDK_FIELD) is not None:
-            stream.verdict.recognise_ai_sdk()
         if key is not None:
             self._hub.claims.bind(key, stream)
         return stream

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -61,16 +62,23 @@ async def test_complete_on_eof_takes_any_clean_end_even_an_empty_one() -> None:
         assert sc.outcomes() == {"completed": 2}
 
 
-async def test_the_ai_sdk_is_known_by_its_header_before_any_event_of_its_own() -> None:
+@pytest.mark.parametrize("route", [{}, {"early_start_s": 0.05}], ids=["at once", "after an early start"])
+async def test_the_ai_sdk_is_known_by_its_header_before_any_event_of_its_own(route: dict[str, Any]) -> None:
     fields = [
         ("Content-Type", "text/event-stream"),
         ("x-vercel-ai-ui-message-stream", "v1"),
         ("Transfer-Encoding", "chunked"),
     ]
-    async with relayed() as (up, sc):
-        up.script(sse(b'data: {"type":"data-weather","data":1}\n\n', headers=fields))
-        async with sc.client.open("POST", "/api/chat") as response:
-            await response.read_to_end()
+    async with relayed(route) as (up, sc):
+        hand = up.by_hand(head=False)
+        asking = asyncio.ensure_future(
+            sc.client.fetch("POST", "/api/chat", [("Accept", "text/event-stream")])
+        )
+        upstream = await hand.connection()
+        if route:
+            await sc.until(lambda: sc.metric("sse_subscribers"))
+        await sse(b'data: {"type":"data-weather","data":1}\n\n', headers=fields)(upstream)
+        response = await asking
         assert response.ended == "aborted"
         error = AI_SDK.error_of(response.seen[-1], response.header("SSE-Stream") or "")
         assert error["code"] == "err-sidecar-upstream-truncated"
