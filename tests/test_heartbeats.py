@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import re
+import statistics
 
 import pytest
 
@@ -30,13 +31,14 @@ async def test_a_silent_stream_beats_in_time_and_in_the_form_that_the_client_bea
     async with relayed({"heartbeat_s": HEARTBEAT_S}) as (up, sc):
         up.script(sse(b"data: 1\n\n", then="stall"))
         async with sc.client.open("POST", "/v1/chat", accept=ACCEPTS[form]) as response:
-            gaps = await beats(response, 4)
-        assert all(HEARTBEAT_S * 0.9 <= gap <= HEARTBEAT_S + 2 * TICK_S for gap in gaps), gaps
+            gaps = await beats(response, 5)
+        assert min(gaps) >= HEARTBEAT_S * 0.9, gaps
+        assert statistics.median(gaps) <= HEARTBEAT_S * 1.1 + TICK_S, gaps
         first, *rest = (piece for _, piece in response.arrivals)
         assert first.startswith(b"data: 1\n")
         assert all(BEAT[form].fullmatch(piece) for piece in rest), rest
         assert len(response.seen) == 1
-        assert sc.metric("sse_heartbeats_total") == 4
+        assert sc.metric("sse_heartbeats_total") == 5
 
 
 async def test_a_heartbeat_tells_for_how_many_seconds_the_backend_has_been_silent() -> None:
@@ -184,7 +186,7 @@ async def test_a_stall_is_measured_when_declared_and_when_it_was_none() -> None:
             await upstream.write(b"data: 2\n\n")
             await response.take(2)
             detected = sc.metric("sse_stall_detection_seconds_sum")
-            assert 0.2 <= detected <= 0.2 + 4 * TICK_S
+            assert 0.2 <= detected <= 0.8
             assert sc.metric("sse_stall_recovery_seconds_count", outcome="false_alarm") == 1
             await sc.until(lambda: sc.metric("sse_stall_detection_seconds_count") == 2)
             await upstream.write(b"data: 3\n\n")
@@ -203,7 +205,7 @@ async def test_a_stall_that_ends_in_giving_up_has_failed_and_heartbeats_go_on_un
         assert len(response.comments) >= 3
         assert sc.metric("sse_stall_detection_seconds_count") == 1
         assert sc.metric("sse_stall_recovery_seconds_count", outcome="failed") == 1
-        assert 0.3 <= sc.metric("sse_stall_recovery_seconds_sum", outcome="failed") <= 0.8
+        assert 0.3 <= sc.metric("sse_stall_recovery_seconds_sum", outcome="failed") <= 1.5
         assert sc.metric("sse_silent_failures_total", kind="hung", disposition="surfaced") == 1
         assert up.connections[0].closed_by_peer_at is not None
         assert sc.outcomes() == {"stall_unrecovered": 1}

@@ -46,7 +46,7 @@ async def test_a_client_that_never_comes_back_is_lingered_for_and_then_counted_b
         assert sc.metric("sse_streams_detached") == 1
         assert sc.outcomes() == {}
         closed = await upstream.closed_by_peer(2.0)
-        assert 0.35 <= closed - began <= 1.0
+        assert 0.35 <= closed - began <= 2.0
         assert sc.outcomes() == {outcome: 1}
         gave_up = sc.metric("sse_reconnect_duration_seconds_count", side="client", outcome="gave_up")
         unproven = sc.metric("sse_continuity_unproven_total", reason="client_never_returned")

@@ -54,7 +54,7 @@ async def test_a_reader_that_takes_nothing_is_closed_in_time_and_comes_back_for_
         began = loop.time()
         async with slow(sc).open("POST", "/v1/chat") as response:
             await sc.until(lambda: not sc.metric("sse_subscribers"))
-            assert 0.5 <= loop.time() - began <= 1.5
+            assert 0.5 <= loop.time() - began <= 3.0
             await response.read_to_end()
         assert response.ended == "aborted"
         assert b"error" not in response.raw

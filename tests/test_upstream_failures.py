@@ -31,7 +31,7 @@ async def test_a_backend_that_refuses_is_a_502_at_once_and_served_when_it_is_bac
         loop = asyncio.get_running_loop()
         began = loop.time()
         response = await sc.client.fetch(method, "/v1/chat", body=b"{}" if method == "POST" else b"")
-        assert loop.time() - began < 0.5
+        assert loop.time() - began < 1.0
         assert_problem(response, 502, "err-sidecar-upstream-refused", "connection_refused")
         await up.accept()
         up.script(plain(200, body=b"back"))
@@ -63,7 +63,7 @@ async def test_no_handshake_in_time_is_a_504(full_port: int) -> None:
     async with running(f"http://127.0.0.1:{full_port}", {"connect_timeout_s": 0.4}) as sc:
         began = loop.time()
         response = await sc.client.fetch("POST", "/v1/chat", body=b"{}")
-        assert 0.35 <= loop.time() - began <= 0.9
+        assert 0.35 <= loop.time() - began <= 1.5
         assert_problem(response, 504, "err-sidecar-upstream-connect-timeout", "connection_timeout")
 
 
@@ -74,7 +74,7 @@ async def test_no_head_in_time_is_a_504_and_the_connection_is_closed(body: bytes
         up.by_hand(head=False)
         began = loop.time()
         response = await sc.client.fetch("POST", "/v1/chat", body=body)
-        assert 0.35 <= loop.time() - began <= 0.9
+        assert 0.35 <= loop.time() - began <= 1.5
         assert_problem(response, 504, "err-sidecar-upstream-first-byte-timeout", "http_response_timeout")
         await up.requests[0].closed_by_peer(1.0)
 
@@ -97,7 +97,7 @@ async def test_the_time_to_connect_does_not_extend_the_wait_for_a_head() -> None
         up.by_hand(head=False)
         began = loop.time()
         assert (await sc.client.fetch("GET", "/")).status == 504
-        assert loop.time() - began <= 0.9
+        assert loop.time() - began <= 1.5
 
 
 BROKEN_HEADS: dict[str, tuple[bytes, Ending, str, str]] = {

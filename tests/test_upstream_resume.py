@@ -46,7 +46,7 @@ async def test_a_dropped_backend_is_asked_for_the_rest_and_what_comes_twice_is_s
         again = up.requests[1]
         assert (again.target, again.header("Authorization")) == ("/feed?a=1", "Bearer alice")
         assert again.headers.all("Last-Event-ID") == ["3"]
-        assert 1.0 <= again.at - up.requests[0].at <= 1.6
+        assert 1.0 <= again.at - up.requests[0].at <= 2.5
         assert sc.metric("sse_messages_duplicated_total", disposition="suppressed", stage="upstream") == 2
         assert sc.metric("sse_messages_lost_total", stage="upstream", reason="upstream_gap") == 2
         assert reconnects(sc, "resumed") == 1
@@ -120,7 +120,7 @@ async def test_a_feed_is_opened_again_after_any_end_also_without_ids_and_after_a
             await response.take(2)
         assert data(response) == ["1", "2"]
         assert [request.header("Last-Event-ID") for request in up.requests] == [None, None, None]
-        assert 2.0 <= up.requests[2].at - up.requests[1].at <= 2.6
+        assert 2.0 <= up.requests[2].at - up.requests[1].at <= 3.5
         assert reconnects(sc, "resumed") == 1
 
 
