@@ -28,6 +28,11 @@ async def close(streams: Streams) -> None:
     await streams[1].wait_closed()
 
 
+async def answer_without_reading(connection: UpstreamConnection) -> None:
+    await connection.send_head(200, [("Content-Length", "0")])
+    await connection.end()
+
+
 async def return_without_an_end(connection: UpstreamConnection) -> None:
     await connection.send_head(200, [("Content-Length", "5")])
 
@@ -261,6 +266,24 @@ async def test_a_request_that_expects_100_continue_gets_it_when_its_body_is_read
         await close(streams)
 
 
+async def test_a_request_that_expects_100_continue_and_has_its_answer_gets_none() -> None:
+    async with FakeUpstream() as up:
+        up.script(answer_without_reading, plain(204))
+        streams = await connect(up, b"PUT / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        assert await streams[0].readuntil(b"\r\n\r\n") == b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        streams[1].write(b"hi" + GET)
+        assert await streams[0].readuntil(b"\r\n\r\n") == b"HTTP/1.1 204 No Content\r\n\r\n"
+        await close(streams)
+
+
+async def test_a_request_without_a_body_is_complete_with_its_head() -> None:
+    async with FakeUpstream() as up:
+        by_hand = up.by_hand(head=False)
+        streams = await connect(up, GET)
+        assert (await by_hand.connection()).request.body_complete
+        await close(streams)
+
+
 async def test_a_script_may_answer_before_it_reads_and_makes_the_peer_wait_while_it_does_not() -> None:
     async with FakeUpstream() as up:
         by_hand = up.by_hand(head=False)
@@ -290,11 +313,6 @@ async def test_the_peer_closing_is_seen_while_a_little_of_its_body_is_unread() -
         await connection.closed_by_peer()
 
 
-async def answer_without_reading(connection: UpstreamConnection) -> None:
-    await connection.send_head(200, [("Content-Length", "0")])
-    await connection.end()
-
-
 async def test_what_a_script_leaves_of_a_body_is_not_the_next_request() -> None:
     async with FakeUpstream() as up:
         up.script(answer_without_reading, plain(204))
@@ -311,9 +329,11 @@ async def test_each_request_of_a_connection_starts_anew() -> None:
         streams = await connect(up, GET + GET)
         connection = await by_hand.connection()
         await streams[0].readuntil(SSE_HEAD)
-        await connection.chunk(b"data: 1\n\n")
+        for _ in range(2):
+            await connection.chunk(b"data: 1\n\n")
+            assert await streams[0].readuntil(b"1\n\n\r\n") == b"9\r\ndata: 1\n\n\r\n"
         await connection.fin()
-        assert await streams[0].read() == b"9\r\ndata: 1\n\n\r\n"
+        assert await streams[0].read() == b""
         await close(streams)
 
 
