@@ -49,12 +49,13 @@ async def test_a_heartbeat_tells_for_how_many_seconds_the_backend_has_been_silen
         (said, _), *later = response.arrivals
         for number, (arrived, _) in enumerate(later):
             silent_s = arrived - said
-            assert response.comments[number] in {f"hb idle={int(s)}" for s in (silent_s, silent_s - TICK_S)}
-        assert response.comments[3] == "hb idle=2"
+            lately = {int(silent_s), int(silent_s - 4 * TICK_S)}
+            assert response.comments[number] in {f"hb idle={seconds}" for seconds in lately}
+        assert response.comments[0] != response.comments[3]
 
 
 async def test_a_stream_that_speaks_has_no_heartbeats() -> None:
-    async with relayed({"heartbeat_s": HEARTBEAT_S}) as (up, sc):
+    async with relayed({"heartbeat_s": 2 * HEARTBEAT_S}) as (up, sc):
         hand = up.by_hand()
         async with sc.client.open("POST", "/v1/chat") as response:
             upstream = await hand.connection()
