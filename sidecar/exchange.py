@@ -25,6 +25,7 @@ class Exchange:
     """Request and response of one ASGI call."""
 
     __slots__ = (
+        "authority",
         "connection",
         "fields",
         "method",
@@ -48,7 +49,9 @@ class Exchange:
         self.fields: list[tuple[bytes, bytes]] = scope["headers"]
         self.method: str = scope["method"]
         self.scheme: str = scope["scheme"]
-        self.target = self.connection.raw_target
+        self.target, self.authority = headers.origin_form(self.connection.raw_target)
+        if self.authority is not None:
+            self.fields = [(b"host", self.authority), *(f for f in self.fields if f[0] != b"host")]
         self.path, self.query = headers.split_target(self.target)
         self.started = False
         self.policy: RoutePolicy

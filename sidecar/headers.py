@@ -31,6 +31,7 @@ LAST_EVENT_ID = b"last-event-id"
 POSITION_PARAMETERS = (b"last_event_id", b"lastEventId")
 VARY_BASE = (b"last-event-id",)
 
+_absolute_form = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _events_wish = re.compile(rb"\s*;\s*sse-events\s*=\s*(?:1|\"1\")\s*(?=[;,]|$)", re.IGNORECASE)
 
 
@@ -177,6 +178,15 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
     """Return path and query of a request target, both as they were sent, the query without its ``?``."""
     path, _, query = target.partition(b"?")
     return path, query
+
+
+def origin_form(target: bytes) -> tuple[bytes, bytes | None]:
+    """Return a target in origin-form, and its authority if it was in absolute-form (RFC 9112 section 3.2)."""
+    found = None if target[:1] == b"/" else _absolute_form.fullmatch(target)
+    if found is None:
+        return target, None
+    path: bytes = found[2]
+    return path if path[:1] == b"/" else b"/" + path, found[1]
 
 
 def position_in_query(query: bytes) -> bytes | None:

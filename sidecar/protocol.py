@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from sidecar import headers
 from sidecar.connection import EXTENSION
 
 WRITE_BUFFER_BYTES_MAX = 16 * 1024
@@ -116,6 +117,7 @@ class SidecarProtocol(HttpToolsProtocol):
             self.app = cast("Any", Parting(self.config.loaded_app, connection))
         else:
             self.app = self.config.loaded_app
+        self.url, _ = headers.origin_form(self.url)  # the server's own parser takes none without a path
         super().on_headers_complete()
         connection.cycle = self.cycle
         self._open = [*(open_ for open_ in self._open if not open_.answered), connection]

@@ -75,6 +75,8 @@ class Proxy:
             await exchange.problem(errors.InternalError())
 
     async def _serve(self, exchange: Exchange) -> None:
+        if b"@" in (exchange.authority or b""):
+            raise errors.RequestError("userinfo in the target")
         if self._control.owns(exchange.path):
             await self._control.serve(exchange)
             return
