@@ -98,6 +98,17 @@ async def test_a_second_reader_cannot_join_it() -> None:
             assert (joined.status, joined.json()["code"]) == (410, "err-sidecar-not-resumable")
 
 
+async def test_a_request_repeated_by_its_key_is_told_that_it_cannot_have_it_again() -> None:
+    async with relayed() as (up, sc):
+        up.script(sse(b"data: 1\n\n", *LARGE, then="stall"))
+        key = ("Idempotency-Key", "k")
+        async with sc.client.open("POST", "/v1/chat", [key], b"{}") as response:
+            await response.take(2)
+            again = await sc.client.fetch("POST", "/v1/chat", [key], b"{}")
+            assert (again.status, again.json()["code"]) == (410, "err-sidecar-not-resumable")
+        assert len(up.requests) == 1
+
+
 async def test_a_line_without_end_costs_no_more_than_the_limit() -> None:
     async with relayed() as (up, sc):
         up.script(sse(*[PIECE] * (4 * PIECES)))
