@@ -44,6 +44,14 @@ class UpstreamProtocol(ResponseHandler):
         if self.arrived is not None and data:
             self.arrived()
 
+    def hold(self) -> None:
+        """Read nothing from the socket: by itself the library goes on until its buffer holds 128 KiB."""
+        self._pause_reading_for_buffer()
+
+    def go_on(self) -> None:
+        """Read again."""
+        self._resume_reading_for_buffer()
+
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - the library's signature
         """Go on reading if it was stopped; by itself the library runs its parser again after every read."""
         if self._reading_paused:

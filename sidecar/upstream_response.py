@@ -114,12 +114,16 @@ class AiohttpResponse:
         self._arrived()
 
     def pause(self) -> None:
-        """See UpstreamResponse: the library stops reading the socket once its buffer is full."""
+        """See UpstreamResponse; after the end the connection may be somebody else's already."""
         self._paused = True
+        if self._protocol is not None and not self._over:
+            self._protocol.hold()
 
     def resume(self) -> None:
         """See UpstreamResponse."""
         self._paused = False
+        if self._protocol is not None and not self._over:
+            self._protocol.go_on()
         asyncio.get_running_loop().call_soon(self._arrived)
 
     def close(self) -> None:
