@@ -17,8 +17,12 @@ class Reader(Protocol):
     position: int
     raw_offset: int
 
+    def appended(self, events: list[bytes], after: int) -> None:
+        """Take the newest events, which follow seq ``after`` in the log."""
+        ...
+
     def wake(self) -> None:
-        """Look again: something was appended or the log was closed."""
+        """Look again: the log was closed, or something else changed."""
         ...
 
 

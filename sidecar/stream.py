@@ -144,12 +144,16 @@ class Stream:
     def accept(self, events: list[bytes]) -> None:
         """Append events: the one way into the log; readers are woken after."""
         log, policy = self.log, self.policy
-        size = log.append_all(events)
+        after = log.last_seq
+        pressed = self._owner.grew(self, log.append_all(events))
         self.ledger.take(len(events))
-        pressed = self._owner.grew(self, size)
-        self.crowded = pressed or log.bytes_held > policy.log_bytes_max or len(log) > policy.log_events_max
+        self.crowded = (
+            pressed
+            or log.bytes_held > policy.log_bytes_max
+            or log.last_seq - log.first_seq >= policy.log_events_max
+        )
         for reader in self.readership.readers:
-            reader.wake()
+            reader.appended(events, after)
 
     def pass_through(self, chunk: bytes) -> None:
         """Hand on bytes that are no longer framed."""
@@ -313,12 +317,6 @@ class Stream:
         """A reader was told a gap."""
         self.ledger.missed(gap)
         self.note(f"gap told: {gap.missed_from} to {gap.missed_through}, {gap.reason}")
-
-    def written(self, after: int, through: int) -> None:
-        """A reader was written the events above ``after``."""
-        self.ledger.deliver(after, through)
-        if self.room is not None:
-            self.room()
 
     def trim_raw(self) -> None:
         """Give back the unframed bytes that every reader has."""

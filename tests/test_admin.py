@@ -70,7 +70,7 @@ class TestStreams:
         stream = held.stream("chat", events=5)
         stream.join(Reader(4))
         stream.join(Reader(2))
-        stream.written(0, 4)
+        stream.ledger.deliver(0, 4)
         stream.trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         held.now += 12.5
         async with held.client() as client:
