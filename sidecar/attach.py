@@ -102,7 +102,7 @@ class Attach:
         if stream.log.closed and after == stream.log.last_seq and after:
             stream.read_to_end()
             self._metrics.resumes[ResumeResult.NO_CONTENT].inc()
-            await exchange.answer(204, [(headers.STREAM_HEADER, stream.id.encode())])
+            await exchange.answer(204, headers.ended_fields(stream.fields))
             return
         if after:
             self._count_resume(exchange, stream, after)

@@ -24,6 +24,8 @@ NOT_OF_A_STREAM = frozenset(
     }
 )
 NOT_REPLAYED = frozenset({b"set-cookie", b"date", b"content-range"})
+OF_AN_ENDED_STREAM = frozenset({b"sse-stream", b"cache-control", b"vary"})
+CORS_PREFIX = b"access-control-"
 NO_BODY_STATUS = frozenset({204, 205, 304})
 
 EVENT_STREAM = b"text/event-stream"
@@ -172,6 +174,14 @@ def stream_fields(fields: Fields, stream: str, identity: Iterable[bytes]) -> lis
 def replayed_fields(fields: Fields) -> list[tuple[bytes, bytes]]:
     """Return the response fields of a stream that may be said again: no cookies, no date of the first."""
     return [field for field in fields if field[0] not in NOT_REPLAYED]
+
+
+def ended_fields(fields: Fields) -> list[tuple[bytes, bytes]]:
+    """Return the response fields of a stream that also its 204 needs.
+
+    Without those of CORS a page of another origin would see a network error in it, and ask again for ever.
+    """
+    return [field for field in fields if field[0] in OF_AN_ENDED_STREAM or field[0].startswith(CORS_PREFIX)]
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
