@@ -1,7 +1,7 @@
 """A response of the backend: its head, and its body read, or handed on as the socket brings it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Protocol
 
 import aiohttp
@@ -62,6 +62,7 @@ class AiohttpResponse:
     """A response of aiohttp's, seen through our interface."""
 
     __slots__ = (
+        "_buffer",
         "_content",
         "_over",
         "_paused",
@@ -76,6 +77,8 @@ class AiohttpResponse:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self._content = response.content
+        empty = self._content is aiohttp.EMPTY_PAYLOAD
+        self._buffer: Sized = () if empty else self._content._buffer  # noqa: SLF001 - see _held
         self._protocol: UpstreamProtocol | None = None
         self._sink: Sink | None = None
         self._paused = False
@@ -140,7 +143,10 @@ class AiohttpResponse:
 
     def _held(self) -> bytes:
         """Return the bytes that are there, also after a break, where the library's public readers refuse."""
-        return b"" if self._content is aiohttp.EMPTY_PAYLOAD else self._content._read_nowait(-1)  # noqa: SLF001
+        content, held = self._content, self._buffer
+        if len(held) == 1:
+            return content._read_nowait_chunk(-1)  # noqa: SLF001
+        return content._read_nowait(-1) if held else b""  # noqa: SLF001
 
     def _rouse(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -154,13 +160,13 @@ class AiohttpResponse:
         sink = self._sink
         if sink is None:
             return
-        while not self._stopped() and (chunk := self._held()):
-            sink.took(chunk)
-        if self._over and not self._stopped():
+        held = self._buffer
+        while held and not self._paused:
+            sink.took(self._held())
+            if self._sink is None:
+                return
+        if self._over and not self._paused:
             self._finish(sink)
-
-    def _stopped(self) -> bool:
-        return self._paused or self._sink is None
 
     def _note_over(self) -> None:
         self._over = True
