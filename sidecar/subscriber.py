@@ -283,9 +283,9 @@ class Subscriber:
 
     async def _end_cleanly(self) -> None:
         stream = self._stream
-        if self._control:  # instead of the partial block, which would swallow it
+        if self._control:  # before the partial block, which would swallow it
             await self._write(verdict.end_event(stream.ledger.received, stream.log.last_seq))
-        elif stream.partial:
+        if stream.partial:
             await self._write(stream.partial)
         await self._write(b"", more=False)
 

@@ -137,6 +137,9 @@ async def test_sse_end_goes_to_a_client_that_asks_and_to_no_other(partial: bytes
         assert json.loads(end.data) == {"events": 2, "last_seq": 2}
         assert end.last_event_id == f"{stream}.2"
         assert asked.raw.count(b"\nid: ") == 2
+        forwarded = partial.replace(b"\n\n", b"\n")
+        assert asked.raw.endswith(b'"last_seq":2}\n\n' + forwarded)
+        assert silent.raw.endswith(b".2\n\n" + forwarded)
 
 
 async def test_a_failed_stream_has_no_sse_end() -> None:
