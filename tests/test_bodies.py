@@ -158,7 +158,8 @@ async def test_a_refused_expectation_gets_the_final_status_and_no_100() -> None:
             await response.read_to_end()
             assert (response.status, response.interim) == (502, [])
             assert response.header("Connection") == "close"
-            assert await connection.read_to_close() == b""
+            assert await connection.read_to_close(0.7) == b""
+            assert connection.closed_with == "fin"
 
 
 @pytest.mark.parametrize("close", [True, False], ids=["and closes", "and reads on"])
@@ -183,6 +184,25 @@ async def test_an_answer_before_the_upload_is_over_reaches_the_client_and_ends_t
                 while await connection.read():
                     pass
             sending.cancel()
+
+
+async def test_the_rest_of_a_request_that_was_answered_early_does_not_reset_the_answer() -> None:
+    async with relayed() as (up, sc):
+        hand = up.by_hand(head=False)
+        async with sc.client.connect() as connection:
+            await connection.send(sc.client.request_bytes("POST", "/", [("Content-Length", "4000")]) + b"x")
+            upstream = await hand.connection()
+            await upstream.send_head(413, [("Content-Length", "9")])
+            await upstream.write(b"too large")
+            await upstream.end()
+            await sc.until(lambda: sc.metric("sse_requests_total", code_class="4xx"))
+            for _ in range(3):
+                await connection.send(b"x" * 1000)
+                await asyncio.sleep(0.05)  # in which a RST would arrive
+            response = await read_response(connection, "POST")
+            assert await response.read_to_end() == b"too large"
+            assert await connection.read_to_close() == b""
+            assert connection.closed_with == "fin"
 
 
 async def test_an_answer_that_begins_early_is_relayed_whole_while_the_upload_goes_on() -> None:

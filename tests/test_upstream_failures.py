@@ -85,7 +85,7 @@ async def test_a_slow_upload_is_no_late_head() -> None:
         async with sc.client.connect() as connection:
             await connection.send(sc.client.request_bytes("POST", "/", [("Content-Length", "3")]))
             for byte in (b"a", b"b", b"c"):
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.4)
                 await connection.send(byte)
             head = await connection.read()
         assert head.startswith(b"HTTP/1.1 200 ")
