@@ -379,6 +379,8 @@ class Stream:
         if self.state is not State.ENDED:
             return due
         retained_until = self._ended_at + self.policy.retain_s
+        if due is not None and self.outcome is None:
+            retained_until = max(retained_until, due)  # somebody may be back for the rest until then
         if now >= retained_until:
             self.advance(Event.RETENTION_OVER)
             return None
