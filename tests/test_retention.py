@@ -1,0 +1,44 @@
+"""How long a finished answer is kept for those who have not had all of it."""
+
+from sidecar.lifecycle import State
+from tests.support.client import SSEClient
+from tests.support.fake_upstream import FakeUpstream, sse
+from tests.support.running import Running, running
+
+EVENTS = [b"data: %0*d\n\n" % (1000, n) for n in range(1, 401)]
+"""More than a network takes for a client that does not read."""
+
+
+def state_of_the_stream(sc: Running) -> State:
+    (stream,) = sc.parts.hub.streams.values()
+    return stream.state
+
+
+async def test_a_reader_that_is_cut_off_after_the_retention_is_over_can_come_back_for_the_rest() -> None:
+    async with FakeUpstream() as up, running(up.url, {"linger_s": 60, "retain_s": 0}) as sc:
+        up.script(sse(*EVENTS))
+        slow = SSEClient("127.0.0.1", sc.port, rcvbuf_bytes=4096)
+        async with slow.open("POST", "/v1/chat") as response:
+            await response.take(1)
+            await sc.until(lambda: state_of_the_stream(sc) is State.ENDED)
+            await response.cut()
+        async with sc.client.resume(response.last_event_id, "POST", "/v1/chat") as rest:
+            await rest.read_to_end()
+        assert [event.data for event in response.seen + rest.seen] == [f"{n:01000}" for n in range(1, 401)]
+        assert rest.ended == "clean"
+        await sc.until(lambda: not sc.parts.hub.streams)
+        assert sc.outcomes() == {"completed": 1}
+        assert sc.conservation() == {"streams": 0.0, "messages": 0.0}
+
+
+async def test_one_that_does_not_come_back_is_waited_for_no_longer_than_its_linger() -> None:
+    async with FakeUpstream() as up, running(up.url, {"linger_s": 0.3, "retain_s": 0}) as sc:
+        up.script(sse(*EVENTS))
+        slow = SSEClient("127.0.0.1", sc.port, rcvbuf_bytes=4096)
+        async with slow.open("POST", "/v1/chat") as response:
+            await response.take(1)
+            await sc.until(lambda: state_of_the_stream(sc) is State.ENDED)
+            await response.cut()
+        await sc.until(lambda: not sc.parts.hub.streams)
+        assert sc.outcomes() == {"client_abandoned": 1}
+        assert sc.conservation() == {"streams": 0.0, "messages": 0.0}
