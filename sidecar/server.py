@@ -27,7 +27,6 @@ DRAIN_FINISH_RATIO = 0.6
 """Part of the drain in which streams may still finish; in the rest they are sent away one by one."""
 
 DRAIN_TICK_S = 0.1
-FORCED_EXIT_S = 0.5
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
