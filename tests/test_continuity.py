@@ -123,6 +123,17 @@ def test_any_other_ids_tell_nothing_so_it_is_said_that_nobody_can_know(
     assert continuity.missing_before(new) is None
 
 
+def test_an_id_that_comes_again_for_another_event_is_no_step_forward() -> None:
+    continuity = after(1, 2)
+    assert not continuity.is_duplicate(event(2, "other"))
+    assert continuity.missing_before(event(2, "other")) is None
+
+
+def test_numbers_of_eighteen_digits_are_counted_with() -> None:
+    continuity = after(10**18 - 3)
+    assert continuity.missing_before(event(10**18 - 1)) == 1
+
+
 def test_every_resume_is_judged_from_its_own_place() -> None:
     continuity = after(1, 2)
     continuity.is_duplicate(event(5, "five"))

@@ -226,8 +226,14 @@ def test_an_error_that_was_told_stays_told_whatever_follows_unfinished(rest: byt
 
 def test_an_unknown_protocol_is_complete_at_a_clean_end_unless_nothing_came() -> None:
     assert judge([b"data: a\n"]) == COMPLETED
-    assert judge([]) == EMPTY
+    assert Verdict().ending(events=0) == EMPTY
     assert judge([], live=True) == COMPLETED
+
+
+def test_only_what_the_backend_said_itself_needs_no_telling() -> None:
+    for ending in (COMPLETED, TRUNCATED, EMPTY, watch([]).broken(errors.UpstreamReset)):
+        assert ending.told is False
+    assert REPORTED.told is True
 
 
 def test_complete_on_eof_takes_any_clean_end_even_an_empty_one() -> None:
@@ -266,8 +272,9 @@ def test_complete_on_a_literal_overrules_the_response_field() -> None:
 @pytest.mark.parametrize("family", WHOLE)
 def test_a_protocol_is_recognised_behind_a_few_other_events(family: Family) -> None:
     assert watch([b"data: \n", b"event: ping\ndata: {}\n", *WHOLE[family]]).family is family
-    late = [b"data: tick\n"] * DETECT_EVENTS_MAX + WHOLE[family]
-    assert watch(late).family is Family.UNKNOWN
+    ticks = [b"data: tick\n"] * DETECT_EVENTS_MAX
+    assert watch([*ticks[1:], *WHOLE[family]]).family is family
+    assert watch([*ticks, *WHOLE[family]]).family is Family.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -305,6 +312,18 @@ def test_legacy_completions_and_a_first_chunk_of_filters_are_openai_too() -> Non
     assert watch([legacy]).family is Family.OPENAI_CHAT
     assert watch([filters, *wire_forms.OPENAI_CHAT]).family is Family.OPENAI_CHAT
     assert judge([filters, *wire_forms.OPENAI_CHAT]) == COMPLETED
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'data: {"object":"chat.completion.chunk","choices":[]}\n',
+        b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n',
+        b'data: {"choices":[{"text":"Hi","finish_reason":null}]}\n',
+    ],
+)
+def test_one_sign_of_openai_is_enough(event: bytes) -> None:
+    assert watch([event]).family is Family.OPENAI_CHAT
 
 
 def test_json_over_several_data_lines_is_one_value() -> None:
