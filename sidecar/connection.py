@@ -25,6 +25,11 @@ class Connection(Protocol):
     on_lost: Callable[[], object] | None
     """Called once when the connection is lost."""
 
+    @property
+    def unproven(self) -> int:
+        """Bytes that were written and that the client's kernel has not acknowledged: a break loses them."""
+        ...
+
     def write(self, body: bytes) -> bool:
         """Write a part of the body at once, without waiting.
 

@@ -19,6 +19,9 @@ RECONNECTS_MAX = 10
 
 AI_SDK_FIELD = b"x-vercel-ai-ui-message-stream"
 
+LOOK_AGAIN_S = 0.25
+"""How often a backend that waits is looked after: nobody tells us when a client's kernel acknowledges."""
+
 RECONNECT_STATUS_OVER = 204
 """An event source that answers so wants nobody to come back (WHATWG HTML section 9.2.3)."""
 
@@ -111,6 +114,7 @@ class Intake:
             if self._response is not None:
                 self._response.pause()
             stream.wait_for_room(self._room)
+            stream.wheel.add(self, stream.clock() + LOOK_AGAIN_S)
 
     def broke(self, error: errors.UpstreamError) -> None:
         """See Sink."""
@@ -120,7 +124,9 @@ class Intake:
         """See Visited: notice silence."""
         policy, stream = self._stream.policy, self._stream
         if self._paused:
-            return now + (policy.stall_s or policy.upstream_idle_s)
+            self._room()
+        if self._paused:
+            return now + LOOK_AGAIN_S
         silent_s = now - stream.last_byte_at
         if policy.upstream_idle_s and silent_s >= policy.upstream_idle_s:
             self._idle()
@@ -129,9 +135,9 @@ class Intake:
             if silent_s < policy.stall_s:
                 return stream.last_byte_at + policy.stall_s
             stream.advance(Event.SILENCE)
-        return (
-            stream.last_byte_at + policy.upstream_idle_s if policy.upstream_idle_s else now + policy.stall_s
-        )
+        if policy.upstream_idle_s:
+            return stream.last_byte_at + policy.upstream_idle_s
+        return now + policy.stall_s if policy.stall_s else None
 
     def _idle(self) -> None:
         if self._resumable:

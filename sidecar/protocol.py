@@ -1,8 +1,10 @@
 """uvicorn's HTTP protocol, taught what the proxy needs to know of a connection."""
 
 import asyncio
+import fcntl
 import socket
 import struct
+import termios
 from collections.abc import Callable, MutableMapping
 from typing import Any, cast
 
@@ -18,6 +20,7 @@ PARTING_S_MAX = 1.0
 PARTING_BYTES_MAX = 64 * 1024
 """What is still read of a request that was answered before its end; then the connection is closed."""
 
+QUEUED = struct.Struct("i")
 LINGER_NOT = struct.pack("ii", 1, 0)
 """SO_LINGER that makes close() send RST."""
 
@@ -49,6 +52,16 @@ class ClientConnection:
         self.lost = False
         self.lost_cleanly = False
         self.on_lost: Callable[[], object] | None = None
+
+    @property
+    def unproven(self) -> int:
+        """See Connection (tcp(7), SIOCOUTQ)."""
+        buffered = self._transport.get_write_buffer_size()
+        plain: socket.socket | None = self._transport.get_extra_info("socket")
+        if plain is None or plain.fileno() < 0:
+            return buffered
+        (queued,) = QUEUED.unpack(fcntl.ioctl(plain.fileno(), termios.TIOCOUTQ, bytes(QUEUED.size)))
+        return buffered + int(queued)
 
     def write(self, body: bytes) -> bool:
         """See Connection: the one chunk of a body (RFC 9112 section 7.1) that ASGI's ``send`` would write."""

@@ -17,6 +17,11 @@ class Reader(Protocol):
     position: int
     raw_offset: int
 
+    @property
+    def proven(self) -> int:
+        """Seq up to which everything has left for good: the client's kernel has acknowledged it."""
+        ...
+
     def appended(self, events: list[bytes], after: int) -> None:
         """Take the newest events, which follow seq ``after`` in the log."""
         ...

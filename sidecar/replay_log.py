@@ -79,6 +79,14 @@ class ReplayLog:
             return Gap(self.last_seq + 1, after, "beyond")
         return None
 
+    def before(self, seq: int, size: int) -> int:
+        """Return the seq behind which, up to ``seq``, lie at least ``size`` bytes of events."""
+        seq = min(seq, self.last_seq)
+        while size > 0 and seq >= self.first_seq:
+            size -= len(self._events[self._head + seq - self.first_seq])
+            seq -= 1
+        return seq
+
     def trim(self, events_max: int, bytes_max: int, through: int | None = None) -> int:
         """Drop the oldest events until the log fits, none above seq ``through``; return the bytes dropped."""
         before = self.bytes_held

@@ -187,7 +187,7 @@ class Stream:
             self.trim(events_max, bytes_max, None)
             return False
         if self.readers:
-            self.trim(events_max, bytes_max, min(reader.position for reader in self.readers))
+            self.trim(events_max, bytes_max, min(reader.proven for reader in self.readers))
         return len(self.log) > events_max or self.log.bytes_held > bytes_max
 
     def wait_for_room(self, resume: Callable[[], None] | None) -> None:

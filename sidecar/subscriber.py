@@ -103,15 +103,16 @@ class Subscriber:
     def _gone(self) -> None:
         """Leave at the moment the connection is lost: who comes back at once must find it noticed."""
         self._leave(done=False)
-        self._rouse()
+        self.wake()
 
     def _leave(self, *, done: bool) -> None:
         if self in self._stream.readers:
             self._stream.leave(self, cleanly=self._connection.lost_cleanly or self._drained, done=done)
 
-    def wake(self) -> None:
+    @property
+    def proven(self) -> int:
         """See Reader."""
-        self._rouse()
+        return self._stream.log.before(self.position, self._connection.unproven)
 
     def appended(self, events: list[bytes], after: int) -> None:
         """See Reader: write right here if that is all there is to do, else wake the task.
@@ -135,15 +136,15 @@ class Subscriber:
         self._wrote_at = self._stream.last_byte_at
         self._delivered(after, through)
 
-    def _rouse(self) -> None:
-        """Wake the task even where there is nothing to write: to end, or for a heartbeat."""
+    def wake(self) -> None:
+        """See Reader: wake the task even where there is nothing to write, to end or for a heartbeat."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def drain(self) -> None:
         """Send the client away: it shall come back in a moment, to another instance."""
         self._drained = True
-        self._rouse()
+        self.wake()
 
     def visit(self, now: float) -> float:
         """See Visited: a heartbeat is due, or the reader has taken nothing for too long: it may come back."""
@@ -151,7 +152,7 @@ class Subscriber:
         if self._blocked_since is None:
             if policy.heartbeat_s and now >= self._wrote_at + policy.heartbeat_s:
                 self._beat_due = True
-                self._rouse()
+                self.wake()
         elif now >= self._blocked_since + policy.send_timeout_s:
             self._stream.note("reader takes nothing: closed")
             self._connection.kill()

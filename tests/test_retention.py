@@ -5,6 +5,7 @@ from tests.support.client import SSEClient
 from tests.support.fake_upstream import FakeUpstream, sse
 from tests.support.running import Running, running
 
+KIB = 1024
 EVENTS = [b"data: %0*d\n\n" % (1000, n) for n in range(1, 401)]
 """More than a network takes for a client that does not read."""
 
@@ -42,3 +43,20 @@ async def test_one_that_does_not_come_back_is_waited_for_no_longer_than_its_ling
         await sc.until(lambda: not sc.parts.hub.streams)
         assert sc.outcomes() == {"client_abandoned": 1}
         assert sc.conservation() == {"streams": 0.0, "messages": 0.0}
+
+
+async def test_what_was_written_and_never_arrived_is_still_there_at_the_cap() -> None:
+    """A write only fills buffers; what they hold is lost with the connection."""
+    async with FakeUpstream() as up, running(up.url, {"log_bytes_max": 16 * KIB, "heartbeat_s": 0}) as sc:
+        up.script(sse(*EVENTS))
+        slow = SSEClient("127.0.0.1", sc.port, rcvbuf_bytes=4096)
+        async with slow.open("POST", "/v1/chat") as response:
+            await response.take(1)
+            await sc.until(lambda: sc.metric("sse_messages_delivered_total") > 20)
+            await response.cut()
+        async with sc.client.resume(response.last_event_id, "POST", "/v1/chat") as rest:
+            await rest.read_to_end()
+        assert {event.type for event in rest.seen} == {"message"}
+        assert [event.data for event in response.seen + rest.seen] == [f"{n:01000}" for n in range(1, 401)]
+        assert sc.metric("sse_messages_lost_total") == 0
+        assert sc.outcomes() == {"completed": 1}

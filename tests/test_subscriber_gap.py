@@ -26,6 +26,7 @@ class Wire:
 
     def __init__(self, meanwhile: Callable[["Wire"], None]) -> None:
         self.raw_target = b"/"
+        self.unproven = 0
         self.lost = self.lost_cleanly = self.aborted = False
         self.on_lost: Callable[[], object] | None = None
         self.body = b""

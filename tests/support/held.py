@@ -27,6 +27,14 @@ class Reader:
         self.position = position
         self.raw_offset = 0
 
+    def appended(self, events: list[bytes], after: int) -> None:
+        """See sidecar.readership.Reader."""
+
+    @property
+    def proven(self) -> int:
+        """See sidecar.readership.Reader."""
+        return self.position
+
     def wake(self) -> None:
         """See sidecar.readership.Reader."""
 
