@@ -8,7 +8,7 @@ from sidecar import errors
 from sidecar.claims import Claims
 from sidecar.event_id import RANDOM_BYTES, Signer, handle
 from sidecar.labels import Outcome
-from sidecar.lifecycle import Audience
+from sidecar.lifecycle import Audience, State
 from sidecar.metrics import Census, Metrics
 from sidecar.routes import RoutePolicy
 from sidecar.stream import Stream
@@ -104,11 +104,14 @@ class Hub:
         return self.log_bytes > self._budgets.log_bytes_total_max
 
     def ended(self, stream: Stream) -> None:
-        """See Owner."""
-        self._finished[stream.handle] = stream
+        """See Owner: only what is settled may be evicted; somebody may be back for the rest of others."""
+        if stream.outcome is not None:
+            self._finished[stream.handle] = stream
 
     def settled(self, stream: Stream, outcome: Outcome) -> None:
         """See Owner."""
+        if stream.state is State.ENDED:
+            self._finished[stream.handle] = stream
         self._on_settled(stream, outcome)
 
     def released(self, stream: Stream) -> None:
@@ -122,7 +125,7 @@ class Hub:
             del self._per_principal[stream.principal]
 
     def _evict(self, spare: Stream | None = None) -> bool:
-        """Let go of the finished stream that ended first and that nobody reads; False: there is none."""
+        """Let go of the stream that was finished first and that nobody reads; False: there is none."""
         for stream in self._finished.values():
             if not stream.readers and stream is not spare:
                 stream.note("evicted: budget")

@@ -3,9 +3,9 @@
 from sidecar.lifecycle import State
 from tests.support.client import SSEClient
 from tests.support.fake_upstream import FakeUpstream, sse
-from tests.support.running import Running, running
+from tests.support.running import STREAM, Running, running
 
-KIB = 1024
+KIB, MIB = 1024, 1024 * 1024
 EVENTS = [b"data: %0*d\n\n" % (1000, n) for n in range(1, 401)]
 """More than a network takes for a client that does not read."""
 
@@ -60,3 +60,19 @@ async def test_what_was_written_and_never_arrived_is_still_there_at_the_cap() ->
         assert [event.data for event in response.seen + rest.seen] == [f"{n:01000}" for n in range(1, 401)]
         assert sc.metric("sse_messages_lost_total") == 0
         assert sc.outcomes() == {"completed": 1}
+
+
+async def test_an_answer_that_somebody_is_expected_back_for_is_not_evicted_for_another() -> None:
+    routes = [{"name": "default", "log_bytes_max": MIB}]
+    async with FakeUpstream() as up, running(up.url, routes=routes, log_bytes_total_max=MIB) as sc:
+        up.script(sse(*EVENTS * 2), sse(*EVENTS * 2))
+        async with sc.client.open("POST", "/v1/chat") as first:
+            await first.take(1)
+            await first.cut()
+        await sc.until(lambda: state_of_the_stream(sc) is State.ENDED)
+        second = await sc.client.fetch("POST", "/v1/chat", STREAM)
+        assert (second.ended, len(second.seen)) == ("clean", 2 * len(EVENTS))
+        async with sc.client.resume(first.last_event_id) as rest:
+            await rest.read_to_end()
+        assert (rest.status, len(first.seen + rest.seen)) == (200, 2 * len(EVENTS))
+        assert sc.outcomes() == {"completed": 2}
