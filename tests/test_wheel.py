@@ -232,13 +232,24 @@ def test_a_defect_in_one_visit_is_told_and_stops_nobody_else(loop: Loop, wheel: 
 
 
 def test_a_closed_wheel_visits_nobody(loop: Loop, wheel: Wheel) -> None:
-    item = Item()
-    wheel.add(item, 1.0)
+    items = [Item(), Item()]
+    wheel.add(items[0], 1.0)
+    wheel.add(items[1], 2.0)
     wheel.close()
+    assert (len(wheel), loop.armed) == (0, 0)
     wheel.close()
-    wheel.discard(item)
+    wheel.discard(items[0])
     loop.run_until(5.0)
-    assert (item.visits, len(wheel), loop.armed) == ([], 0, 0)
+    assert [item.visits for item in items] == [[], []]
+
+
+def test_a_wheel_may_be_used_again_after_its_end(loop: Loop, wheel: Wheel) -> None:
+    wheel.add(Item(), 1.0)
+    wheel.close()
+    item = Item()
+    wheel.add(item, 2.0)
+    loop.run_until(5.0)
+    assert (len(item.visits), loop.made) == (1, 2)
 
 
 @given(st.data())
