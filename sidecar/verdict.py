@@ -1,12 +1,14 @@
 """How did this stream end? Reads the events of known protocols for their terminal and their errors.
 
-A clean end of the body is no proof: OpenAI's, Anthropic's and the AI SDK's clients take a truncated answer
-for a whole one. So a known protocol must show its own terminal, and an error event counts in any status.
+A clean end of the body is no proof: OpenAI's, Anthropic's, Google's and the AI SDK's clients take a truncated
+answer for a whole one. So a known protocol must show its own terminal, and an error event counts in any
+status.
 """
 
 import json
 import re
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -25,6 +27,7 @@ class Family(StrEnum):
     OPENAI_RESPONSES = "openai-responses"
     ANTHROPIC = "anthropic"
     AI_SDK = "ai-sdk"
+    GOOGLE = "google"
     MCP = "mcp"
     UNKNOWN = "unknown"
 
@@ -41,9 +44,11 @@ class Ending(NamedTuple):
     """The backend's own error event is in the log already: no terminal of ours is needed."""
 
 
-_finish = re.compile(rb'"finish_reason"\s*:\s*"')
+_finish = re.compile(rb'"finish(?:_r|R)eason"\s*:\s*"')
 _responses_end = re.compile(rb"response\.(?:completed|incomplete|failed)")
 
+_CHOICE_FIELDS: Final = frozenset({"delta", "finish_reason"})
+_CONTENT_FIELDS: Final = frozenset({"parts", "role"})
 _CHAT_OBJECTS: Final = frozenset({"chat.completion.chunk", "text_completion"})
 _RESPONSES_TERMINALS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _AI_SDK_TYPES: Final = frozenset({"start-step", "text-start", "reasoning-start"})
@@ -142,6 +147,7 @@ class Verdict:
             Family.OPENAI_RESPONSES: self._watch_responses,
             Family.ANTHROPIC: self._watch_anthropic,
             Family.AI_SDK: self._watch_ai_sdk,
+            Family.GOOGLE: self._watch_google,
             Family.MCP: self._watch_mcp,
         }[family]
 
@@ -158,11 +164,7 @@ class Verdict:
         elif b"[DONE]" in event and data_of(event).strip() == b"[DONE]":
             self.complete = True
         elif _finish.search(event):
-            choices = _json(event).get("choices")
-            if isinstance(choices, list) and any(
-                isinstance(c, dict) and c.get("finish_reason") for c in choices
-            ):
-                self.complete = True
+            self.complete |= _any_says(_json(event).get("choices"), "finish_reason")
 
     def _watch_responses(self, event: bytes) -> None:
         if b"error" in event and _says_error(event):
@@ -184,6 +186,12 @@ class Verdict:
         elif b'"finish"' in event or b'"abort"' in event:
             self.complete |= _type(_json(event)) in _AI_SDK_TERMINALS
 
+    def _watch_google(self, event: bytes) -> None:
+        if b"error" in event and _says_error(event):
+            self.error_seen = True
+        elif _finish.search(event):
+            self.complete |= _any_says(_json(event).get("candidates"), "finishReason")
+
     def _watch_mcp(self, event: bytes) -> None:
         if b'"result"' in event or b'"error"' in event:
             message = _json(event)
@@ -196,13 +204,15 @@ class Verdict:
             self.complete = True
 
 
-def _family_of(event: bytes) -> Family:
+def _family_of(event: bytes) -> Family:  # noqa: PLR0911 - a list of signs
     message = _json(event)
     kind = _type(message)
     if message.get("jsonrpc") == "2.0":
         return Family.MCP
-    if _type(message, "object") in _CHAT_OBJECTS or _has_delta(message.get("choices")):
+    if _type(message, "object") in _CHAT_OBJECTS or _any_has(message.get("choices"), _CHOICE_FIELDS):
         return Family.OPENAI_CHAT
+    if _any_has(_contents(message.get("candidates")), _CONTENT_FIELDS):
+        return Family.GOOGLE
     if kind == "message_start":
         return Family.ANTHROPIC
     if kind.startswith("response."):
@@ -212,10 +222,21 @@ def _family_of(event: bytes) -> Family:
     return Family.UNKNOWN
 
 
-def _has_delta(choices: object) -> bool:
-    return isinstance(choices, list) and any(
-        isinstance(choice, dict) and not {"delta", "finish_reason"}.isdisjoint(choice) for choice in choices
+def _any_has(items: object, fields: AbstractSet[str]) -> bool:
+    """Tell whether any object of a list has any of these fields."""
+    return isinstance(items, list) and any(
+        isinstance(item, dict) and not fields.isdisjoint(item) for item in items
     )
+
+
+def _any_says(items: object, field: str) -> bool:
+    """Tell whether any object of a list has a value in this field."""
+    return isinstance(items, list) and any(isinstance(item, dict) and item.get(field) for item in items)
+
+
+def _contents(candidates: object) -> list[object]:
+    found = candidates if isinstance(candidates, list) else []
+    return [candidate.get("content") for candidate in found if isinstance(candidate, dict)]
 
 
 def _says_error(event: bytes) -> bool:
@@ -249,6 +270,10 @@ def terminal(family: Family, error: type[errors.SidecarError], stream: str) -> b
         if family is Family.OPENAI_RESPONSES:
             return _event(b"error", {"type": "error", "error": inner})
         return _event(None, {"error": inner})
+    if family is Family.GOOGLE:
+        details = [{"reason": error.code}]
+        status = {"code": 503, "message": error.message, "status": "UNAVAILABLE", "details": details}
+        return _event(None, {"error": status})
     told = {"code": error.code, "message": error.message, "retryable": error.retryable}
     return _event(b"sse-error", {"error": told, "stream": stream})
 

@@ -19,6 +19,7 @@ WHOLE = {
     Family.OPENAI_RESPONSES: wire_forms.OPENAI_RESPONSES,
     Family.ANTHROPIC: wire_forms.ANTHROPIC,
     Family.AI_SDK: wire_forms.AI_SDK,
+    Family.GOOGLE: wire_forms.GOOGLE,
     Family.MCP: wire_forms.MCP,
 }
 ERRORS = {
@@ -26,6 +27,7 @@ ERRORS = {
     "responses": wire_forms.RESPONSES_ERROR,
     "anthropic": wire_forms.ANTHROPIC_ERROR,
     "ai-sdk": wire_forms.AI_SDK_ERROR,
+    "google": wire_forms.GOOGLE_ERROR,
     "ours": b'event: sse-error\ndata: {"error":{"code":"x","message":"y","retryable":true},"stream":"s1"}\n',
     "spaced": b'data:\t{ "error" :\ndata: {"message": "m"}}\n',
     "nested last": b'data: {"id":"gen-1","object":"chat.completion.chunk","error":{"code":"server_error",'
@@ -130,6 +132,18 @@ def test_an_ai_sdk_answer_is_known_by_its_response_field_before_any_event() -> N
     verdict.recognise_ai_sdk()
     verdict.observe(b'data: {"type":"start"}\n')
     assert (verdict.family, verdict.ending(events=1)) == (Family.AI_SDK, TRUNCATED)
+
+
+def test_a_google_answer_to_a_blocked_prompt_is_one_event_without_a_finish_reason() -> None:
+    assert judge([wire_forms.GOOGLE_BLOCKED]) == COMPLETED
+
+
+def test_a_google_finish_reason_elsewhere_in_a_chunk_is_none() -> None:
+    said = b'{"candidates":[{"content":{"parts":[{"text":"\\"finishReason\\":\\"STOP\\""}]},"index":0}]}'
+    named = b'{"candidates":[{"content":{"parts":[{"functionCall":{"args":{"finishReason":"STOP"}}}]}}]}'
+    unsaid = b'{"candidates":[{"content":{"parts":[{"text":"."}]},"finishReason":null}]}'
+    for event in (said, named, unsaid):
+        assert judge([wire_forms.GOOGLE[0], b"data: " + event + b"\n"]) == TRUNCATED
 
 
 def test_an_mcp_stream_is_complete_with_its_response_even_if_that_is_an_error() -> None:
@@ -293,7 +307,8 @@ def test_a_protocol_is_recognised_behind_a_few_other_events(family: Family) -> N
         b'data: {"text":"\\"jsonrpc\\":\\"2.0\\""}\n',
         b'data: [{"type":"message_start"}]\n',
         b'data: "message_start"\n',
-        b'data: {"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP"}]}\n',
+        b'data: {"candidates":["Ada",{"name":"Bob","content":"Hi"}]}\n',
+        b'data: {"candidates":{"content":{"parts":[]}}}\n',
         b"data: {broken\n",
         b"data: \xff\xfe\n",
         b"data: " + b"[" * 100_000 + b"\n",

@@ -24,6 +24,7 @@ MESSAGES = {
     Family.OPENAI_RESPONSES: wire_forms.OPENAI_RESPONSES,
     Family.ANTHROPIC: wire_forms.ANTHROPIC,
     Family.AI_SDK: wire_forms.AI_SDK,
+    Family.GOOGLE: wire_forms.GOOGLE,
 }
 
 
@@ -57,6 +58,13 @@ MESSAGES = {
             (
                 b'data: {"error":{"message":"The backend stopped sending. Try again.","type":"server_error",'
                 b'"param":null,"code":"err-sidecar-upstream-idle"}}\n'
+            ),
+        ),
+        (
+            Family.GOOGLE,
+            (
+                b'data: {"error":{"code":503,"message":"The backend stopped sending. Try again.",'
+                b'"status":"UNAVAILABLE","details":[{"reason":"err-sidecar-upstream-idle"}]}}\n'
             ),
         ),
         (

@@ -38,6 +38,30 @@ OPENAI_ERROR = (
     b'"param":null,"code":null}}\n'
 )
 
+GOOGLE = [
+    (
+        b'data: {"candidates":[{"content":{"parts":[{"text":"Hello"}],"role":"model"},"index":0}],'
+        b'"usageMetadata":{"promptTokenCount":4},"modelVersion":"gemini-2.5-flash","responseId":"r1"}\n'
+    ),
+    (
+        b'data: {"candidates":[{"content":{"parts":[{"text":" world"}],"role":"model"},"index":0}],'
+        b'"usageMetadata":{"promptTokenCount":4},"modelVersion":"gemini-2.5-flash","responseId":"r1"}\n'
+    ),
+    (
+        b'data: {"candidates":[{"content":{"parts":[{"text":"."}],"role":"model"},"finishReason":"STOP",'
+        b'"index":0}],"usageMetadata":{"promptTokenCount":4,"candidatesTokenCount":3},'
+        b'"modelVersion":"gemini-2.5-flash","responseId":"r1"}\n'
+    ),
+]
+GOOGLE_ERROR = (
+    b'data: {"error":{"code":503,"message":"The model is overloaded. Please try again later.",'
+    b'"status":"UNAVAILABLE"}}\n'
+)
+GOOGLE_BLOCKED = (
+    b'data: {"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":4},'
+    b'"modelVersion":"gemini-2.5-flash","responseId":"r1"}\n'
+)
+
 OPENAI_RESPONSES = [
     (
         b'event: response.created\ndata: {"type":"response.created","sequence_number":0,'
