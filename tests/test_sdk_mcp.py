@@ -1,7 +1,7 @@
 """The MCP SDKs: a tool call over streamable HTTP whose connection is cut goes on, and is called once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 
 import pytest
@@ -24,13 +24,13 @@ ROUTES = [
 
 CALL_MS = 5000
 
-Call = Callable[[str], Awaitable[Seen]]
+Call = Callable[[str], Coroutine[None, None, Seen]]
 
 
 async def call_in_python(mode: str, url: str) -> Seen:
     seen = Seen()
 
-    async def on_progress(progress: float, _total: float | None, _message: str | None) -> None:
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         seen.note(f"progress {progress:g}")
 
     try:

@@ -24,10 +24,15 @@ async def beaten(sc: Running, heartbeats: int = 1) -> None:
     await sc.until(lambda: sc.metric("sse_heartbeats_total") >= before + heartbeats)
 
 
-async def cut(sc: Running, stream: Stream) -> None:
-    """Reset the connections of a stream's readers; back when one reads again."""
-    gone = list(stream.readers)
-    for reader in gone:
+def kill(stream: Stream) -> None:
+    """Close the connections of a stream's readers, whatever is still unsent."""
+    for reader in list(stream.readers):
         assert isinstance(reader, Subscriber)
         reader._connection.kill()
+
+
+async def cut(sc: Running, stream: Stream) -> None:
+    """Close them while there is more to come; back when one reads again."""
+    gone = list(stream.readers)
+    kill(stream)
     await sc.until(lambda: stream.readers and not any(reader in stream.readers for reader in gone))

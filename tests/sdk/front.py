@@ -25,7 +25,7 @@ HEARTBEATS_MIN = 3
 
 STREAM_TYPE = "text/event-stream"
 
-EVERYTHING: dict[str, Any] = {"name": "default", "heartbeat_s": HEARTBEAT_S, "linger_s": 1}
+EVERYTHING: dict[str, Any] = {"name": "default", "heartbeat_s": HEARTBEAT_S, "linger_s": 10}
 CHAT = {**EVERYTHING, "name": "chat", "path": "/api/chat", "complete_on": "done"}
 """The demo's own dialect: only its operator can know which event ends it."""
 
