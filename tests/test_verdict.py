@@ -153,8 +153,10 @@ def test_an_mcp_stream_is_complete_with_its_response_even_if_that_is_an_error() 
 
 def test_an_mcp_stream_of_notifications_may_end_at_any_time() -> None:
     assert judge(wire_forms.MCP[:1], live=True) == COMPLETED
-    request = b'data: {"jsonrpc":"2.0","id":7,"method":"ping"}\n'
+    request = b'data: {"jsonrpc":"2.0","id":7,"method":"elicit","params":{"result":1,"error":2}}\n'
     assert judge([request]) == TRUNCATED
+    notice = b'data: {"jsonrpc":"2.0","method":"notifications/message","result":1}\n'
+    assert judge([notice]) == TRUNCATED
 
 
 # -- errors -------------------------------------------------------------------------------------------------
