@@ -1,9 +1,22 @@
 """Published JavaScript SDKs read through the sidecar what the backend says, and raise where it fails."""
 
+import asyncio
+
 import pytest
 
 from tests.sdk import node_sdks
-from tests.sdk.answers import AT_ONCE, FAULTS, SLOWLY, STAMPED, assert_the_same, assert_told, faulty
+from tests.sdk.answers import (
+    AT_ONCE,
+    FAULTS,
+    REPEATABLE,
+    SLOWLY,
+    STAMPED,
+    assert_one_generation,
+    assert_the_same,
+    assert_told,
+    faulty,
+)
+from tests.sdk.cut import delivered, kill
 from tests.sdk.front import STREAM_TYPE, fronted
 from tests.sdk.node_sdks import case
 
@@ -44,3 +57,14 @@ async def test_a_failed_answer_raises(script: str) -> None:
         )
         assert_told(front, *seen)
         assert len(front.accepts) == len(ways)
+
+
+@pytest.mark.parametrize("script", [script for script in SCRIPTS if script != "eventsource-parser"])
+async def test_a_cut_raises_and_the_question_asked_again_gets_the_answer_that_was_begun(script: str) -> None:
+    async with fronted() as front:
+        repeatable = case(front.relayed, SLOWLY, REPEATABLE)
+        reading = asyncio.create_task(node_sdks.run(script, repeatable))
+        kill(await delivered(front.sc, 3))
+        (cut,) = await reading
+        (again,) = await node_sdks.run(script, repeatable)
+        assert_one_generation(front, cut, again)

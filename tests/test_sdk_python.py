@@ -4,7 +4,18 @@ import asyncio
 
 import pytest
 
-from tests.sdk.answers import AT_ONCE, FAULTS, SLOWLY, STAMPED, assert_the_same, assert_told, faulty
+from tests.sdk.answers import (
+    AT_ONCE,
+    FAULTS,
+    REPEATABLE,
+    SLOWLY,
+    STAMPED,
+    assert_one_generation,
+    assert_the_same,
+    assert_told,
+    faulty,
+)
+from tests.sdk.cut import delivered, kill
 from tests.sdk.front import STREAM_TYPE, fronted
 from tests.sdk.python_sdks import READERS, read
 
@@ -37,3 +48,13 @@ async def test_a_failed_answer_raises(name: str, fault: str) -> None:
         )
         assert_told(front, *seen)
         assert len(front.accepts) == 2
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if "httpx" not in name])
+async def test_a_cut_raises_and_the_question_asked_again_gets_the_answer_that_was_begun(name: str) -> None:
+    async with fronted() as front:
+        reading = asyncio.create_task(read(READERS[name], front.relayed, SLOWLY, REPEATABLE))
+        kill(await delivered(front.sc, 3))
+        cut = await reading
+        again = await read(READERS[name], front.relayed, SLOWLY, REPEATABLE)
+        assert_one_generation(front, cut, again)

@@ -7,6 +7,7 @@ FAULTS = ("reset", "truncate", "no_terminal", "error", "empty")
 AT_ONCE: dict[str, object] = {**COURSE, "interval_ms": 0}
 SLOWLY: dict[str, object] = {**COURSE, "interval_ms": SLOW_MS}
 STAMPED = {"Accept": STREAM_TYPE}
+REPEATABLE = {"Idempotency-Key": "question-1"}
 
 
 def faulty(fault: str) -> dict[str, object]:
@@ -21,6 +22,15 @@ def assert_the_same(front: Front, direct: Seen, *relayed: Seen) -> None:
         assert seen.content == direct.content
     assert front.heartbeats >= HEARTBEATS_MIN * len(relayed)
     assert front.sc.outcomes() == {"completed": len(relayed)}
+
+
+def assert_one_generation(front: Front, cut: Seen, again: Seen) -> None:
+    """Check that a cut was told, and that asking again gave the answer that was already being written."""
+    assert cut.error
+    assert TEXT.startswith(cut.text)
+    assert (again.text, again.error) == (TEXT, "")
+    assert len(front.accepts) == 1
+    assert front.sc.outcomes() == {"completed": 1}
 
 
 def assert_told(front: Front, *relayed: Seen) -> None:

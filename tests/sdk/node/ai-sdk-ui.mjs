@@ -20,7 +20,9 @@ class Chat extends AbstractChat {
 
 await tell(async (wanted, seen) => {
   const transport = new DefaultChatTransport({ api: address(wanted, "/api/ai-sdk"), headers: wanted.headers });
-  const chat = new Chat({ transport });
+  let ids = 0;
+  const generateId = () => `message-${(ids += 1)}`; // the same question shall be the same bytes
+  const chat = new Chat({ id: "chat-1", transport, generateId });
   await chat.sendMessage({ text: "Why?" });
   const answers = chat.messages.filter(({ role }) => role === "assistant");
   for (const part of answers.flatMap(({ parts }) => parts)) seen.note(part.type, part.text);
