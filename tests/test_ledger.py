@@ -76,6 +76,14 @@ def test_what_one_reader_is_written_is_delivered_and_what_it_is_written_again_is
     assert (book.numbers.delivered, book.numbers.replayed, book.ledger.undelivered) == (4, 2, 1)
 
 
+def test_what_is_written_piece_by_piece_is_delivered_once_each() -> None:
+    book = Book(9)
+    for after, through in ((0, 2), (2, 5), (5, 6), (6, 9)):
+        book.ledger.deliver(after, through)
+        assert book.numbers.delivered == through
+    assert (book.numbers.replayed, book.residual) == (0, 0)
+
+
 def test_a_second_reader_delivers_nothing_twice() -> None:
     book = Book(5)
     for _ in range(2):
@@ -150,6 +158,7 @@ def test_positions_nobody_can_have_and_streams_that_are_gone_lose_nothing() -> N
     book.ledger.missed(Gap(4, 9, "beyond"))
     book.ledger.missed(Gap(4, None, "expired"))
     assert (book.lost, book.ledger.undelivered) == (0, 3)
+    assert book.numbers.lost[LossReason.TRIMMED].value == 0
 
 
 def test_runs_of_unseen_messages_are_bounded_and_the_oldest_becomes_unread() -> None:
