@@ -43,12 +43,18 @@ def _stream_of(seen: Seen) -> str:
     return seen.ids[0].rpartition(".")[0]
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-async def test_after_every_cut_it_goes_on_behind_its_last_event_and_204_ends_it(client: str) -> None:
+WAYS = [*((client, "GET") for client in CLIENTS), ("fetch-event-source", "POST")]
+
+
+@pytest.mark.parametrize(("client", "method"), WAYS)
+async def test_after_every_cut_it_goes_on_behind_its_last_event_and_204_ends_it(
+    client: str, method: str
+) -> None:
     async with relayed(ROUTE) as (up, sc):
         gates = [asyncio.Event(), asyncio.Event()]
         up.script(sse(_events(1, 3), gates[0], _events(4, 6), gates[1], _events(7, EVENTS) + DONE))
-        reading = asyncio.create_task(node_sdks.run(client, case(f"http://127.0.0.1:{sc.port}")))
+        asked = case(f"http://127.0.0.1:{sc.port}", method=method)
+        reading = asyncio.create_task(node_sdks.run(client, asked))
         for events, gate in zip((3, 6), gates, strict=True):
             stream = await delivered(sc, events)
             await beaten(sc)

@@ -9,7 +9,7 @@ from google.genai.types import HttpOptions
 
 from tests.sdk import google_wire as wire
 from tests.sdk import node_sdks
-from tests.sdk.cut import delivered
+from tests.sdk.cut import delivered, kill
 from tests.sdk.node_sdks import case
 from tests.sdk.seen import Seen
 from tests.support.fake_upstream import Ending, sse
@@ -61,6 +61,17 @@ async def test_a_whole_answer_is_what_it_is_without_the_sidecar(read: Read) -> N
         assert [request.headers.get("accept") for request in up.requests] == ["*/*", "*/*"]
         assert all(request.target.endswith(":streamGenerateContent?alt=sse") for request in up.requests)
         assert sc.outcomes() == {"completed": 1}
+
+
+@pytest.mark.parametrize("read", SDKS)
+async def test_a_cut_raises(read: Read) -> None:
+    async with relayed(wire.ROUTE) as (up, sc):
+        up.script(sse(wire.FIRST, then="stall"))
+        reading = asyncio.create_task(read(f"http://127.0.0.1:{sc.port}"))
+        kill(await delivered(sc, 1))
+        seen = await reading
+        assert seen.error
+        assert wire.TEXT.startswith(seen.text)
 
 
 FAILURES: dict[str, tuple[list[bytes], Ending]] = {

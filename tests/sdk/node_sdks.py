@@ -25,10 +25,13 @@ Case = Mapping[str, Any]
 
 
 def case(
-    url: str, query: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
+    url: str,
+    query: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
 ) -> Case:
-    """Return a case as the scripts take it."""
-    return {"url": url, "query": dict(query or {}), "headers": dict(headers or {})}
+    """Return a case as the scripts take it; ``method`` is for those that may choose."""
+    return {"url": url, "query": dict(query or {}), "headers": dict(headers or {}), "method": method}
 
 
 @cache

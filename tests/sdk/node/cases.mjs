@@ -24,7 +24,7 @@ async function see(read, wanted) {
   return seen;
 }
 
-/** Let `read` read every case of the command line, all at once: {url, query, headers}. */
+/** Let `read` read every case of the command line, all at once: {url, query, headers, method}. */
 export async function tell(read) {
   const cases = JSON.parse(process.argv[2]);
   setInterval(() => {}, 1000); // some clients let the process end while they wait to reconnect

@@ -19,7 +19,9 @@ function onerror(error) {
 
 await tell(async (wanted, seen) => {
   const onmessage = ({ event, data, id }) => seen.note(event || "message", data && textOf(data), id);
-  const options = { headers: wanted.headers, onopen, onerror, onmessage, openWhenHidden: true };
+  const { method, headers } = wanted;
+  const body = method === "POST" ? "{}" : undefined;
+  const options = { method, headers, body, onopen, onerror, onmessage, openWhenHidden: true };
   try {
     await fetchEventSource(address(wanted, "/api/chat"), options);
   } catch (error) {
