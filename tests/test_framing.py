@@ -200,6 +200,13 @@ def test_a_block_of_exactly_the_limit_is_an_event_and_one_byte_more_ends_framing
         assert framer.overflowed
 
 
+def test_unless_told_otherwise_the_limit_is_a_mebibyte() -> None:
+    for size, overflows in ((1024 * 1024, False), (1024 * 1024 + 1, True)):
+        framer = Framer()
+        framer.feed(b"data: " + b"x" * (size - 6) + b"\n\n")
+        assert framer.overflowed is overflows
+
+
 def test_after_an_overflow_every_byte_passes_and_parses_as_before() -> None:
     body = b"data: 1\n\n: c\n\nevent: x\r\ndata: " + b"y" * 30 + b"\r\n\r\ndata: 2\n\n: d\n\ndata: 3\n\n"
     for size in (1, 2, 3, 7, len(body)):
@@ -255,7 +262,6 @@ def seconds(body: bytes, size: int) -> float:
     return best
 
 
-BIG_EVENT = b"data: " + b"x" * (1 << 20) + b"\n\n"
 WORK = {
     "one event in single bytes": (b"x", 1, 1 << 14),
     "many small events in odd chunks": (b"event: a\ndata: 12345678\n\n", 4093, 1 << 13),
