@@ -133,6 +133,16 @@ class ClientConnection:
                     break
         await self.close()
 
+    async def hang_up(self, within_s: float = WAIT_S) -> None:
+        """Say with FIN that nothing more will come, take what is still on its way, and close.
+
+        Unlike after ``leave``, a server that goes on writing gets no RST.
+        """
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        await self.read_to_close(within_s)
+        await self.close()
+
     async def close(self) -> None:
         """Close as the kernel likes."""
         await self._give_up()
