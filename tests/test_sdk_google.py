@@ -18,7 +18,7 @@ from tests.support.relayed import relayed
 
 pytestmark = [
     pytest.mark.sdk,
-    pytest.mark.filterwarnings("default:Inheritance class AiohttpClientSession:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning"),
     # The Python SDK leaves the connection of a failed answer to the garbage collector.
     pytest.mark.filterwarnings("ignore:Unclosed connection:ResourceWarning"),
 ]
