@@ -55,7 +55,7 @@ class Framer:
         """Return the events that ``chunk`` completes; afterwards look at ``overflowed``."""
         if self._undecided is not None:
             chunk = self._without_bom(chunk)
-        if self._after_cr or b"\r" in chunk:
+        if self._after_cr or chunk.find(b"\r") >= 0:
             chunk = self._with_lf(chunk)
         if self.overflowed:
             self._spill += chunk
@@ -184,7 +184,7 @@ def _name(line: bytes) -> bytes:
 
 def own_id(event: bytes) -> bytes | None:
     """Return the last ``id`` the backend wrote into an event; one with NUL does not count (WHATWG 9.2.6)."""
-    if event[:2] != b"id" and b"\nid" not in event:
+    if event[:2] != b"id" and event.find(b"\nid") < 0:
         return None
     found = None
     for line in event.split(b"\n"):
@@ -200,7 +200,7 @@ def without_ids(event: bytes) -> bytes:
     Some clients act on each ``id`` line as it comes, so a connection that breaks between the backend's line
     and the stamp would make them come back with an id that nobody here knows.
     """
-    if event[:2] != b"id" and b"\nid" not in event:
+    if event[:2] != b"id" and event.find(b"\nid") < 0:
         return event
     return b"".join(line for line in event.splitlines(keepends=True) if _name(line) != b"id")
 

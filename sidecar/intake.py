@@ -183,8 +183,8 @@ class Intake:
             verdict, named = stream.verdict, self._continuity is not None
             for event in events:
                 verdict.observe(event)
-                named = named or b"\nid" in event or event[:2] == b"id"
-                if b"\nretry" in event or event[:5] == b"retry":
+                named = named or event.find(b"\nid") >= 0 or event[:2] == b"id"
+                if event.find(b"\nretry") >= 0 or event[:5] == b"retry":
                     stream.retry_said = True
             if named:
                 events = self._continuous(events)

@@ -225,7 +225,7 @@ class Subscriber:
         prefix = self._id_prefix
         if len(events) == 1:
             event = events[0]
-            if b"\nid" in event or event[:2] == b"id":
+            if event.find(b"\nid") >= 0 or event[:2] == b"id":
                 event = without_ids(event)
             body = b"%b%b%d\n\n" % (event, prefix, seq)
         else:

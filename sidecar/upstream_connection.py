@@ -32,17 +32,37 @@ class UpstreamProtocol(ResponseHandler):
 
     aiohttp 3.14 by itself leaves the reader waiting for ever after a broken chunk, and takes RST for the
     clean end of a body that ends with its connection. ``arrived`` is called whenever a body has more to read
-    or is over, after ``broke`` if it broke: to be called costs half of waiting.
+    or is over, after ``broke`` if it broke: to be called costs half of waiting. ``took`` is given what was
+    read as one whole chunk past the parser, which stays where it stood, between two chunks: ``make bench``
+    shows what that saves.
     """
 
     arrived: Callable[[], None] | None = None
     broke: Callable[[], None] | None = None
+    took: Callable[[bytes], None] | None = None
+    chunk_open = True
+    """Whether more of a chunk is to come; for ever in a body that is not chunked."""
+
+    _between_chunks = False
 
     def data_received(self, data: bytes) -> None:
         """Parse what the socket brought."""
+        if self._between_chunks and self.took is not None:
+            start = data.find(b"\r\n") + 2
+            size = len(data) - start - 2
+            if size > 0 and data.startswith(b"%x\r\n" % size) and data.endswith(b"\r\n"):
+                self.took(data[start:-2])
+                return
         super().data_received(data)
         if self.arrived is not None and data:
+            self._between_chunks = not self.chunk_open and data.endswith(b"\r\n")
             self.arrived()
+
+    def let_go(self) -> None:
+        """Tell nobody any more; the next response begins anew."""
+        self.arrived = self.broke = self.took = None
+        self.chunk_open = True
+        self._between_chunks = False
 
     def hold(self) -> None:
         """Read nothing from the socket: by itself the library goes on until its buffer holds 128 KiB."""

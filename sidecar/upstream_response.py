@@ -1,7 +1,8 @@
 """A response of the backend: its head, and its body read, or handed on as the socket brings it."""
 
 import asyncio
-from collections.abc import Callable, Sized
+from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 import aiohttp
@@ -58,6 +59,29 @@ class UpstreamResponse(Protocol):
         ...
 
 
+class RelayedBody(aiohttp.StreamReader):
+    """aiohttp's reader once a sink takes the body: a queue, without its accounts of sizes and chunk ends.
+
+    An instance becomes one by its class alone, since the parser goes on feeding the reader it made. What
+    bounds the queue is the sink, which pauses the socket.
+    """
+
+    __slots__ = ()
+
+    def feed_data(self, data: bytes, size: int = 0) -> bool:  # noqa: ARG002 - the library's signature
+        """Keep the next bytes for the sink; False: there is no decompression to go on with."""
+        self._buffer.append(data)
+        return False
+
+    def begin_http_chunk_receiving(self) -> None:
+        """Note that the head of a chunk was parsed (RFC 9112 section 7.1)."""
+        self._protocol.chunk_open = True  # type: ignore[attr-defined] # UpstreamProtocol's
+
+    def end_http_chunk_receiving(self) -> None:
+        """Note that the chunk is complete."""
+        self._protocol.chunk_open = False  # type: ignore[attr-defined]
+
+
 class AiohttpResponse:
     """A response of aiohttp's, seen through our interface."""
 
@@ -78,7 +102,7 @@ class AiohttpResponse:
         self._response = response
         self._content = response.content
         empty = self._content is aiohttp.EMPTY_PAYLOAD
-        self._buffer: Sized = () if empty else self._content._buffer  # noqa: SLF001 - see _held
+        self._buffer: deque[bytes] = deque() if empty else self._content._buffer  # noqa: SLF001 - see _held
         self._protocol: UpstreamProtocol | None = None
         self._sink: Sink | None = None
         self._paused = False
@@ -109,6 +133,8 @@ class AiohttpResponse:
     def relay(self, sink: Sink) -> None:
         """See UpstreamResponse."""
         self._sink = sink
+        if type(self._content) is aiohttp.StreamReader:
+            self._content.__class__ = RelayedBody
         self._content.on_eof(self._note_over)
         self._listen(self._arrived)
         if self._protocol is not None:
@@ -120,6 +146,7 @@ class AiohttpResponse:
         """See UpstreamResponse; after the end the connection may be somebody else's already."""
         self._paused = True
         if self._protocol is not None and not self._over:
+            self._protocol.took = None
             self._protocol.hold()
 
     def resume(self) -> None:
@@ -143,10 +170,7 @@ class AiohttpResponse:
 
     def _held(self) -> bytes:
         """Return the bytes that are there, also after a break, where the library's public readers refuse."""
-        content, held = self._content, self._buffer
-        if len(held) == 1:
-            return content._read_nowait_chunk(-1)  # noqa: SLF001
-        return content._read_nowait(-1) if held else b""  # noqa: SLF001
+        return self._content._read_nowait(-1) if self._buffer else b""  # noqa: SLF001
 
     def _rouse(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -162,11 +186,20 @@ class AiohttpResponse:
             return
         held = self._buffer
         while held and not self._paused:
-            sink.took(self._held())
+            if len(held) == 1:
+                sink.took(held.popleft())
+            else:
+                chunk = b"".join(held)
+                held.clear()
+                sink.took(chunk)
             if self._sink is None:
                 return
-        if self._over and not self._paused:
+        if self._paused:
+            return
+        if self._over:
             self._finish(sink)
+        elif self._protocol is not None:
+            self._protocol.took = sink.took
 
     def _note_over(self) -> None:
         self._over = True
@@ -185,5 +218,5 @@ class AiohttpResponse:
         """Leave the connection to whoever uses it next."""
         self._sink = None
         if self._protocol is not None:
-            self._protocol.arrived = self._protocol.broke = None
+            self._protocol.let_go()
             self._protocol = None

@@ -153,47 +153,47 @@ class Verdict:
 
     def _watch_error(self, event: bytes) -> None:
         """Look for an error event; an endless feed that goes on after one has not failed by it."""
-        if b"error" in event and _says_error(event):
+        if event.find(b"error") >= 0 and _says_error(event):
             self.error_seen = True
         elif self._live:
             self.error_seen = False
 
     def _watch_openai_chat(self, event: bytes) -> None:
-        if b"error" in event and _says_error(event):
+        if event.find(b"error") >= 0 and _says_error(event):
             self.error_seen = True
-        elif b"[DONE]" in event and data_of(event).strip() == b"[DONE]":
+        elif event.find(b"[DONE]") >= 0 and data_of(event).strip() == b"[DONE]":
             self.complete = True
         elif _finish.search(event):
             self.complete |= _any_says(_json(event).get("choices"), "finish_reason")
 
     def _watch_responses(self, event: bytes) -> None:
-        if b"error" in event and _says_error(event):
+        if event.find(b"error") >= 0 and _says_error(event):
             self.error_seen = True
         elif _responses_end.search(event):
             self.complete |= _type(_json(event)) in _RESPONSES_TERMINALS
 
     def _watch_anthropic(self, event: bytes) -> None:
-        if b"error" in event and _says_error(event):
+        if event.find(b"error") >= 0 and _says_error(event):
             self.error_seen = True
-        elif b"message_stop" in event:
+        elif event.find(b"message_stop") >= 0:
             self.complete |= _type(_json(event)) == "message_stop"
 
     def _watch_ai_sdk(self, event: bytes) -> None:
-        if b"error" in event and _says_error(event):
+        if event.find(b"error") >= 0 and _says_error(event):
             self.error_seen = True
-        elif b"[DONE]" in event and data_of(event).strip() == b"[DONE]":
+        elif event.find(b"[DONE]") >= 0 and data_of(event).strip() == b"[DONE]":
             self.complete = True
-        elif b'"finish"' in event or b'"abort"' in event:
+        elif event.find(b'"finish"') >= 0 or event.find(b'"abort"') >= 0:
             self.complete |= _type(_json(event)) in _AI_SDK_TERMINALS
 
     def _watch_google(self, event: bytes) -> None:
-        if b"error" in event and _says_error(event):
+        if event.find(b"error") >= 0 and _says_error(event):
             self.error_seen = True
         elif _finish.search(event):
             self.complete |= _any_says(_json(event).get("candidates"), "finishReason")
 
     def _watch_mcp(self, event: bytes) -> None:
-        if b'"result"' in event or b'"error"' in event:
+        if event.find(b'"result"') >= 0 or event.find(b'"error"') >= 0:
             message = _json(event)
             self.complete |= "id" in message and ("result" in message or "error" in message)
 
