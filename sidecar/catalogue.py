@@ -22,6 +22,7 @@ from sidecar.labels import (
     StallEnd,
     UnprovenReason,
 )
+from sidecar.slo import SLO_OBJECTIVES
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -30,9 +31,6 @@ STALL_BUCKETS = (0.5, 1, 2, 5, 10, 15, 20, 30, 45, 60, 120)
 FIRST_MESSAGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 30, 60, 120)
 GAP_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
 IO_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
-
-SLO_OBJECTIVES = {"completion": 0.995, "reconnect": 0.95, "loss": 1.0, "duplicates": 1.0, "silent": 1.0}
-"""Share of good events that each objective asks for; 1 means: not a single bad one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
 
-from sidecar.catalogue import CATALOGUE, IO_BUCKETS, SLO_OBJECTIVES, Metric
+from sidecar.catalogue import CATALOGUE, IO_BUCKETS, Metric
 from sidecar.families import Families
 from sidecar.labels import (
     CodeClass,
@@ -25,6 +25,7 @@ from sidecar.labels import (
 )
 from sidecar.route_metrics import RouteMetrics
 from sidecar.scrape import READ_AT_SCRAPE, Census, HubView, ScrapeCollector
+from sidecar.slo import SLO_OBJECTIVES
 from sidecar.tally import TallyHistogram
 
 __all__ = [

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from sidecar.catalogue import CATALOGUE, KEY_METRICS, SLO_OBJECTIVES, Metric
+from sidecar.catalogue import CATALOGUE, KEY_METRICS, Metric
 from sidecar.errors import RequestError, SidecarError, UpstreamError, every_error
 from sidecar.settings_table import ROUTE_SETTINGS, SETTINGS, Row
+from sidecar.slo import SLO_OBJECTIVES
 
 ROOT = Path(__file__).parent.parent
 FILES = ("docs/configuration.md", "docs/metrics.md", "runbooks/errors.md")

@@ -34,6 +34,7 @@ FLOORS = {
     "redaction": PURE,
     "replay_log": PURE,
     "routes": PURE,
+    "slo": PURE,
     "source": PURE,
     "verdict": PURE,
     "authorization": 1,

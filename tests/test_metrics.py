@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from sidecar.catalogue import CATALOGUE, SLO_OBJECTIVES
+from sidecar.catalogue import CATALOGUE
 from sidecar.labels import CodeClass, code_class
 from sidecar.metrics import (
     Census,
@@ -14,6 +14,7 @@ from sidecar.metrics import (
     Outcome,
     ResumeResult,
 )
+from sidecar.slo import SLO_OBJECTIVES
 from tests.support.samples import Series, samples, value
 
 ROUTE = ["chat", "default"]
