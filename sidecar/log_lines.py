@@ -53,6 +53,16 @@ def encoded_stream(route: str) -> None:
     )
 
 
+def no_stream(route: str, content_type: bytes) -> None:
+    """Say that a client that takes only streams was passed a 200 that is none: nobody tells it so."""
+    structlog.get_logger().warning(
+        "silent failure leaked: 200 for an event stream, with another content type",
+        route=route,
+        content_type=content_type,
+        flood_key="no_stream",
+    )
+
+
 def key_ignored(route: str, body_bytes_max: int) -> None:
     """Say that a request body is too large to be remembered by its Idempotency-Key."""
     structlog.get_logger().warning(

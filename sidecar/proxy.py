@@ -233,7 +233,9 @@ class Proxy:
             and headers.accepts_only_event_stream(exchange.fields)
             and not headers.is_encoded(fields)
         ):
-            exchange.metrics.silent[SilentKind.WRONG_CONTENT_TYPE, SilentDisposition.SURFACED].inc()
+            exchange.metrics.silent[SilentKind.WRONG_CONTENT_TYPE, SilentDisposition.LEAKED].inc()
+            content_type = headers.first(fields, b"content-type") or b""
+            log_lines.no_stream(exchange.policy.name, content_type)
 
 
 async def _pass_through(exchange: Exchange, response: UpstreamResponse) -> None:

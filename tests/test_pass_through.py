@@ -189,12 +189,12 @@ async def test_an_event_stream_with_another_status_than_200_is_passed_through(
         assert up.requests[0].header("Range") == "bytes=0-"
 
 
-async def test_a_plain_200_for_who_only_accepts_a_stream_counts_as_a_silent_failure() -> None:
+async def test_a_plain_200_for_who_only_accepts_a_stream_counts_as_a_leaked_silent_failure() -> None:
     async with relayed() as (up, sc):
         up.script(plain(200, [("Content-Type", "text/html")], b"<p>"), plain(200, body=b"{}"))
         await fetch(sc, "GET", "/", ("Accept", "text/event-stream"))
         await fetch(sc, "GET", "/", ("Accept", "text/event-stream, application/json"))
-        assert sc.metric("sse_silent_failures_total", kind="wrong_content_type", disposition="surfaced") == 1
+        assert sc.metric("sse_silent_failures_total", kind="wrong_content_type", disposition="leaked") == 1
 
 
 BODILESS: dict[str, tuple[str, bytes, int, str | None]] = {
