@@ -190,7 +190,7 @@ async def test_an_event_stream_with_another_status_than_200_is_passed_through(
 
 
 async def test_a_plain_200_for_who_only_accepts_a_stream_counts_as_a_leaked_silent_failure() -> None:
-    async with relayed() as (up, sc):
+    async with FakeUpstream() as up, running(up.url) as sc:
         up.script(plain(200, [("Content-Type", "text/html")], b"<p>"), plain(200, body=b"{}"))
         await fetch(sc, "GET", "/", ("Accept", "text/event-stream"))
         await fetch(sc, "GET", "/", ("Accept", "text/event-stream, application/json"))
