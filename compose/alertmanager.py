@@ -1,0 +1,55 @@
+"""A real Alertmanager on loopback, in a directory of its own, for the length of a block."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from compose.program import HOST, find, free_port, program, until_ready, write
+from compose.prometheus import INSTALL
+
+PROGRAMS = ("prometheus-alertmanager", "alertmanager")
+USUAL_PORT = 9093
+CONFIG = "alertmanager.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Alertmanager:
+    """Where it is: ``address`` is what Prometheus is told, ``config`` its configuration file."""
+
+    url: str
+    address: str
+    config: Path
+
+    async def alerts(self) -> list[dict[str, object]]:
+        """Return its alerts as its API v2 shows them, silenced and inhibited ones too."""
+        async with aiohttp.ClientSession() as session, session.get(f"{self.url}/api/v2/alerts") as response:
+            response.raise_for_status()
+            answer: list[dict[str, object]] = await response.json()
+            return answer
+
+
+@asynccontextmanager
+async def alertmanager(config: str, directory: Path, port: int | None = None) -> AsyncIterator[Alertmanager]:
+    """Start it with a configuration (YAML), wait until it is ready, and stop it at the end.
+
+    :class:`compose.program.Missing` where it is not installed.
+    """
+    path = find(PROGRAMS, INSTALL)
+    write(directory, {CONFIG: config})
+    file, log = directory / CONFIG, directory / "alertmanager.log"
+    address = f"{HOST}:{port or free_port()}"
+    command = [
+        path,
+        f"--config.file={file}",
+        f"--storage.path={directory / 'data'}",
+        f"--web.listen-address={address}",
+        f"--web.external-url=http://{address}",
+        "--cluster.listen-address=",
+        "--log.level=warn",
+    ]
+    async with program(command, log) as process:
+        await until_ready(process, f"http://{address}/-/ready", log)
+        yield Alertmanager(f"http://{address}", address, file)

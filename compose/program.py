@@ -1,0 +1,122 @@
+"""A program of the machine that runs for the length of a block, on loopback, with its output in a file."""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import socket
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import aiohttp
+
+HOST = "127.0.0.1"
+PORTS = range(20_000, 32_000)
+"""Below the ports that Linux gives to outgoing connections, so that none is taken between look and use."""
+
+PORT_TRIES_MAX = 100
+READY_S = 30.0
+POLL_S = 0.05
+STOP_S = 5.0
+"""How long a program may take to end before it is killed."""
+
+LAST_WORDS_CHARS = 2_000
+
+
+class Missing(Exception):
+    """A program is not installed; the message names the command that installs it."""
+
+
+class NotReady(Exception):
+    """A program ended, or did not answer in time; the message has its last words."""
+
+
+def find(names: Sequence[str], install: str) -> str:
+    """Return the path of the first program found, or raise :class:`Missing`."""
+    for name in names:
+        path = shutil.which(name)
+        if path:
+            return path
+    raise Missing(f"{names[0]} is not installed: {install}")
+
+
+def free_port(usual: int | None = None) -> int:
+    """Return a loopback port that nobody listens on, the usual one if that is free; OSError if none is."""
+    drawn = random.sample(PORTS, PORT_TRIES_MAX)
+    for port in drawn if usual is None else [usual, *drawn]:
+        with suppress(OSError), socket.create_server((HOST, port)):
+            return port
+    raise OSError("no free port on loopback")
+
+
+def write(directory: Path, files: Mapping[str, str]) -> None:
+    """Write a program's files into a directory of its own."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (directory / name).write_text(text)
+
+
+@asynccontextmanager
+async def program(command: Sequence[str], log: Path) -> AsyncIterator[Process]:
+    """Run a command for the length of the block; what it writes goes to the file ``log``.
+
+    It has a session of its own, so that Ctrl-C reaches it through the end of the block only, and in order.
+    """
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *_tethered(command), stdin=DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        await stop(process)
+
+
+def _tethered(command: Sequence[str]) -> list[str]:
+    """Have the kernel end the program when this process dies without a word (prctl(2), PR_SET_PDEATHSIG)."""
+    setpriv = shutil.which("setpriv")
+    return [*([setpriv, "--pdeathsig", "TERM"] if setpriv else []), *command]
+
+
+async def stop(process: Process, within_s: float = STOP_S) -> None:
+    """End a program and what it started; when this returns it has gone."""
+    if process.returncode is not None:
+        return
+    for name in (signal.SIGTERM, signal.SIGCONT):
+        with suppress(ProcessLookupError):
+            process.send_signal(name)
+    try:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), within_s)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+async def until_ready(process: Process, url: str, log: Path, within_s: float = READY_S) -> None:
+    """Wait until ``url`` answers with status 200; :class:`NotReady` if it does not come to that."""
+    try:
+        async with asyncio.timeout(within_s), aiohttp.ClientSession() as session:
+            while not await _answers(session, url):
+                if process.returncode is not None:
+                    raise NotReady(f"ended with exit code {process.returncode}: {last_words(log)}")
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        raise NotReady(f"{url} does not answer within {within_s:g} s: {last_words(log)}") from None
+
+
+async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url) as response:
+            return response.status == 200  # noqa: PLR2004
+    except aiohttp.ClientError:
+        return False
+
+
+def last_words(log: Path) -> str:
+    """Return the end of what a program wrote."""
+    return log.read_text(errors="replace")[-LAST_WORDS_CHARS:] if log.exists() else "(nothing)"
