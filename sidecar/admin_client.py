@@ -21,7 +21,14 @@ ADVICE = {
 
 
 class AdminError(Exception):
-    """The listener did not do what was asked; the message says what to do next."""
+    """The listener did not do what was asked; the message says what to do next.
+
+    ``status`` is what it answered; None: it did not answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class AdminClient:
@@ -46,11 +53,15 @@ class AdminClient:
         except ValueError:
             raise AdminError(f"{self._url} does not answer with JSON: is it the admin listener?") from None
 
+    def read(self, target: str) -> bytes:
+        """Return a resource as it is, also one that says 503; AdminError if there is none."""
+        return self._ask("GET", target, also=HTTPStatus.SERVICE_UNAVAILABLE)
+
     def post(self, target: str) -> None:
         """Have something done; AdminError if it was not."""
         self._ask("POST", target)
 
-    def _ask(self, method: str, target: str) -> bytes:
+    def _ask(self, method: str, target: str, also: HTTPStatus | None = None) -> bytes:
         connection = self._kind(*self._address, timeout=TIMEOUT_S)
         try:
             connection.request(method, self._base + target, headers=self._headers)
@@ -60,8 +71,8 @@ class AdminClient:
             raise AdminError(self._unreachable(error)) from None
         finally:
             connection.close()
-        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise AdminError(self._refused(response.status, body))
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES and response.status != also:
+            raise AdminError(self._refused(response.status, body), response.status)
         return body
 
     def _unreachable(self, error: Exception) -> str:

@@ -9,6 +9,7 @@ import click
 
 from sidecar import __version__
 from sidecar.cli_demo import demo
+from sidecar.cli_evidence import evidence
 from sidecar.cli_streams import streams
 from sidecar.cli_tail import tail
 from sidecar.config import FILE_VARIABLE, ConfigError, Settings, load, schema, with_setting_flags
@@ -37,6 +38,7 @@ def main() -> None:
 
 
 main.add_command(demo)
+main.add_command(evidence)
 main.add_command(streams)
 main.add_command(tail)
 

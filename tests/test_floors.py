@@ -83,6 +83,7 @@ FLOORS = {
     "admin_client": 3,
     "cli": 3,
     "cli_demo": 3,
+    "cli_evidence": 3,
     "cli_streams": 3,
     "cli_tail": 3,
     "demo": 3,
