@@ -4,7 +4,8 @@
 ``window`` is a range, such as ``1h`` or ``$__rate_interval``.
 """
 
-from sidecar.labels import Outcome
+from alerts.duration import span, span_s
+from sidecar.labels import DuplicateDisposition, Outcome, ReconnectEnd, SilentDisposition
 from sidecar.slo import NOT_ELIGIBLE, SLO, Slo
 
 FINISHED = "sse_streams_finished_total"
@@ -12,12 +13,15 @@ RECONNECTS = "sse_reconnect_duration_seconds"
 LOST = "sse_messages_lost_total"
 DUPLICATED = "sse_messages_duplicated_total"
 SILENT = "sse_silent_failures_total"
+CANARY_MISMATCHES = "sse_canary_mismatches_total"
+WATCHDOG = "sse_watchdog_last_pass_timestamp_seconds"
 
 ELIGIBLE = f'outcome!~"{"|".join(NOT_ELIGIBLE)}"'
 BAD = f'outcome!~"{"|".join((Outcome.COMPLETED, *NOT_ELIGIBLE))}"'
 COMPLETED = f'outcome="{Outcome.COMPLETED}"'
-DELIVERED_TWICE = 'disposition="delivered"'
-LEAKED = 'disposition="leaked"'
+RESUMED = f'outcome="{ReconnectEnd.RESUMED}"'
+DELIVERED_TWICE = f'disposition="{DuplicateDisposition.DELIVERED}"'
+LEAKED = f'disposition="{SilentDisposition.LEAKED}"'
 
 
 def select(metric: str, *matchers: str, scope: str) -> str:
@@ -68,3 +72,29 @@ def quantile(q: float, metric: str, *matchers: str, scope: str, window: str, by:
     """Ask below which value the share ``q`` of observations lies."""
     buckets = f"rate({select(metric + '_bucket', *matchers, scope=scope)}[{window}])"
     return f"histogram_quantile({q:g}, {total(buckets, 'le', *by)})"
+
+
+def reconnects(scope: str, window: str, by: tuple[str, ...] = ()) -> str:
+    """Ask how many reconnects ended per second, in whichever way."""
+    return rate(f"{RECONNECTS}_count", scope=scope, window=window, by=by)
+
+
+def reconnects_in_time(scope: str, window: str, by: tuple[str, ...] = (), slo: Slo = SLO) -> str:
+    """Ask how many reconnects per second were back within the objective's seconds."""
+    within = f'le="{float(slo.reconnect_s)}"'
+    return rate(f"{RECONNECTS}_bucket", within, RESUMED, scope=scope, window=window, by=by)
+
+
+def counted(metric: str, *matchers: str, scope: str, slo: Slo = SLO) -> str:
+    """Ask where something was counted, within the integrity window, that must never happen at all.
+
+    ``increase`` cannot see what a new instance counted before its first scrape: the second half can. It
+    asks for a young process, because after a gap in the scrapes an old count looks new.
+    """
+    series, over = select(metric, *matchers, scope=scope), span(slo.integrity_window, slo)
+    age = f'time() - process_start_time_seconds{{job="{slo.job}"}}'
+    return (
+        f"increase({series}[{over}]) > 0\n"
+        f"or ({series} > 0 unless {series} offset {over})\n"
+        f"  and on (job, instance) ({age} < {span_s(slo.integrity_window, slo):g})"
+    )

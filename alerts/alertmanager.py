@@ -1,0 +1,95 @@
+"""What Alertmanager does with the alerts: which belong together, which silence others, and who is told."""
+
+from dataclasses import dataclass
+
+import yaml
+
+from alerts.duration import duration
+from alerts.rules import alert_names
+from sidecar.slo import SLO, Slo
+
+HEAD = "# Made by `python -m alerts` out of alerts/alertmanager.py: change that, not this.\n"
+DOWN = "SSESidecarDown"
+BURN = "SSECompletionBudgetBurn"
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Who is told, and how soon; an installation replaces the addresses.
+
+    The webhook wakes somebody: it gets what is critical. The e-mail is read in the morning: it gets the
+    rest. Without ``email_to`` the webhook gets everything. Times in seconds.
+    """
+
+    webhook_url: str = "http://pager.example/sse"
+    email_to: str | None = "on-call@example.com"
+    email_from: str = "alertmanager@example.com"
+    smarthost: str = "localhost:25"
+    group_wait_s: float = 30
+    group_interval_s: float = 300
+    repeat_interval_s: float = 14_400
+
+
+NOTIFY = Notify()
+
+Part = dict[str, object]
+
+
+def render(notify: Notify = NOTIFY, slo: Slo = SLO) -> str:
+    """Return Alertmanager's configuration file."""
+    part: Part = {
+        "route": _route(notify, slo),
+        "inhibit_rules": _inhibitions(slo),
+        "receivers": _receivers(notify),
+    }
+    return HEAD + yaml.safe_dump(part, sort_keys=False, width=1_000)
+
+
+def _route(notify: Notify, slo: Slo) -> Part:
+    """Tell of all alerts of one kind on one route in one message."""
+    timing: Part = {
+        "group_by": ["alertname", "job", "route"],
+        "group_wait": duration(notify.group_wait_s),
+        "group_interval": duration(notify.group_interval_s),
+        "repeat_interval": duration(notify.repeat_interval_s),
+    }
+    if notify.email_to is None:
+        return {"receiver": "webhook", **timing}
+    critical = {"receiver": "webhook", "matchers": [f'job="{slo.job}"', 'severity="critical"']}
+    return {"receiver": "email", **timing, "routes": [critical]}
+
+
+def _inhibitions(slo: Slo) -> list[Part]:
+    """Silence what a sidecar that is down makes worthless, and the warning that a page already tells of.
+
+    Lost and duplicated messages are different facts, so neither silences the other.
+    """
+    job, burn = f'job="{slo.job}"', f'alertname="{BURN}"'
+    others = "|".join(name for name in alert_names() if name != DOWN)
+    down: Part = {
+        "source_matchers": [job, f'alertname="{DOWN}"'],
+        "target_matchers": [job, f'alertname=~"{others}"'],
+        "equal": ["job"],
+    }
+    paged: Part = {
+        "source_matchers": [job, burn, 'severity="critical"'],
+        "target_matchers": [job, burn, 'severity="warning"'],
+        "equal": ["alertname", "job", "route"],
+    }
+    return [down, paged]
+
+
+def _receivers(notify: Notify) -> list[Part]:
+    webhook: Part = {
+        "name": "webhook",
+        "webhook_configs": [{"url": notify.webhook_url, "send_resolved": True}],
+    }
+    if notify.email_to is None:
+        return [webhook]
+    email: Part = {
+        "to": notify.email_to,
+        "from": notify.email_from,
+        "smarthost": notify.smarthost,
+        "send_resolved": True,
+    }
+    return [{"name": "email", "email_configs": [email]}, webhook]

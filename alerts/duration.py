@@ -1,0 +1,21 @@
+"""Durations as Prometheus and Alertmanager write them."""
+
+from sidecar.slo import Slo, Window
+
+UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in the largest unit that holds them without a rest; milliseconds are the finest."""
+    milliseconds = max(1, round(seconds * 1_000))
+    return next(f"{milliseconds // size}{unit}" for unit, size in UNITS if milliseconds % size == 0)
+
+
+def span_s(window: Window, slo: Slo) -> float:
+    """Return how many seconds a window really lasts, at the speed asked for."""
+    return window.seconds / slo.speed
+
+
+def span(window: Window, slo: Slo) -> str:
+    """Return a window as a range: its own name, unless it is made shorter for a drill."""
+    return duration(span_s(window, slo))

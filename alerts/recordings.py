@@ -1,0 +1,84 @@
+"""The recording rules: what several alerts ask for, computed once per evaluation."""
+
+from dataclasses import dataclass
+
+from alerts import queries
+from alerts.duration import span
+from sidecar.slo import CANARY_ROUTE, Slo, Window
+
+BY_ROUTE = ("job", "route")
+BY_SIDE = ("job", "route", "side")
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recorded series: its name, which keeps the original window, and its expression."""
+
+    record: str
+    expr: str
+
+
+def eligible(window: Window) -> str:
+    """Return the name of the rate of streams that count for completion."""
+    return f"job_route:sse_streams_eligible:rate{window.name}"
+
+
+def bad(window: Window) -> str:
+    """Return the name of the rate of eligible streams that did not complete."""
+    return f"job_route:sse_streams_bad:rate{window.name}"
+
+
+def errors(window: Window) -> str:
+    """Return the name of the share of eligible streams that did not complete."""
+    return f"job_route:sse_completion_errors:ratio_rate{window.name}"
+
+
+def slow(window: Window) -> str:
+    """Return the name of the rate of reconnects that were slow or given up."""
+    return f"job_route_side:sse_reconnects_slow:rate{window.name}"
+
+
+def slow_share(window: Window) -> str:
+    """Return the name of the share of reconnects that were slow or given up."""
+    return f"job_route_side:sse_reconnects_slow:ratio_rate{window.name}"
+
+
+def of_job(slo: Slo) -> str:
+    """Return the matchers of everything the sidecars export."""
+    return f'job="{slo.job}"'
+
+
+def of_users(slo: Slo) -> str:
+    """Return the matchers of what users cause: all but the sidecar's own probe."""
+    return f'{of_job(slo)}, route!="{CANARY_ROUTE}"'
+
+
+def recordings(slo: Slo) -> list[Recording]:
+    """Return every recording rule, each after those it reads."""
+    rules = [rule for window in slo.recorded for rule in _completion(slo, window)]
+    return rules + [
+        rule for window in (slo.reconnect_short, slo.reconnect_long) for rule in _reconnects(slo, window)
+    ]
+
+
+def _completion(slo: Slo, window: Window) -> list[Recording]:
+    """Record how streams end, over one window; without traffic the share is absent and not NaN."""
+    scope, over = of_users(slo), span(window, slo)
+    every = queries.rate(queries.FINISHED, queries.ELIGIBLE, scope=scope, window=over, by=BY_ROUTE)
+    failed = queries.rate(queries.FINISHED, queries.BAD, scope=scope, window=over, by=BY_ROUTE)
+    return [
+        Recording(eligible(window), every),
+        Recording(bad(window), failed),
+        Recording(errors(window), f"{bad(window)} / ({eligible(window)} > 0)"),
+    ]
+
+
+def _reconnects(slo: Slo, window: Window) -> list[Recording]:
+    """Record the slow reconnects of one window; those given up are slow, however soon that was."""
+    scope, over = of_users(slo), span(window, slo)
+    every = queries.reconnects(scope, over, BY_SIDE)
+    fast = queries.reconnects_in_time(scope, over, BY_SIDE, slo)
+    return [
+        Recording(slow(window), f"{every}\n- {fast}"),
+        Recording(slow_share(window), f"{slow(window)}\n/ ({every} > 0)"),
+    ]
