@@ -23,6 +23,7 @@ from sidecar.proxy import Proxy
 from sidecar.readiness import Readiness
 from sidecar.server import Listener, Shutdown, admin_listener, listening_socket, public_listener
 from sidecar.settings import Settings
+from sidecar.slo import CANARY_ROUTE
 from sidecar.upstream import AiohttpUpstream
 from sidecar.watchdog import Watchdog
 from sidecar.wheel import Wheel
@@ -69,7 +70,7 @@ async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
     public_socket = listening_socket(*settings.listen_address)
     admin_socket = listening_socket(*settings.admin_address)
     routes = settings.route_table()
-    metrics = Metrics(routes.names, __version__)
+    metrics = Metrics((*routes.names, CANARY_ROUTE), __version__)
     hub = make_hub(settings, metrics)
     readiness = Readiness()
     async with (

@@ -161,6 +161,16 @@ STREAM_METRICS = (
         "Messages written to a client, each counted once per logical stream, at its first write.",
     ),
     _per_route(
+        "sse_messages_acknowledged_total",
+        "messages",
+        "Delivered messages that a client's kernel has acknowledged, each counted once per logical stream.",
+    ),
+    _per_route(
+        "sse_messages_confirmed_total",
+        "messages",
+        "Delivered messages that a client says it has, by a position, each counted once per logical stream.",
+    ),
+    _per_route(
         "sse_messages_replayed_total",
         "messages",
         "Messages written to a client again or late, out of the log.",
@@ -222,6 +232,11 @@ PROOF_METRICS = (
     ),
     Metric(
         "sse_canary_mismatches_total", "streams", "Canary streams whose content differed from what was sent."
+    ),
+    Metric(
+        "sse_canary_last_pass_timestamp_seconds",
+        "seconds",
+        "When a canary stream last came through exactly as sent, as Unix time; 0: never yet.",
     ),
 )
 

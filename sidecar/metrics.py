@@ -66,9 +66,9 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         cold = [metric for metric in CATALOGUE if metric.name not in READ_AT_SCRAPE]
         families = Families(cold, self.registry, names, version)
-        self._routes = {name: RouteMetrics(name, families) for name in names}
+        self.routes = {name: RouteMetrics(name, families) for name in names}
         self.event_loop_lag = TallyHistogram(IO_BUCKETS)
-        self._scrape = ScrapeCollector(self._routes, self.event_loop_lag)
+        self._scrape = ScrapeCollector(self.routes, self.event_loop_lag)
         self.registry.register(self._scrape)
         self._bind(families)
         _state_constants(families, version)
@@ -83,11 +83,12 @@ class Metrics:
         errors = families.counter("sse_journal_errors_total")
         self.journal_errors = {op: errors.labels(op) for op in JournalOp}
         self.canary_mismatches = families.counter("sse_canary_mismatches_total")
+        self.canary_last_pass = families.gauge("sse_canary_last_pass_timestamp_seconds")
         self.watchdog_last_pass = families.gauge("sse_watchdog_last_pass_timestamp_seconds")
 
     def route(self, name: str) -> RouteMetrics:
         """Return the numbers of one route; KeyError for a name that was not given at construction."""
-        return self._routes[name]
+        return self.routes[name]
 
     def observe_hub(self, view: HubView) -> None:
         """Read the gauges of the hub through ``view`` at each scrape; it returns a Census per route."""

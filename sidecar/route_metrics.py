@@ -25,6 +25,8 @@ HOT_COUNTERS: Mapping[str, Mapping[tuple[str, ...], str]] = {
     "sse_streams_started_total": {(): "started"},
     "sse_messages_received_total": {(): "received"},
     "sse_messages_delivered_total": {(): "delivered"},
+    "sse_messages_acknowledged_total": {(): "acknowledged"},
+    "sse_messages_confirmed_total": {(): "confirmed"},
     "sse_messages_replayed_total": {(): "replayed"},
     "sse_unread_messages_total": {(): "unread"},
     "sse_heartbeats_total": {(): "heartbeats"},
@@ -51,8 +53,10 @@ class RouteMetrics:
     """
 
     __slots__ = (
+        "acknowledged",
         "client_repeated",
         "client_suppressed",
+        "confirmed",
         "delivered",
         "finished",
         "generations_saved",
@@ -77,7 +81,7 @@ class RouteMetrics:
 
     def __init__(self, route: str, families: Families) -> None:
         self.started = self.received = self.delivered = self.replayed = self.unread = 0
-        self.heartbeats = self.generations_saved = 0
+        self.acknowledged = self.confirmed = self.heartbeats = self.generations_saved = 0
         self.suppressed = self.repeated = self.client_suppressed = self.client_repeated = 0
         self.time_to_first_message = TallyHistogram(FIRST_MESSAGE_BUCKETS)
         self.message_gap = TallyHistogram(GAP_BUCKETS)
