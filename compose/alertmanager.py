@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aiohttp
 
-from compose.program import HOST, find, free_port, program, until_ready, write
+from compose.program import HOST, find, free_port, program, write
 from compose.prometheus import INSTALL
 
 PROGRAMS = ("prometheus-alertmanager", "alertmanager")
@@ -50,6 +50,5 @@ async def alertmanager(config: str, directory: Path, port: int | None = None) ->
         "--cluster.listen-address=",
         "--log.level=warn",
     ]
-    async with program(command, log) as process:
-        await until_ready(process, f"http://{address}/-/ready", log)
+    async with program(command, log, f"http://{address}/-/ready"):
         yield Alertmanager(f"http://{address}", address, file)

@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -59,42 +59,98 @@ def write(directory: Path, files: Mapping[str, str]) -> None:
         (directory / name).write_text(text)
 
 
-@asynccontextmanager
-async def program(command: Sequence[str], log: Path) -> AsyncIterator[Process]:
-    """Run a command for the length of the block; what it writes goes to the file ``log``.
+class Program:
+    """A command that can be started, stopped and started again; what it writes goes to the file ``log``.
 
-    It has a session of its own, so that Ctrl-C reaches it through the end of the block only, and in order.
+    It has a session of its own, so that Ctrl-C reaches it only through ``stop``, and in order. ``ready_url``
+    answers with status 200 once it is ready; ``died`` is called when it ends without having been told to.
     """
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            *_tethered(command), stdin=DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        ready_url: str = "",
+        died: Callable[[str], None] | None = None,
+    ) -> None:
+        self.process: Process | None = None
+        self._command = command
+        self._log = log
+        self._ready_url = ready_url
+        self._died = died
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process now."""
+        return self.process is not None and self.process.returncode is None
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready; :class:`NotReady` if it does not come to that."""
+        with self._log.open("ab") as output:
+            self.process = await asyncio.create_subprocess_exec(
+                *_tethered(self._command),
+                stdin=DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        if self._ready_url:
+            await until_ready(self.process, self._ready_url, self._log)
+        self._watching = asyncio.create_task(self._watch(self.process))
+
+    async def _watch(self, process: Process) -> None:
+        code = await process.wait()
+        if self._died is not None:
+            self._died(f"{Path(self._log).stem} ended with exit code {code}: {last_words(self._log)}")
+
+    async def stop(self, within_s: float = STOP_S) -> None:
+        """End it and what it started; when this returns it has gone."""
+        if self._watching is not None:
+            self._watching.cancel()
+        if self.process is None or not self.running:
+            return
+        self.signal(signal.SIGTERM)
+        self.signal(signal.SIGCONT)
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.process.wait(), within_s)
+        finally:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End it at once, as a crash does."""
+        if self._watching is not None:
+            self._watching.cancel()
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            await self.process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal; one that has ended gets none."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                self.process.send_signal(number)
+
+
+@asynccontextmanager
+async def program(
+    command: Sequence[str], log: Path, ready_url: str = "", died: Callable[[str], None] | None = None
+) -> AsyncIterator[Program]:
+    """Run a command for the length of the block; see :class:`Program`."""
+    running = Program(command, log, ready_url, died)
     try:
-        yield process
+        await running.start()
+        yield running
     finally:
-        await stop(process)
+        await running.stop()
 
 
 def _tethered(command: Sequence[str]) -> list[str]:
     """Have the kernel end the program when this process dies without a word (prctl(2), PR_SET_PDEATHSIG)."""
     setpriv = shutil.which("setpriv")
     return [*([setpriv, "--pdeathsig", "TERM"] if setpriv else []), *command]
-
-
-async def stop(process: Process, within_s: float = STOP_S) -> None:
-    """End a program and what it started; when this returns it has gone."""
-    if process.returncode is not None:
-        return
-    for name in (signal.SIGTERM, signal.SIGCONT):
-        with suppress(ProcessLookupError):
-            process.send_signal(name)
-    try:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), within_s)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
 
 
 async def until_ready(process: Process, url: str, log: Path, within_s: float = READY_S) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from compose.program import HOST, find, free_port, program, until_ready, write
+from compose.program import HOST, find, free_port, program, write
 from compose.prometheus_api import PrometheusApi
 from sidecar.slo import SLO
 
@@ -88,7 +88,8 @@ async def prometheus(
         "--log.level=warn",
     ]
     log = directory / "prometheus.log"
-    async with program(command, log) as process:
-        await until_ready(process, f"http://{address}/-/ready", log)
-        async with PrometheusApi(f"http://{address}") as api:
-            yield api
+    async with (
+        program(command, log, f"http://{address}/-/ready"),
+        PrometheusApi(f"http://{address}") as api,
+    ):
+        yield api

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from aiohttp import web
 
-from compose.program import Missing, NotReady, find, free_port, program, until_ready
+from compose.program import Missing, NotReady, find, free_port, program
 from compose.prometheus import INSTALL, duration
 from tests.support.deadline import Overdue, within
 from tests.support.prometheus import Prometheus, alertmanager, needs_prometheus, prometheus
@@ -140,10 +140,12 @@ def test_a_program_that_is_missing_is_named_with_the_line_that_installs_it() -> 
 async def test_a_program_that_ignores_requests_to_end_is_ended_all_the_same(tmp_path: Path) -> None:
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True)"
     log = tmp_path / "log"
-    async with program([sys.executable, "-c", f"{deaf}; time.sleep(60)"], log) as process:
+    async with program([sys.executable, "-c", f"{deaf}; time.sleep(60)"], log) as running:
         async with within(10, lambda: "not started"):
             await eventually(log.read_text)
+        process = running.process
         stopping = asyncio.get_running_loop().time()
+    assert process is not None
     assert process.returncode == -signal.SIGKILL
     assert asyncio.get_running_loop().time() - stopping < 8
 
@@ -153,8 +155,8 @@ async def test_a_program_ends_when_the_process_that_started_it_is_killed(tmp_pat
 import asyncio, pathlib
 from compose.program import program
 async def main():
-    async with program(["sleep", "60"], pathlib.Path({str(tmp_path / "log")!r})) as process:
-        print(process.pid, flush=True)
+    async with program(["sleep", "60"], pathlib.Path({str(tmp_path / "log")!r})) as running:
+        print(running.process.pid, flush=True)
         await asyncio.sleep(60)
 asyncio.run(main())
 """
@@ -170,11 +172,27 @@ asyncio.run(main())
 
 
 async def test_a_program_that_ends_at_once_is_reported_with_its_last_words(tmp_path: Path) -> None:
-    async with program(
-        [sys.executable, "-c", "raise SystemExit('no such disk')"], tmp_path / "log"
-    ) as process:
-        with pytest.raises(NotReady, match="ended with exit code 1: no such disk"):
-            await until_ready(process, f"http://127.0.0.1:{free_port()}/", tmp_path / "log")
+    command = [sys.executable, "-c", "raise SystemExit('no such disk')"]
+    with pytest.raises(NotReady, match="ended with exit code 1: no such disk"):
+        async with program(command, tmp_path / "log", f"http://127.0.0.1:{free_port()}/"):
+            pass
+
+
+async def test_a_program_that_ends_by_itself_is_reported_and_one_that_is_stopped_is_not(
+    tmp_path: Path,
+) -> None:
+    deaths: list[str] = []
+    async with program(["sleep", "60"], tmp_path / "kept.log", died=deaths.append) as kept:
+        first = kept.process
+        await kept.kill()
+        await kept.start()
+        assert kept.process is not first
+    async with (
+        program(["sh", "-c", "echo why; exit 4"], tmp_path / "sh.log", died=deaths.append),
+        within(10, lambda: "not reported"),
+    ):
+        await eventually(lambda: deaths)
+    assert deaths == ["sh ended with exit code 4: why\n"]
 
 
 async def test_the_usual_port_is_taken_when_it_is_free_and_another_one_when_not() -> None:
