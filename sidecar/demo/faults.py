@@ -47,6 +47,8 @@ class Fault(StrEnum):
     """An event stream without any event."""
     WRONG_TYPE = "wrong_type"
     """Status 200 with an HTML page."""
+    REPEAT = "repeat"
+    """The event at ``at`` carries an id of the backend's own, and comes twice."""
 
 
 INTERRUPTIONS = frozenset({Fault.STALL, Fault.RESET, Fault.TRUNCATE, Fault.ERROR})

@@ -135,6 +135,9 @@ class PacedResponse(Response):
             block = await anext(blocks, None)
             if block is None or self._gone.is_set():
                 return
+            if self._course.fault is Fault.REPEAT and self._record.events_sent == self._course.at:
+                block = b"id: %b\n%b" % (self._id.encode(), block)
+                await self._put_event(block)
             await self._put_event(block)
 
     async def _put_event(self, block: bytes) -> None:
