@@ -16,6 +16,10 @@ SILENT = "sse_silent_failures_total"
 CANARY_MISMATCHES = "sse_canary_mismatches_total"
 WATCHDOG = "sse_watchdog_last_pass_timestamp_seconds"
 
+FIRING = "job_instance:sse_alerts:firing"
+EVERY_INSTANCE = "all"
+"""The instance that a recorded alert has where the alert itself is about its whole job."""
+
 ELIGIBLE = f'outcome!~"{"|".join(NOT_ELIGIBLE)}"'
 BAD = f'outcome!~"{"|".join((Outcome.COMPLETED, *NOT_ELIGIBLE))}"'
 COMPLETED = f'outcome="{Outcome.COMPLETED}"'
@@ -70,8 +74,13 @@ def budget_left(scope: str, window: str, slo: Slo = SLO) -> str:
 
 def quantile(q: float, metric: str, *matchers: str, scope: str, window: str, by: tuple[str, ...] = ()) -> str:
     """Ask below which value the share ``q`` of observations lies."""
-    buckets = f"rate({select(metric + '_bucket', *matchers, scope=scope)}[{window}])"
-    return f"histogram_quantile({q:g}, {total(buckets, 'le', *by)})"
+    buckets = increase(f"{metric}_bucket", *matchers, scope=scope, window=window, by=("le", *by))
+    return f"histogram_quantile({q:g}, {buckets})"
+
+
+def firing(scope: str) -> str:
+    """Ask which alerts fire."""
+    return select("ALERTS", 'alertname=~"SSE.+"', 'alertstate="firing"', scope=scope)
 
 
 def reconnects(scope: str, window: str, by: tuple[str, ...] = ()) -> str:

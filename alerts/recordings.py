@@ -56,9 +56,9 @@ def of_users(slo: Slo) -> str:
 def recordings(slo: Slo) -> list[Recording]:
     """Return every recording rule, each after those it reads."""
     rules = [rule for window in slo.recorded for rule in _completion(slo, window)]
-    return rules + [
-        rule for window in (slo.reconnect_short, slo.reconnect_long) for rule in _reconnects(slo, window)
-    ]
+    for window in (slo.reconnect_short, slo.reconnect_long):
+        rules += _reconnects(slo, window)
+    return [*rules, _firing(slo)]
 
 
 def _completion(slo: Slo, window: Window) -> list[Recording]:
@@ -82,3 +82,10 @@ def _reconnects(slo: Slo, window: Window) -> list[Recording]:
         Recording(slow(window), f"{every}\n- {fast}"),
         Recording(slow_share(window), f"{slow(window)}\n/ ({every} > 0)"),
     ]
+
+
+def _firing(slo: Slo) -> Recording:
+    """Record which alerts fire, each with an instance: dashboards choose everything by job and instance."""
+    alerts = queries.firing(of_job(slo))
+    every = queries.EVERY_INSTANCE
+    return Recording(queries.FIRING, f'label_replace({alerts}, "instance", "{every}", "instance", "")')
