@@ -1,4 +1,4 @@
-"""The admin listener's resources: metrics, health, and the streams that this process holds."""
+"""The admin listener's resources: metrics, health, the streams that this process holds, and a page."""
 
 from collections.abc import Callable
 
@@ -6,15 +6,17 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sidecar import errors, index_page, snapshot
+from sidecar import errors, index_page, snapshot, triage
 from sidecar.guard import Guard
+from sidecar.history import History
 from sidecar.hub import Hub
 from sidecar.labels import Outcome
 from sidecar.lifecycle import State
 from sidecar.metrics import Metrics
+from sidecar.overview import Overview, Question
 from sidecar.problem import problem, problem_of
 from sidecar.readiness import Readiness
 from sidecar.stream import Stream
@@ -26,9 +28,8 @@ LIMIT_MAX = 1000
 NOT_HELD = "No stream of this id is held: its retention is over, or there never was one. See GET /streams."
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-PAGE_HEADERS = HEADERS | {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-}
+SAMPLE_NUMBER_MAX = 10**9
+"""Samples of the history that can be asked for: those of five centuries."""
 
 
 class BadFilter(ValueError):
@@ -38,15 +39,18 @@ class BadFilter(ValueError):
 class Admin:
     """What the listener answers with; reads the hub, and changes it only to cancel."""
 
-    def __init__(self, hub: Hub, metrics: Metrics, readiness: Readiness) -> None:
+    def __init__(self, hub: Hub, metrics: Metrics, readiness: Readiness, history: History) -> None:
         self._hub = hub
         self._metrics = metrics
         self._readiness = readiness
+        self._overview = Overview(hub, metrics, readiness, history)
 
     def routes(self) -> list[Route]:
         """Return the resources."""
         return [
             Route("/", self.index),
+            *(Route(path, self.part) for path in index_page.PARTS),
+            Route("/overview", self.overview),
             Route("/metrics", self.metrics),
             Route("/livez", self.livez),
             Route("/readyz", self.readyz),
@@ -55,10 +59,21 @@ class Admin:
             Route("/streams/{id}/cancel", self.cancel, methods=["POST"]),
         ]
 
-    async def index(self, _request: Request) -> Response:
-        """Show the six key numbers."""
-        numbers = index_page.key_numbers(self._metrics)
-        return HTMLResponse(index_page.page(numbers), headers=PAGE_HEADERS)
+    async def index(self, request: Request) -> Response:
+        """Show the page."""
+        return index_page.PAGE.answer(request)
+
+    async def part(self, request: Request) -> Response:
+        """Send what the page is made of."""
+        return index_page.PARTS[request.url.path].answer(request)
+
+    async def overview(self, request: Request) -> Response:
+        """Tell the page all it shows: ``?shown=``, ``?route=``, ``?limit=``, ``?stream=``, ``?after=``."""
+        try:
+            question = self._question(request)
+        except BadFilter as error:
+            return problem_of(errors.RequestError, str(error))
+        return JSONResponse(self._overview.answer(question), headers=HEADERS)
 
     async def metrics(self, request: Request) -> Response:
         """Answer a scrape."""
@@ -71,9 +86,7 @@ class Admin:
 
     async def readyz(self, _request: Request) -> Response:
         """Say whether new requests are welcome; reasons beside ``ready: true`` mean degraded."""
-        ready, reasons = not self._readiness.draining, self._readiness.reasons()
-        body = {"ready": ready, "degraded": ready and bool(reasons), "reasons": reasons}
-        return JSONResponse(body, 200 if ready else 503, HEADERS)
+        return JSONResponse(self._readiness.told(), 503 if self._readiness.draining else 200, HEADERS)
 
     async def streams(self, request: Request) -> Response:
         """List streams, newest first: ``?route=``, ``?state=``, ``?limit=``."""
@@ -86,11 +99,13 @@ class Admin:
         return JSONResponse(rows, headers=HEADERS | {"X-Total-Count": str(len(found))})
 
     async def stream(self, request: Request) -> Response:
-        """Show one stream and its timeline, which says why it stopped."""
+        """Show one stream and its timeline, which says why it stopped; to a browser as a page."""
+        if index_page.wants_page(request.headers):
+            return index_page.PAGE.answer(request)
         stream = self._hub.find(request.path_params["id"])
         if stream is None:
             return problem_of(errors.StreamNotFound, NOT_HELD)
-        return JSONResponse(snapshot.detail(stream), headers=HEADERS)
+        return JSONResponse(snapshot.detail(stream), headers=HEADERS | {"Vary": "Accept"})
 
     async def cancel(self, request: Request) -> Response:
         """Stop a stream; the same answer whether it still ran or not."""
@@ -105,32 +120,49 @@ class Admin:
         route, state = request.query_params.get("route"), request.query_params.get("state")
         if state is not None and state not in set(State):
             raise BadFilter(f"state: got {state!r}; allowed: {' or '.join(State)}")
-        if route is not None:
-            try:
-                self._metrics.route(route)
-            except KeyError:
-                raise BadFilter(f"route: got {route!r}; there is no such route") from None
+        self._check_route(route)
         return lambda stream: route in {None, stream.policy.name} and state in {None, stream.state}
 
+    def _question(self, request: Request) -> Question:
+        query = request.query_params
+        shown, route, after = query.get("shown", "live"), query.get("route"), query.get("after")
+        allowed = (*triage.SHOWN, *State)
+        if shown not in allowed:
+            raise BadFilter(f"shown: got {shown!r}; allowed: {' or '.join(allowed)}")
+        self._check_route(route)
+        number = -1 if after is None else _number("after", after, 0, SAMPLE_NUMBER_MAX)
+        return Question(shown, route, _limit(query.get("limit")), query.get("stream"), number)
 
-def create_admin(
-    *, hub: Hub, metrics: Metrics, readiness: Readiness, token: str | None = None, host: str = "127.0.0.1"
+    def _check_route(self, route: str | None) -> None:
+        if route is not None and route not in self._metrics.routes:
+            raise BadFilter(f"route: got {route!r}; there is no such route")
+
+
+def create_admin(  # noqa: PLR0913 - what it shows and who may see it, each with a name
+    *,
+    hub: Hub,
+    metrics: Metrics,
+    readiness: Readiness,
+    history: History,
+    token: str | None = None,
+    host: str = "127.0.0.1",
 ) -> Starlette:
     """Return the admin application; ``host`` is the address that its listener is bound to."""
     return Starlette(
-        routes=Admin(hub, metrics, readiness).routes(),
+        routes=Admin(hub, metrics, readiness, history).routes(),
         middleware=[Middleware(Guard, token=token, host=host)],
         exception_handlers={HTTPException: _unrouted},
     )
 
 
 def _limit(text: str | None) -> int:
-    if text is None:
-        return LIMIT_DEFAULT
-    if not (
-        text.isascii() and text.isdigit() and len(text) <= len(str(LIMIT_MAX)) and 1 <= int(text) <= LIMIT_MAX
-    ):
-        raise BadFilter(f"limit: got {text!r}; allowed: 1 to {LIMIT_MAX}")
+    return LIMIT_DEFAULT if text is None else _number("limit", text, 1, LIMIT_MAX)
+
+
+def _number(name: str, text: str, least: int, most: int) -> int:
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    if not (digits and least <= int(text) <= most):
+        raise BadFilter(f"{name}: got {text!r}; allowed: {least} to {most}")
     return int(text)
 
 

@@ -14,8 +14,10 @@ from sidecar import __version__, log, log_lines
 from sidecar.admin import create_admin
 from sidecar.attach import Attach
 from sidecar.authorization import Authorization
+from sidecar.canary_route import CanaryRoute, canary_route
 from sidecar.control import Control
 from sidecar.event_id import Signer
+from sidecar.history import SAMPLE_S, History
 from sidecar.hub import Budgets, Hub
 from sidecar.metrics import Metrics
 from sidecar.principal import vary
@@ -39,6 +41,7 @@ class Sidecar:
     metrics: Metrics
     attach: Attach
     readiness: Readiness
+    canary: CanaryRoute
     public: Listener
     admin: Listener
     port: int
@@ -59,6 +62,7 @@ async def _serve_until_signal(settings: Settings) -> int:
         shutdown.listen(asyncio.get_running_loop())
         _say_started(settings, (sidecar.port, sidecar.admin_port))
         await shutdown.asked()
+        await sidecar.canary.stop()
         await sidecar.public.shut(await shutdown.drain())
         log_lines.stopped(sum(stream.outcome is None for stream in sidecar.hub.streams.values()))
     return 0
@@ -73,12 +77,15 @@ async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
     metrics = Metrics((*routes.names, CANARY_ROUTE), __version__)
     hub = make_hub(settings, metrics)
     readiness = Readiness()
+    history = History(metrics, asyncio.get_running_loop().time)
+    hub.wheel.add(history, asyncio.get_running_loop().time() + SAMPLE_S)
     async with (
         AiohttpUpstream(settings.upstream, settings.header_bytes_max) as upstream,
         authorization(settings) as may,
         Watchdog(metrics, hub),
+        canary_route(settings, hub, metrics, readiness, public_socket.getsockname()[:2]) as canary,
     ):
-        attach = Attach(hub, metrics, may, settings.principal, settings.subscribers_per_stream_max)
+        attach = Attach(hub, metrics.resumes, may, settings.principal, settings.subscribers_per_stream_max)
         proxy = Proxy(
             upstream=upstream,
             hub=hub,
@@ -93,15 +100,20 @@ async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
         token = settings.admin_token.get_secret_value() if settings.admin_token is not None else None
         admin = admin_listener(
             create_admin(
-                hub=hub, metrics=metrics, readiness=readiness, token=token, host=settings.admin_address[0]
+                hub=hub,
+                metrics=metrics,
+                readiness=readiness,
+                history=history,
+                token=token,
+                host=settings.admin_address[0],
             )
         )
-        public = public_listener(proxy)
+        public = public_listener(canary.beside(proxy))
         await admin.open(admin_socket)
         await public.open(public_socket)
         ports = (public_socket.getsockname()[1], admin_socket.getsockname()[1])
         try:
-            yield Sidecar(hub, metrics, attach, readiness, public, admin, *ports)
+            yield Sidecar(hub, metrics, attach, readiness, canary, public, admin, *ports)
         finally:
             hub.close()
             await public.shut(0)

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sidecar import errors
+from sidecar.index_page import is_page
 from sidecar.problem import problem_of
 
 OPEN_PATHS = frozenset({"/livez"})
@@ -43,7 +44,8 @@ class Guard:
         headers = Headers(scope=scope)
         if self._hosts is not None and not self._is_ours(headers.getlist("host")):
             return problem_of(errors.AdminMisdirected, errors.AdminMisdirected.message)
-        if scope["path"] not in OPEN_PATHS and not self._knows(headers.get("authorization", "")):
+        open_to_all = scope["path"] in OPEN_PATHS or is_page(scope)
+        if not open_to_all and not self._knows(headers.get("authorization", "")):
             return problem_of(errors.AdminUnauthorized, errors.AdminUnauthorized.message, CHALLENGE)
         if scope["method"] not in SAFE_METHODS and not _same_site(headers):
             return problem_of(errors.CrossSite, "This came from another site's page, so it is refused.")

@@ -14,3 +14,8 @@ class Readiness:
             *(["draining"] if self.draining else []),
             *([] if self.upstream_ok else ["the upstream refused the last connection"]),
         ]
+
+    def told(self) -> dict[str, object]:
+        """Return whether new requests are welcome; reasons beside ``ready: true`` mean degraded."""
+        ready, reasons = not self.draining, self.reasons()
+        return {"ready": ready, "degraded": ready and bool(reasons), "reasons": reasons}

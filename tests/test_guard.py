@@ -6,7 +6,7 @@ from sidecar.labels import Outcome
 from tests.support.held import Held
 
 TOKEN = "correct-horse-battery-staple"
-EVERY_PATH = ("/", "/metrics", "/readyz", "/streams", "/streams/s1x", "/nothing")
+EVERY_PATH = ("/overview", "/metrics", "/readyz", "/streams", "/streams/s1x", "/nothing")
 
 
 class TestHost:
@@ -71,6 +71,23 @@ class TestToken:
     async def test_liveness_is_asked_without_a_token(self) -> None:
         async with Held().client(token=TOKEN) as client:
             assert (await client.get("/livez")).status_code == 200
+
+    @pytest.mark.parametrize("path", ["/", "/page.css", "/page.js", "/streams/s1x"])
+    async def test_the_page_itself_tells_nothing_and_asks_for_the_token(self, path: str) -> None:
+        held = Held()
+        held.stream("chat")
+        async with held.client(token=TOKEN) as client:
+            answer = await client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+        assert answer.status_code == 200
+        assert "chat" not in answer.text
+
+    @pytest.mark.parametrize(
+        "path", ["/streams", "/streams/", "/streams/s1x/cancel", "/overview", "/metrics"]
+    )
+    async def test_a_browser_without_the_token_gets_the_page_and_no_more(self, path: str) -> None:
+        async with Held().client(token=TOKEN) as client:
+            assert (await client.get(path, headers={"Accept": "text/html"})).status_code == 401
+            assert (await client.post(path, headers={"Accept": "text/html"})).status_code == 401
 
     @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
     async def test_with_the_token_everything_is_told(self, scheme: str) -> None:

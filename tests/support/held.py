@@ -7,6 +7,7 @@ import httpx
 
 from sidecar.admin import create_admin
 from sidecar.event_id import Signer
+from sidecar.history import History
 from sidecar.hub import Hub
 from sidecar.lifecycle import Event
 from sidecar.metrics import Metrics
@@ -48,6 +49,7 @@ class Held:
         self.now = loop.time() + FAR_AHEAD_S
         self.metrics = Metrics(ROUTES, "1.2.3")
         self.readiness = Readiness()
+        self.history = History(self.metrics, lambda: self.now)
         self.hub = Hub(
             Signer(b"k" * 32),
             self.metrics,
@@ -69,6 +71,11 @@ class Held:
     ) -> httpx.AsyncClient:
         """Return a client of the admin application; ``host`` is what the listener is bound to."""
         app = create_admin(
-            hub=self.hub, metrics=self.metrics, readiness=self.readiness, token=token, host=host
+            hub=self.hub,
+            metrics=self.metrics,
+            readiness=self.readiness,
+            history=self.history,
+            token=token,
+            host=host,
         )
         return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=url)
