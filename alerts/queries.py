@@ -67,9 +67,9 @@ def burn_rate(scope: str, window: str, by: tuple[str, ...] = (), slo: Slo = SLO)
     return f"({completion_errors(scope, window, by)}) / {slo.completion_budget:g}"
 
 
-def budget_left(scope: str, window: str, slo: Slo = SLO) -> str:
+def budget_left(scope: str, window: str, by: tuple[str, ...] = (), slo: Slo = SLO) -> str:
     """Ask which share of the window's completion budget is not yet spent."""
-    return f"1 - {burn_rate(scope, window, slo=slo)}"
+    return f"1 - {burn_rate(scope, window, by, slo)}"
 
 
 def quantile(q: float, metric: str, *matchers: str, scope: str, window: str, by: tuple[str, ...] = ()) -> str:
