@@ -1,7 +1,9 @@
 """Lets a client read a stream that exists: resume, join, repeated request; sends it away in a drain."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from prometheus_client import Counter
 
 from sidecar import errors, event_id, headers, principal
 from sidecar.authorization import Authorization
@@ -9,7 +11,6 @@ from sidecar.event_id import EventId
 from sidecar.exchange import Exchange
 from sidecar.hub import Hub
 from sidecar.labels import Outcome, ResumeResult
-from sidecar.metrics import Metrics
 from sidecar.stream import Stream
 from sidecar.subscriber import Subscriber
 
@@ -27,13 +28,13 @@ class Attach:
     def __init__(
         self,
         hub: Hub,
-        metrics: Metrics,
+        resumes: Mapping[ResumeResult, Counter],
         authorization: Authorization,
         principal_inputs: Sequence[str],
         subscribers_per_stream_max: int,
     ) -> None:
         self._hub = hub
-        self._metrics = metrics
+        self._resumes = resumes
         self._authorization = authorization
         self._inputs = principal_inputs
         self._subscribers_max = subscribers_per_stream_max
@@ -51,14 +52,14 @@ class Attach:
         """
         found = headers.values(exchange.fields, headers.LAST_EVENT_ID)
         if len(set(found)) > 1:
-            self._metrics.resumes[ResumeResult.BAD_REQUEST].inc()
+            self._resumes[ResumeResult.BAD_REQUEST].inc()
             raise errors.TwoPositions
         raw = found[0] if found else headers.position_in_query(exchange.query)
         if not raw:
             return None
         position = event_id.parse(raw.decode("latin-1"))
         if position is None:
-            self._metrics.resumes[ResumeResult.FOREIGN].inc()
+            self._resumes[ResumeResult.FOREIGN].inc()
         return position
 
     async def resume(self, exchange: Exchange, position: EventId) -> bool:
@@ -78,7 +79,7 @@ class Attach:
             self._hub.verify(stream_id, self.principal_of(exchange))
             await self._authorization.check(exchange.method, exchange.target, exchange.fields)
         except errors.StreamNotFound:
-            self._metrics.resumes[ResumeResult.REFUSED].inc()
+            self._resumes[ResumeResult.REFUSED].inc()
             raise
         return self._hub.find(stream_id)
 
@@ -101,7 +102,7 @@ class Attach:
         stream.ledger.confirm(after)
         if stream.log.closed and after == stream.log.last_seq and after:
             stream.read_to_end()
-            self._metrics.resumes[ResumeResult.NO_CONTENT].inc()
+            self._resumes[ResumeResult.NO_CONTENT].inc()
             await exchange.answer(204, headers.ended_fields(stream.fields))
             return
         if after:
@@ -129,15 +130,15 @@ class Attach:
     def _count_resume(self, exchange: Exchange, stream: Stream, after: int) -> None:
         stream.metrics.generations_saved += 1
         if stream.log.gap_before(after) is not None:
-            self._metrics.resumes[ResumeResult.GAP].inc()
+            self._resumes[ResumeResult.GAP].inc()
         elif stream.ending is not None and stream.ending.error is errors.LingerOver:
             self._count_expired(exchange, ResumeResult.TOO_LATE)
         else:
-            self._metrics.resumes[ResumeResult.RESUMED].inc()
+            self._resumes[ResumeResult.RESUMED].inc()
 
     def _count_expired(self, exchange: Exchange, result: ResumeResult) -> None:
         """Count a client that came back too late: an answer that somebody wanted and did not get."""
-        self._metrics.resumes[result].inc()
+        self._resumes[result].inc()
         exchange.metrics.started += 1
         exchange.metrics.finished[Outcome.RESUME_EXPIRED].inc()
 

@@ -57,6 +57,26 @@ class AuthorizationUnavailable(SidecarError):
     remedy = "Check the endpoint that the setting `auth_check` names."
 
 
+class CanaryMismatch(SidecarError):
+    """The canary's client got something else than the canary's backend had sent."""
+
+    code = "err-sidecar-canary-mismatch"
+    status = 500
+    message = "A stream that was sent for a test came out different."
+    cause = "A defect in the sidecar, or in a proxy on the way that `canary_url` names: users may be hit too."
+    remedy = "Read the first difference in the log line `canary failed`, and its stream's `/streams/<id>`."
+
+
+class CanaryIncomplete(SidecarError):
+    """The canary did not get as far as its end."""
+
+    code = "err-sidecar-canary-incomplete"
+    status = 504
+    message = "A stream that was sent for a test did not come to its end."
+    cause = "The public listener refused, broke off or was too slow: an overload, or a proxy on the way."
+    remedy = "Read the reason in the log line `canary failed`; look at event-loop lag, CPU and open files."
+
+
 class RequestError(SidecarError):
     """The client's request cannot be served as it is."""
 

@@ -9,6 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from sidecar.slo import CANARY_ROUTE
+
 SECRET_CHARS_MIN = 32
 TEXT_CHARS_MAX = 2048
 ORIGINS_MAX = 64
@@ -105,7 +107,7 @@ def _path_pattern(text: str) -> str:
 
 
 def _route_name(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9_-]{1,32}", text):
+    if not re.fullmatch(r"[a-z0-9_-]{1,32}", text) or text == CANARY_ROUTE:
         raise ValueError("not a name")
     return text
 
@@ -156,6 +158,10 @@ def _token(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _maybe_base_url(text: str | None) -> str | None:
+    return None if text is None else _base_url(text)
+
+
 def _maybe_url(text: str | None) -> str | None:
     return None if text is None else _check_url(text)
 
@@ -168,6 +174,11 @@ Address = Annotated[
 BaseUrl = Annotated[
     str,
     AfterValidator(_base_url),
+    Allowed("an http:// or https:// URL with a host, without user, query and fragment"),
+]
+MaybeBaseUrl = Annotated[
+    str | None,
+    AfterValidator(_maybe_base_url),
     Allowed("an http:// or https:// URL with a host, without user, query and fragment"),
 ]
 MaybeUrl = Annotated[
@@ -196,7 +207,9 @@ PathPattern = Annotated[
     Allowed(f"a path that begins with /, percent-encoded, with up to {WILDCARDS_MAX} stars and no query"),
 ]
 RouteName = Annotated[
-    str, AfterValidator(_route_name), Allowed("1 to 32 lower-case letters, digits, - and _; each name once")
+    str,
+    AfterValidator(_route_name),
+    Allowed(f"1 to 32 lower-case letters, digits, - and _; each name once, not `{CANARY_ROUTE}`"),
 ]
 Ending = Annotated[
     str,

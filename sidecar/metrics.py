@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
@@ -89,6 +89,11 @@ class Metrics:
     def route(self, name: str) -> RouteMetrics:
         """Return the numbers of one route; KeyError for a name that was not given at construction."""
         return self.routes[name]
+
+    @staticmethod
+    def resumes_of_nobody() -> dict[ResumeResult, Counter]:
+        """Return counters like ``resumes``, which has no route, for who must not be counted as a user."""
+        return {result: Counter(f"sse_{result}", "Not exported.", registry=None) for result in ResumeResult}
 
     def observe_hub(self, view: HubView) -> None:
         """Read the gauges of the hub through ``view`` at each scrape; it returns a Census per route."""

@@ -10,6 +10,7 @@ from sidecar.formats import (
     Address,
     Allowed,
     BaseUrl,
+    MaybeBaseUrl,
     MaybeUrl,
     Origins,
     Principal,
@@ -27,6 +28,7 @@ LOG_BYTES_TOTAL_MAX = Bounds(MIB, 1024 * GIB, "bytes")
 SUBSCRIBERS_PER_STREAM_MAX = Bounds(1, 1_000_000)
 HEADER_BYTES_MAX = Bounds(KIB, 16 * MIB, "bytes")
 IDEMPOTENCY_BODY_BYTES_MAX = Bounds(KIB, 64 * MIB, "bytes")
+CANARY_INTERVAL_S = Bounds(0.05, 3600, "seconds", zero_is_off=True)
 ONE_WORKER = "1, since one event loop serves one container; to scale, run more replicas"
 
 
@@ -96,6 +98,14 @@ class Settings(BaseModel):
     )
     idempotency_body_bytes_max: Annotated[int, IDEMPOTENCY_BODY_BYTES_MAX] = Field(
         default=MIB, description="Largest request body that an `Idempotency-Key` can cover."
+    )
+    canary_interval_s: Annotated[float, CANARY_INTERVAL_S] = Field(
+        default=60.0,
+        description="How often a known stream is sent through the sidecar to itself, and compared.",
+    )
+    canary_url: MaybeBaseUrl = Field(
+        default=None,
+        description="How the canary reaches this instance, to test a proxy in front too. None: directly.",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         default="info", description="Least severe log lines to write."

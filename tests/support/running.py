@@ -62,6 +62,7 @@ async def running(
             "listen": "127.0.0.1:0",
             "admin_listen": "127.0.0.1:0",
             "routes": routes,
+            "canary_interval_s": 0,
             **settings,
         }
     )

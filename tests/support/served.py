@@ -144,7 +144,12 @@ async def served(
     """
     if route is not None:
         settings["routes"] = [{"name": "all", "path": "/*", **route}]
-    own = {"upstream": upstream, "listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0"}
+    own = {
+        "upstream": upstream,
+        "listen": "127.0.0.1:0",
+        "admin_listen": "127.0.0.1:0",
+        "canary_interval_s": 0,
+    }
     file = directory / "sidecar.yaml"
     file.write_text(yaml.safe_dump(own | settings))
     command = (sys.executable, "-m", "sidecar", "serve", "--config", str(file))

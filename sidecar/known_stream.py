@@ -1,0 +1,137 @@
+"""A stream whose every byte is known: what the canary's backend sends, and what its client is due."""
+
+import random
+from collections.abc import Callable
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+EVENTS = 40
+LINE_ENDS = (b"\n", b"\r\n", b"\r")
+TERMINAL = "canary-over"
+LONG_CHARS_MAX = 2048
+PIECE_BYTES_MIN = 300
+SHOWN_BYTES_MAX = 80
+
+WORDS = (
+    "tunnel",
+    "train",
+    "Zug",
+    "電車",
+    "🚇",
+    "data:",
+    "id: 7",
+    "  two spaces  ",
+    "[DONE]",
+    "\ufeff",
+    "{}",
+    "",
+)
+
+
+class KnownEvent(NamedTuple):
+    """One event: its bytes as the backend sends them, and as they are due, which ends before the stamp."""
+
+    wire: bytes
+    due: bytes
+
+
+class KnownStream:
+    """The content of one canary, made from ``seed`` alone: the same seed makes the same bytes anywhere.
+
+    It holds what streams are made of: each line end, several lines of data, comments, types, ids and a retry
+    of the backend's own, unknown fields, empty data, surplus blank lines, bytes of several alphabets.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        chance = random.Random(seed)  # noqa: S311 - makes content, guards nothing
+        shapes = [SHAPES[number % len(SHAPES)] for number in range(EVENTS - 2)]
+        chance.shuffle(shapes)
+        first = _event([f"data: canary {seed}"], chance)
+        last = _event([f"event: {TERMINAL}", f"data: {EVENTS}"], chance)
+        self.events = [first, *(_event(shape(chance), chance) for shape in shapes), last]
+        self.pieces = _pieces(b"".join(event.wire for event in self.events), chance)
+        """The body as the backend writes it; an event may lie across pieces, a line end too."""
+
+        self.half = len(self.pieces) // 2
+        """How many pieces come before the client is cut off."""
+
+    @property
+    def events_in_half(self) -> int:
+        """Return how many events are whole, for certain, when half of the pieces are sent."""
+        sent = sum(map(len, self.pieces[: self.half]))
+        return sum(end <= sent for end in accumulate(len(event.wire) for event in self.events))
+
+    def due(self, stream: str, after: int) -> list[bytes]:
+        """Return what a stamped client is due of ``stream`` after a position, one event each."""
+        stamped = enumerate(self.events, 1)
+        return [b"%bid: %b.%d\n\n" % (e.due, stream.encode(), n) for n, e in stamped if n > after]
+
+
+def difference(due: list[bytes], heard: bytes, after: int = 0) -> str | None:
+    """Name the first event in which what was heard differs from what was due; None: it is the same.
+
+    Events of ``due`` count from seq ``after + 1``.
+    """
+    whole = b"".join(due)
+    if heard == whole:
+        return None
+    same = next((at for at, pair in enumerate(zip(whole, heard, strict=False)) if pair[0] != pair[1]), None)
+    at = min(len(whole), len(heard)) if same is None else same
+    ends = list(accumulate(map(len, due)))
+    seq = next((number for number, end in enumerate(ends) if at < end), len(due))
+    start = ends[seq - 1] if seq else 0
+    wanted = due[seq] if seq < len(due) else b""
+    return (
+        f"event {after + seq + 1}: got {_shown(heard[start:], at - start)}, due {_shown(wanted, at - start)}"
+    )
+
+
+def _shown(block: bytes, at: int) -> str:
+    """Quote what stands around the place of a difference."""
+    start = max(0, at - SHOWN_BYTES_MAX // 2)
+    return repr(block[start : start + SHOWN_BYTES_MAX]) if block[start:] else "nothing more"
+
+
+def _event(lines: list[str], chance: random.Random) -> KnownEvent:
+    """Write lines as one event; an empty line among them ends a block that has no data."""
+    end = chance.choice(LINE_ENDS)
+    wire = b"".join(line.encode() + end for line in lines) + end * chance.choice((1, 1, 1, 2))
+    kept = [line for line in lines if line and line.partition(":")[0] != "id"]
+    return KnownEvent(wire, b"".join(line.encode() + b"\n" for line in kept))
+
+
+def _pieces(body: bytes, chance: random.Random) -> list[bytes]:
+    cuts = sorted({0, len(body), *(chance.randrange(len(body)) for _ in range(len(body) // PIECE_BYTES_MIN))})
+    return [body[start:end] for start, end in pairwise(cuts)]
+
+
+def _words(chance: random.Random) -> str:
+    return " ".join(chance.choice(WORDS) for _ in range(chance.randint(1, 9)))
+
+
+def _own_id(chance: random.Random) -> str:
+    return f"own-{chance.getrandbits(64):x}"
+
+
+SHAPES: tuple[Callable[[random.Random], list[str]], ...] = (
+    lambda chance: [f"data: {_words(chance)}"],
+    lambda chance: [f"data:{_words(chance)}"],
+    lambda chance: [f"data: {_words(chance)}" for _ in range(chance.randint(2, 6))],
+    lambda chance: [f"event: canary-{chance.randint(1, 9)}", f"data: {_words(chance)}"],
+    lambda chance: [f"id: {_own_id(chance)}", f"data: {_words(chance)}"],
+    lambda chance: [f"data: {_words(chance)}", f"id:{_own_id(chance)}"],
+    lambda chance: [f": {_words(chance)}", "", f"data: {_words(chance)}"],
+    lambda chance: [
+        f"retry: {chance.randint(1000, 9999)}",
+        "",
+        f"id: {_own_id(chance)}",
+        "",
+        f"data: {_words(chance)}",
+    ],
+    lambda chance: [f":{_words(chance)}", f"x-unknown: {_words(chance)}", f"data: {_words(chance)}"],
+    lambda _: ["data"],
+    lambda _: ["data:", "data"],
+    lambda chance: [f"data: {'x' * chance.randint(1, LONG_CHARS_MAX)}"],
+)
+"""Each makes the lines of one event."""
