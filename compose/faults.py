@@ -1,0 +1,79 @@
+"""What can be made to go wrong while the stack runs, and which alert tells of it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from alerts import links
+
+Habit = Literal["tunnel", "vanish", "burst"]
+"""What every user does instead of the usual: see compose/habits.py."""
+
+
+class Blow(StrEnum):
+    """What happens to a process; it is undone when the fault is cleared."""
+
+    STOP_BACKEND = "stop backend"
+    KILL_SIDECAR = "kill sidecar"
+    FREEZE_SIDECAR = "freeze sidecar"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: what the users see of it, what causes it, and the alert that fires.
+
+    ``query`` is what a faulty answer is asked with (the demo backend's own switches); ``habit`` and
+    ``blow`` are what users and processes do.
+    """
+
+    name: str
+    what: str
+    alert: str
+    query: dict[str, str] = field(default_factory=dict)
+    habit: Habit | None = None
+    blow: Blow | None = None
+
+
+COMPLETION = "SSECompletionBudgetBurn"
+RECONNECT = "SSEReconnectTooSlow"
+INTEGRITY = "SSEMessageIntegrityViolation"
+SILENT = "SSESilentFailure"
+DOWN = "SSESidecarDown"
+
+AT = "5"
+"""Whole events before a faulty answer goes wrong."""
+
+
+def _backend(name: str, what: str, alert: str = COMPLETION) -> Fault:
+    """Return a fault that is the demo backend's own, by the same name."""
+    return Fault(name, what, alert, query={"fault": name, "at": AT})
+
+
+FAULTS = {
+    fault.name: fault
+    for fault in (
+        _backend("reset", "the backend's connections break in the middle of answers"),
+        _backend("truncate", "the backend closes in the middle of an event"),
+        _backend("error", "the backend sends an error event and ends"),
+        _backend("no_terminal", "the backend ends answers that are not finished"),
+        _backend("empty", "the backend ends answers before the first event"),
+        _backend("stall", "the backend falls silent in the middle and stays so"),
+        Fault("backend_down", "the backend's process is gone", COMPLETION, blow=Blow.STOP_BACKEND),
+        Fault("vanish", "users lose their network and never come back", COMPLETION, habit="vanish"),
+        Fault("slow_reconnect", "users come back only after six to nine seconds", RECONNECT, habit="tunnel"),
+        Fault("loss", "the feed outruns its replay log while its readers are away", INTEGRITY, habit="burst"),
+        _backend("repeat", "the backend sends events twice under one id", INTEGRITY),
+        _backend("wrong_type", "the backend answers 200 with a web page", SILENT),
+        Fault("sidecar_down", "the sidecar is killed", DOWN, blow=Blow.KILL_SIDECAR),
+        Fault("sidecar_frozen", "the sidecar is stopped and answers nobody", DOWN, blow=Blow.FREEZE_SIDECAR),
+    )
+}
+
+
+def table() -> str:
+    """Return the faults, the alert that each brings and its runbook, for a person."""
+    faults = [*FAULTS.values()]
+    name, alert = max(len(fault.name) for fault in faults), max(len(fault.alert) for fault in faults)
+    rows = [f"  {fault.name:{name}}  {fault.alert:{alert}}  {fault.what}" for fault in faults]
+    alerts = dict.fromkeys(fault.alert for fault in faults)
+    return "\n".join(["Faults:", *rows, "", "Runbooks:", *(f"  {links.runbook(each)}" for each in alerts)])

@@ -1,0 +1,238 @@
+"""The whole product on one machine, as real processes, with faults that can be switched while it runs.
+
+async with stack(speed=30) as s:
+    await s.inject("reset")
+    await s.sink.wait("SSECompletionBudgetBurn")
+    await s.clear()
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from alerts import alertmanager as notifications
+from alerts import rules
+from compose import alertmanager, prometheus
+from compose.alertmanager import Alertmanager
+from compose.faults import FAULTS, Blow, Fault
+from compose.program import HOST, Program, free_port, program, write
+from compose.prometheus import Scraping
+from compose.prometheus_api import PrometheusApi
+from compose.sink import Notification, Sink, sink
+from compose.users import USERS_DEFAULT, Users
+from sidecar.slo import SLO, Slo
+
+SCRAPE_S_MIN = 0.25
+"""However fast the rules run, nobody scrapes more often."""
+
+NOTIFY_S_MIN = 1.0
+SIDECAR_CONFIG = "sidecar.yaml"
+USUAL_PORTS = (8080, 9464, 8000, prometheus.USUAL_PORT, alertmanager.USUAL_PORT, 9095)
+
+ANSWERS = {"linger_s": 15, "retain_s": 60, "stall_s": 3, "upstream_idle_s": 8}
+"""Waits shorter than the defaults: who watches wants to see the end of a stall and of a linger."""
+
+ROUTES: list[dict[str, Any]] = [
+    {"name": "chat", "path": "/api/chat", "complete_on": "done", **ANSWERS},
+    {"name": "openai", "path": "/v1/chat/completions", "methods": ["POST"], **ANSWERS},
+    {"name": "claude", "path": "/v1/messages", "methods": ["POST"], **ANSWERS},
+    {
+        "name": "notifications",
+        "path": "/notifications",
+        "methods": ["GET"],
+        "kind": "live",
+        "upstream_resume": True,
+        "linger_s": 15,
+        "log_events_max": 100,
+    },
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the parts listen, on loopback."""
+
+    public: int
+    admin: int
+    backend: int
+    prometheus: int
+    alertmanager: int
+    sink: int
+
+    @classmethod
+    def free(cls) -> "Ports":
+        """Choose any that are free, so that several stacks can run at once."""
+        chosen: dict[int, None] = {}
+        while len(chosen) < len(fields(cls)):
+            chosen[free_port()] = None
+        return cls(*chosen)
+
+    @classmethod
+    def usual(cls) -> "Ports":
+        """Choose those that people know, where they are free."""
+        return cls(*map(free_port, USUAL_PORTS))
+
+
+@dataclass
+class Stack:
+    """What runs. ``sidecar`` and ``backend`` are processes; ``directory`` has their logs and settings."""
+
+    directory: Path
+    slo: Slo
+    ports: Ports
+    backend: Program
+    sidecar: Program
+    users: Users
+    prometheus: PrometheusApi
+    alertmanager: Alertmanager
+    sink: Sink
+    fault: Fault | None = None
+
+    @property
+    def public(self) -> str:
+        """Where clients connect."""
+        return f"http://{HOST}:{self.ports.public}"
+
+    @property
+    def admin(self) -> str:
+        """Metrics, health, streams and the admin page."""
+        return f"http://{HOST}:{self.ports.admin}"
+
+    @property
+    def sidecar_config(self) -> Path:
+        """The sidecar's settings; ``restart_sidecar`` reads them again."""
+        return self.directory / SIDECAR_CONFIG
+
+    async def inject(self, name: str) -> Fault:
+        """Let something go wrong, in place of what went wrong before; KeyError if there is no such fault."""
+        fault = FAULTS[name]
+        await self.clear()
+        self.fault = self.users.fault = fault
+        if fault.blow is Blow.STOP_BACKEND:
+            await self.backend.stop()
+        elif fault.blow is Blow.KILL_SIDECAR:
+            await self.sidecar.kill()
+        elif fault.blow is Blow.FREEZE_SIDECAR:
+            self.sidecar.signal(signal.SIGSTOP)
+        return fault
+
+    async def clear(self) -> None:
+        """Let everything go well again."""
+        self.fault = self.users.fault = None
+        self.sidecar.signal(signal.SIGCONT)
+        for part in (self.backend, self.sidecar):
+            if not part.running:
+                await part.start()
+
+    async def restart_sidecar(self) -> None:
+        """Stop the sidecar in order and start it with what ``sidecar_config`` says now."""
+        await self.sidecar.stop()
+        await self.sidecar.start()
+
+
+@asynccontextmanager
+async def stack(  # noqa: PLR0913 - each has a name and a default
+    speed: float = 1,
+    *,
+    users: int = USERS_DEFAULT,
+    seed: int = 1,
+    ports: Ports | None = None,
+    told: Callable[[Notification], None] | None = None,
+    died: Callable[[str], None] | None = None,
+) -> AsyncIterator[Stack]:
+    """Run everything for the length of the block, in a directory that goes with it.
+
+    ``speed`` divides every window and wait of the rules; ``told`` gets each notification, ``died`` the word
+    that a process ended by itself. :class:`compose.program.Missing` without Prometheus or Alertmanager.
+    """
+    ports, slo = ports or Ports.free(), replace(SLO, speed=speed)
+    with TemporaryDirectory(prefix="sse-sidecar-stack-") as name:
+        directory = Path(name)
+        write(directory, {SIDECAR_CONFIG: yaml.safe_dump(sidecar_settings(ports), sort_keys=False)})
+        people = Users(f"http://{HOST}:{ports.public}", seed=seed, count=users)
+        async with (
+            sink(ports.sink, told) as listening,
+            program(
+                _backend(ports), directory / "backend.log", _ready(ports.backend, "healthz"), died
+            ) as backend,
+            program(
+                _sidecar(directory), directory / "sidecar.log", _ready(ports.admin, "livez"), died
+            ) as sidecar,
+            _living(people, died),
+            alertmanager.alertmanager(
+                _notify(listening, slo), directory / "alertmanager", ports.alertmanager
+            ) as am,
+            prometheus.prometheus(_scraping(ports, slo), directory / "prometheus", ports.prometheus) as prom,
+        ):
+            yield Stack(directory, slo, ports, backend, sidecar, people, prom, am, listening)
+
+
+@asynccontextmanager
+async def _living(people: Users, died: Callable[[str], None] | None) -> AsyncIterator[None]:
+    """Let the users do what they do for the length of the block."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() and died:
+            died(f"the users gave up: {task.exception()!r}")
+
+    living = asyncio.create_task(people.run())
+    living.add_done_callback(ended)
+    try:
+        yield
+    finally:
+        living.cancel()
+        await asyncio.wait([living])
+
+
+def sidecar_settings(ports: Ports) -> dict[str, Any]:
+    """Return the sidecar's configuration file."""
+    return {
+        "upstream": f"http://{HOST}:{ports.backend}",
+        "listen": f"{HOST}:{ports.public}",
+        "admin_listen": f"{HOST}:{ports.admin}",
+        "drain_s": 1,
+        "routes": ROUTES,
+    }
+
+
+def _scraping(ports: Ports, slo: Slo) -> Scraping:
+    return Scraping(
+        jobs={slo.job: [f"{HOST}:{ports.admin}"]},
+        rules={"rules.yaml": rules.render(slo)},
+        alertmanagers=[f"{HOST}:{ports.alertmanager}"],
+        scrape_interval_s=max(SCRAPE_S_MIN, slo.scrape_interval_s / slo.speed),
+        evaluation_interval_s=max(SCRAPE_S_MIN, slo.evaluation_interval_s / slo.speed),
+    )
+
+
+def _notify(listening: Sink, slo: Slo) -> str:
+    """Have everything sent to the sink, in the grouping of the real configuration."""
+    usual = notifications.NOTIFY
+    faster = replace(
+        usual,
+        webhook_url=listening.url,
+        email_to=None,
+        group_wait_s=max(NOTIFY_S_MIN, usual.group_wait_s / slo.speed),
+        group_interval_s=max(NOTIFY_S_MIN, usual.group_interval_s / slo.speed),
+    )
+    return notifications.render(faster, slo)
+
+
+def _backend(ports: Ports) -> list[str]:
+    return [sys.executable, "-m", "sidecar.demo.webapi", "--host", HOST, "--port", str(ports.backend)]
+
+
+def _sidecar(directory: Path) -> list[str]:
+    return [sys.executable, "-m", "sidecar", "serve", "--config", str(directory / SIDECAR_CONFIG)]
+
+
+def _ready(port: int, path: str) -> str:
+    return f"http://{HOST}:{port}/{path}"
