@@ -20,13 +20,17 @@ SDK_STAMP := $(if $(and $(SDK_TESTS),$(NPM)),tests/sdk/node_modules/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format lock bench clean
+.PHONY: help demo stack test lint format lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.runtime ## run a demo backend, the sidecar and a chat page on loopback
 	@$(BIN)/sse-sidecar demo $(ARGS)
+
+# FAULT=reset lets something go wrong, FAULT=help lists what can, SPEED=30 makes the rules so much faster.
+stack: $(VENV)/.runtime ## run all of it with users, Prometheus and Alertmanager; FAULT=help lists what can go wrong
+	@$(BIN)/python -m compose $(if $(FAULT),--fault=$(FAULT)) $(if $(SPEED),--speed=$(SPEED)) $(ARGS)
 
 test: $(VENV)/.dev $(SDK_STAMP) ## run the tests; ARGS='-k heartbeat' narrows them
 	@$(BIN)/python -m pytest $(ARGS)

@@ -57,7 +57,8 @@ class Scraping:
 
 
 def _job(name: str, targets: Sequence[str]) -> dict[str, Any]:
-    return {"job_name": name, "static_configs": [{"targets": list(targets)}]}
+    """Let ``job`` and ``instance`` be what Prometheus knows, whatever a target says of itself."""
+    return {"job_name": name, "honor_labels": False, "static_configs": [{"targets": list(targets)}]}
 
 
 def duration(seconds: float) -> str:
