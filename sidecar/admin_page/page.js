@@ -31,6 +31,8 @@ function percent(ratio) {
   return `${cut.toFixed(2)} %`;
 }
 
+const objective = (ratio) => `at least ${Number((ratio * 100).toFixed(4))} %`;
+
 function span(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
@@ -38,48 +40,52 @@ function span(seconds) {
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
 const quantile = (told, name) =>
   told[`${name}_s`] === null ? "" : `${told[`${name}_beyond`] ? "more than " : ""}${span(told[`${name}_s`])}`;
 const bytes = (value) => (value < 10240 ? `${count(value)} B` : value < 1e7 ? `${count(value / 1024)} KiB` : `${count(value / 1048576)} MiB`);
-const proof = (of, told) => (told.delivered ? percent(of / told.delivered) : "–");
+const share = (of, told) => (told.delivered ? percent(of / told.delivered) : "0 %");
 
 // The six numbers: what is asked, the answer, what is promised, the proof, and what the chart draws of a sample.
 const NUMBERS = [
   { key: "completion", title: "Do streams complete?", volume: "eligible", wrong: "bad", unit: "stream", wrongly: "failed",
-    promised: (all) => `at least ${percent(all.objectives.completion)}`,
+    promised: (all) => objective(all.objectives.completion),
     value: (told) => (told.ratio === null ? "–" : percent(told.ratio)),
-    because: (told) => (told.eligible ? `${count(told.bad)} of ${many(told.eligible, "stream")} failed` : "no stream has ended yet") },
+    because: (told) => (told.eligible ? `${count(told.bad)} of ${many(told.eligible, "stream")} failed` : "no stream has ended"),
+    proof: () => "who cancelled or left is not counted" },
   { key: "reconnect", title: "Are lost connections back in time?", volume: "reconnects", wrong: "slow", unit: "reconnect",
     wrongly: "slow or given up",
-    promised: (all) => `at least ${percent(all.objectives.reconnect)} within ${all.objectives.reconnect_s} s`,
+    promised: (all) => `${objective(all.objectives.reconnect)} within ${all.objectives.reconnect_s} s`,
     value: (told) => (told.ratio === null ? "–" : percent(told.ratio)),
-    because: (told) => (told.count
-      ? `p95 ${quantile(told, "p95")}; ${count(told.slow)} of ${many(told.count, "reconnect")} slow or given up (${count(told.gave_up)})`
-      : "no connection was lost") },
+    because: (told) => (told.count ? `${count(told.slow)} of ${many(told.count, "reconnect")} slow or given up` : "no connection was lost"),
+    proof: (told) => (told.count ? `p95 ${quantile(told, "p95")}, ${count(told.gave_up)} given up` : "") },
   { key: "lost", title: "Are messages lost?", volume: "delivered", wrong: "lost", unit: "message", wrongly: "lost",
-    promised: () => "none", value: (told) => count(told.lost),
-    because: (told) => `${many(told.delivered, "message")} written; ${proof(told.acknowledged, told)} of them acknowledged, `
-      + `${proof(told.confirmed, told)} confirmed by the client`
-      + (told.unproven ? `; ${many(told.unproven, "episode")} nobody can prove` : "") },
+    promised: () => "0", value: (told) => count(told.lost), because: (told) => `${many(told.delivered, "message")} written`,
+    proof: (told) => `${share(told.acknowledged, told)} of them acknowledged, ${share(told.confirmed, told)} confirmed by the client`
+      + (told.unproven ? `; in ${many(told.unproven, "case")} nobody can tell` : "") },
   { key: "duplicates", title: "Are messages delivered twice?", volume: "delivered", wrong: "repeated", unit: "message",
     wrongly: "delivered again",
-    promised: () => "none", value: (told) => count(told.repeated),
-    because: (told) => `${many(told.delivered, "message")} written; ${count(told.suppressed)} sent again and kept back` },
+    promised: () => "0", value: (told) => count(told.repeated), because: (told) => `${many(told.delivered, "message")} written`,
+    proof: (told) => `${count(told.suppressed)} came again from a backend and were held back` },
   { key: "silent", title: "Do failures stay silent?", volume: "finished", wrong: "leaked", unit: "ended stream", wrongly: "leaked",
-    promised: () => "none", value: (told) => count(told.leaked),
-    because: (told, all) => `${count(told.surfaced)} found and told to the client, of ${many(told.finished, "ended stream")}; ${witnesses(all)}` },
+    promised: () => "0", value: (told) => count(told.leaked),
+    because: (told) => `${many(told.finished, "stream")} ended, ${count(told.surfaced)} failed in disguise and were told`,
+    proof: (_, all) => witnesses(all) },
   { key: "stalls", title: "Are stalls found and mended?", volume: "declared", wrong: "failed", unit: "stall", wrongly: "not recovered",
-    promised: () => "unrecovered ones fail their stream",
-    value: (told) => (told.declared ? `${count(told.recovered)} of ${count(told.declared)} recovered` : "no stall"),
-    because: (told) => (told.declared
-      ? `found after p95 ${quantile(told, "detection_p95")}`
-        + (told.recovered ? `, mended after p95 ${quantile(told, "recovery_p95")}` : "")
-        + `; ${count(told.failed)} failed, ${many(told.false_alarm, "false alarm")}`
-      : "no backend fell silent for too long") },
+    promised: () => "none of its own: a stall that is not mended fails its stream",
+    value: (told) => (told.declared ? `${count(told.recovered)} of ${count(told.declared)} mended` : "no stall"),
+    because: (told) => (told.declared ? `${count(told.failed)} failed, ${many(told.false_alarm, "false alarm")}${open(told)}` : "no backend was silent for too long"),
+    proof: (told) => (told.declared ? `found after p95 ${quantile(told, "detection_p95")}` : "")
+      + (told.recovered ? `, mended after p95 ${quantile(told, "recovery_p95")}` : "") },
 ];
+
+function open({ declared, recovered, failed, false_alarm: alarms }) {
+  const left = declared - recovered - failed - alarms;
+  return left > 0 ? `, ${count(left)} not over yet` : "";
+}
 
 function witnesses({ witnesses: seen, at: now }) {
   const watchdog = `the watchdog looked ${span(Math.max(0, now - seen.watchdog_at))} ago`;
@@ -117,8 +123,8 @@ function showNumbers(all) {
     say(parts.verdict, stalled ? "" : words);
     say(parts.value, number.value(hour));
     say(parts.promised, `Objective: ${number.promised(all)}`);
-    say(parts.because, sentence(number.because(hour, all)));
-    say(parts.since, `Since the start: ${number.value(start)} (${sentence(number.because(start, all), false).split(";")[0]})`);
+    say(parts.because, [number.because(hour), number.proof(hour, all)].filter(Boolean).map(sentence).join(" "));
+    say(parts.since, `Since the start: ${number.value(start)} (${number.because(start)})`);
     draw(parts, number, all);
   }
   const missed = NUMBERS.filter(({ key }) => all.hour[key].met === false).length;
@@ -126,7 +132,7 @@ function showNumbers(all) {
   title = missed ? `${missed} missed · sse-sidecar` : "sse-sidecar";
 }
 
-const sentence = (text, stop = true) => text[0].toUpperCase() + text.slice(1) + (stop ? "." : "");
+const sentence = (text) => `${text.startsWith("p95") ? "p" : text[0].toUpperCase()}${text.slice(1)}.`;
 
 // Charts: a bar per minute; grey is what happened, red what should not have.
 const history = { process: "", rows: [] };
@@ -180,6 +186,7 @@ const tone = (stream) => (HARMLESS.has(stream.outcome) ? (TONES[stream.state] ??
 
 function client(stream) {
   if (stream.readers) return many(stream.readers, "reader");
+  if (!running(stream)) return "no reader";
   return stream.away_s === null ? WORDS[stream.audience] : `away for ${span(stream.away_s)}`;
 }
 
@@ -325,7 +332,8 @@ async function refresh() {
   const mine = current = new AbortController();
   const limit = setTimeout(() => mine.abort(), TIMEOUT_MS);
   try {
-    const query = new URLSearchParams({ ...asked(), after: String(history.rows.at(-1)?.[0] ?? -1) });
+    const query = new URLSearchParams(asked());
+    if (history.rows.length) query.set("after", history.rows.at(-1)[0]);
     const all = await ask(`/overview?${query}`, { signal: mine.signal });
     if (mine === current) show(all);
   } catch (error) {
@@ -399,7 +407,7 @@ function tick() {
   const age = answered ? Date.now() - answered.at : 0;
   if (root.dataset.connection === "live" && age > FRESH_MS) return connected("lost", "no answer from the admin listener");
   const old = root.dataset.connection !== "live";
-  say(at("age"), answered && !at("content").hidden ? `${old ? "all below is " : ""}of ${clock(answered.unixS)}${old ? `, ${span(age / 1000)} ago` : ""}` : "");
+  say(at("age"), answered && !at("content").hidden ? `${old ? "all below is of" : "·"} ${clock(answered.unixS)}${old ? `, ${span(age / 1000)} ago` : ""}` : "");
   const now = root.dataset.connection === "lost" ? `no answer · ${title}` : title;
   if (document.title !== now) document.title = now;
 }
