@@ -100,6 +100,17 @@ HOUR_AND_FIVE_MINUTES = [
         )
         for share, firing in ((71, (WARNING,)), (73, (CRITICAL, WARNING)))
     ),
+    *(
+        burn(
+            f"five bad minutes, and {share} over the hour, while half an hour looks well",
+            {
+                GOOD: f"0+{1000 - bad}x20 {20_000 - 20 * bad}+1000x34 {54_000 - 20 * bad}+920x8",
+                BAD: f"0+{bad}x20 {20 * bad}x34 {20 * bad}+80x8",
+            },
+            {"62m": firing},
+        )
+        for share, bad, firing in (("70 in 1000", 200, (WARNING,)), ("75 in 1000", 220, (CRITICAL, WARNING)))
+    ),
     burn(
         "failures more than an hour ago do not make a page of five bad minutes",
         {GOOD: "0+2500x4 10000+5000x13 79600 84200", BAD: "0+2500x4 10000x13 10400 10800"},
@@ -122,8 +133,8 @@ SIX_HOURS_AND_HALF_AN_HOUR = [
     ),
     burn("31 in 1000 page", {GOOD: "0+969x14", BAD: "0+31x14"}, {"70m": (CRITICAL, WARNING)}, "5m"),
     burn(
-        "31 in 1000 over two hours do not page after four good ones",
-        {GOOD: "0+1000x16 16000+969x8", BAD: "0x16 0+31x8"},
+        "60 in 1000 over two hours do not page after four good ones",
+        {GOOD: "0+1000x16 16000+940x8", BAD: "0x16 0+60x8"},
         {"6h": (WARNING,)},
         every="15m",
     ),
@@ -161,6 +172,12 @@ DAY_AND_TWO_HOURS = [
         for share, firing in ((14, NOTHING), (16, (WARNING,)))
     ),
     burn(
+        "two bad hours after a morning not so bad",
+        {GOOD: "0+85x8 680+2000x8 16680+984x4", BAD: "0+15x8 120x8 120+16x4"},
+        {"11h": NOTHING},
+        every="30m",
+    ),
+    burn(
         "two hours that look well are well, whatever their last half hour",
         {GOOD: "0+50x8 400+2000x8 16400+1000x3 20360", BAD: "0+50x8 400x8 400x3 440"},
         {"11h": NOTHING},
@@ -185,8 +202,8 @@ THREE_DAYS_AND_SIX_HOURS = [
         burn(
             f"a bad day, a good one, and {share} failures in 1000 over six hours",
             {
-                GOOD: f"0+50x12 600+2000x18 36600+{1000 - share}x3",
-                BAD: f"0+50x12 600x18 600+{share}x3",
+                GOOD: f"0+80x12 960+2000x18 36960+{1000 - share}x3",
+                BAD: f"0+20x12 240x18 240+{share}x3",
             },
             {"70h": firing},
             every="2h",
@@ -194,8 +211,14 @@ THREE_DAYS_AND_SIX_HOURS = [
         for share, firing in ((4, NOTHING), (6, (WARNING,)))
     ),
     burn(
+        "six bad hours after days that were well on the whole",
+        {GOOD: "0+90x12 1080+2000x18 37080+994x3", BAD: "0+10x12 120x18 120+6x3"},
+        {"70h": NOTHING},
+        every="2h",
+    ),
+    burn(
         "six hours that look well are well, whatever their last two",
-        {GOOD: "0+50x12 600+2000x18 36600+1000x2 39594", BAD: "0+50x12 600x18 600x2 606"},
+        {GOOD: "0+80x12 960+2000x18 36960+1000x2 39954", BAD: "0+20x12 240x18 240x2 246"},
         {"70h": NOTHING},
         every="2h",
     ),

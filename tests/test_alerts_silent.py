@@ -1,0 +1,115 @@
+"""SSESilentFailure: a leaked failure, a watchdog that has stopped and a canary that lies each page."""
+
+from pathlib import Path
+
+import pytest
+
+from alerts import rules
+from tests.support.promtool import Sentence, needs_promtool, series, told
+
+pytestmark = [pytest.mark.prometheus, needs_promtool]
+
+NOTHING: tuple[str, ...] = ()
+TRUNCATED = 'kind="truncated", route="chat", severity="critical"'
+STOPPED = 'instance="a", kind="watchdog_stopped", severity="critical"'
+MISMATCH = 'kind="canary_mismatch", severity="critical"'
+
+
+def failed(disposition: str, **more: str) -> str:
+    labels = {"route": "chat", "kind": "truncated", "disposition": disposition}
+    return series("sse_silent_failures_total", **labels | more)
+
+
+def watchdog(**more: str) -> str:
+    return series("sse_watchdog_last_pass_timestamp_seconds", **more)
+
+
+def mismatches(**more: str) -> str:
+    return series("sse_canary_mismatches_total", **more)
+
+
+def started(**more: str) -> str:
+    return series("process_start_time_seconds", **more)
+
+
+def silent(
+    says: str, given: dict[str, str], firing: dict[str, tuple[str, ...]], every: str = "1m"
+) -> Sentence:
+    return Sentence(says, "SSESilentFailure", given, firing, every)
+
+
+OLD = {started(): "0x60"}
+NEW = {started(): "_x30 1790x30"}
+
+SENTENCES = [
+    silent(
+        "one failure that its client took for health pages at once, for ten minutes",
+        OLD | {failed("leaked"): "0x14 1x40"},
+        {"14m": NOTHING, "15m": (TRUNCATED,), "24m": (TRUNCATED,), "25m": NOTHING},
+    ),
+    silent(
+        "failures that clients were told of wake nobody",
+        NEW | {failed("surfaced"): "_x30 5+5x30"},
+        {"30m": NOTHING, "35m": NOTHING},
+    ),
+    silent(
+        "a leak before the first scrape of a new instance pages",
+        NEW | {failed("leaked"): "_x30 2x30"},
+        {"29m": NOTHING, "30m": (TRUNCATED,), "40m": NOTHING},
+    ),
+    silent(
+        "a gap in the scrapes of an old one does not",
+        OLD | {failed("leaked"): "2x14 _x20 2x20", mismatches(): "2x14 _x20 2x20"},
+        {"36m": NOTHING, "40m": NOTHING},
+    ),
+    silent(
+        "what leaks on the canary's route is the canary's to tell",
+        OLD | {failed("leaked", route="__canary__"): "0+1x30"},
+        {"20m": NOTHING},
+    ),
+    silent(
+        "another job's leaks, watchdog and canary are another's",
+        {
+            started(): "0x30",
+            started(job="elsewhere"): "0x30",
+            failed("leaked", job="elsewhere"): "1+1x30",
+            watchdog(job="elsewhere"): "0x30",
+            mismatches(job="elsewhere"): "1+1x30",
+        },
+        {"0m": NOTHING, "20m": NOTHING},
+    ),
+    silent("a watchdog that keeps looking is alive", {watchdog(): "0+15x40"}, {"10m": NOTHING}, "15s"),
+    silent(
+        "one that last looked a minute ago is trusted, and fifteen seconds later pages",
+        {watchdog(): "0+15x20 300x20"},
+        {"6m": NOTHING, "375s": (STOPPED,)},
+        "15s",
+    ),
+    silent(
+        "a watchdog that has stopped is not excused by another's",
+        {watchdog(): "0x20", watchdog(instance="b"): "0+60x20"},
+        {"10m": (STOPPED,)},
+    ),
+    silent("a watchdog whose sidecar is gone says nothing", {watchdog(): "0+60x5 stale"}, {"10m": NOTHING}),
+    silent(
+        "one canary stream that differs pages, for ten minutes",
+        OLD | {mismatches(): "0x14 1x40"},
+        {"14m": NOTHING, "15m": (MISMATCH,), "24m": (MISMATCH,), "25m": NOTHING},
+    ),
+    silent(
+        "so does one before the first scrape of a new instance",
+        NEW | {mismatches(): "_x30 1x30"},
+        {"29m": NOTHING, "30m": (MISMATCH,), "40m": NOTHING},
+    ),
+    silent(
+        "a canary that agrees is silent",
+        NEW | {mismatches(): "_x30 0x30"},
+        {"30m": NOTHING, "35m": NOTHING},
+    ),
+]
+
+
+@pytest.mark.parametrize("sentence", SENTENCES, ids=lambda sentence: sentence.says)
+def test_the_silent_failure_alert(sentence: Sentence, tmp_path: Path) -> None:
+    verdict = told([sentence], rules.render(), tmp_path)
+    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
