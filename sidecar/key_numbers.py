@@ -14,7 +14,7 @@ WITHIN_OBJECTIVE = RECONNECT_BUCKETS.index(SLO.reconnect_s) + 1
 
 QUANTILE = 0.95
 
-Told = dict[str, object]
+Told = dict[str, float | bool | None]
 
 
 @dataclass(frozen=True, slots=True)

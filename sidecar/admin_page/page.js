@@ -216,7 +216,8 @@ function fill(row, stream) {
     stream.lag === null ? "–" : count(stream.lag)];
   texts.forEach((text, index) => text !== null && say(row.cells_[index], text));
   row.cells_[2].className = `state ${tone(stream)}`;
-  if (row.cancel.hidden === running(stream)) row.cancel.hidden = !running(stream);
+  if (!running(stream) && document.activeElement === row.cancel) row.cells_[0].firstChild.focus();
+  row.cancel.hidden = !running(stream);
 }
 
 // Rows are moved around the one that has the focus: a node that is moved would lose it.
@@ -268,6 +269,7 @@ function showOne(stream, now) {
   at("why").className = tone(stream);
   say(at("why"), stream.why ? `Why did it stop? ${stream.why}${stream.code ? ` (${stream.code})` : ""}` : `It runs: ${stream.state}.`);
   say(at("remedy"), stream.cause ? `Cause: ${stream.cause} Remedy: ${stream.remedy}` : "");
+  if (!running(stream) && document.activeElement === at("cancel-one")) at("one-title").focus();
   at("cancel-one").hidden = !running(stream);
   showFacts(stream, now);
   showTimeline(stream, now - stream.age_s);
@@ -323,7 +325,12 @@ async function ask(target, options = {}) {
 
 function asked() {
   const match = /^\/streams\/([^/]+)$/.exec(location.pathname);
-  return match ? { stream: decodeURIComponent(match[1]) } : { shown: at("shown").value || "live", ...(at("route").value ? { route: at("route").value } : {}) };
+  if (match) return { stream: decoded(match[1]) };
+  return { shown: at("shown").value || "live", ...(at("route").value ? { route: at("route").value } : {}) };
+}
+
+function decoded(part) {
+  try { return decodeURIComponent(part); } catch { return part; }
 }
 
 async function refresh() {
@@ -375,6 +382,10 @@ function show(all) {
 
 async function failed(error) {
   if (error instanceof Refused && error.status === 401) return askForToken();
+  if (error instanceof Refused && error.status === 400 && at("route").value) {
+    at("route").value = ""; // a restart with other routes
+    return refresh();
+  }
   connected("lost", error instanceof Refused ? error.message : "no answer from the admin listener");
 }
 
@@ -422,36 +433,41 @@ function pause() {
   if (root.dataset.connection === "live") connected("paused");
 }
 
-// Going from the list to a stream and back.
-function go(path, then) {
+// Going from the list to a stream and back; the focus goes along.
+let place = location.pathname;
+
+function go(path) {
   if (path !== location.pathname) window.history.pushState(null, "", path);
-  arrive(then);
+  arrive();
 }
 
-function arrive(then) {
-  focusNext = then ?? (() => at(asked().stream ? "one-title" : "streams-title").focus());
+function arrive() {
+  const left = /^\/streams\/(.+)$/.exec(place)?.[1], { stream } = asked();
+  place = location.pathname;
+  at("all").hidden = Boolean(stream);
+  at("one").hidden = !stream;
+  if (stream) {
+    say(at("one-title"), `Stream ${stream}`);
+    at("one-body").hidden = true;
+  }
+  focusNext = () => {
+    const row = left && [...at("rows").children].find(({ dataset }) => dataset.id === decoded(left));
+    (stream ? at("one-title") : row?.querySelector("a") ?? at("streams-title")).focus();
+  };
   refresh();
-}
-
-function goBack() {
-  const { stream } = asked();
-  go("/", () => {
-    const link = [...at("rows").children].find((row) => row.dataset.id === stream)?.querySelector("a");
-    (link ?? at("streams-title")).focus();
-  });
 }
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a");
   if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const path = new URL(link.href).pathname;
-  if (link.id === "home" || link.id === "back") { event.preventDefault(); goBack(); }
+  if (link.id === "home" || link.id === "back") { event.preventDefault(); go("/"); }
   else if (path.startsWith("/streams/")) { event.preventDefault(); go(path); }
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !at("confirm").open && asked().stream) goBack();
+  if (event.key === "Escape" && !at("confirm").open && asked().stream) go("/");
 });
-window.addEventListener("popstate", () => arrive());
+window.addEventListener("popstate", () => location.pathname !== place && arrive());
 
 // Cancelling.
 let doomed = null;

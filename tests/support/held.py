@@ -13,10 +13,11 @@ from sidecar.lifecycle import Event
 from sidecar.metrics import Metrics
 from sidecar.readiness import Readiness
 from sidecar.routes import RoutePolicy
+from sidecar.slo import CANARY_ROUTE
 from sidecar.stream import Stream
 from sidecar.wheel import Wheel
 
-ROUTES = ("chat", "default")
+ROUTES = ("chat", "default", CANARY_ROUTE)
 FAR_AHEAD_S = 10_000.0
 """How far the hub's clock is ahead of the loop's: no timer fires by itself during a test."""
 
