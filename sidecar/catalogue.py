@@ -242,6 +242,9 @@ PROOF_METRICS = (
 
 PROCESS_METRICS = (
     Metric(
+        "sse_log_budget_bytes", "bytes", "Bytes that all replay logs together may hold: log_bytes_total_max."
+    ),
+    Metric(
         "sse_requests_total",
         "requests",
         "Requests by the class of their status; aborted: no complete answer was sent.",

@@ -84,6 +84,7 @@ class Metrics:
         self.journal_errors = {op: errors.labels(op) for op in JournalOp}
         self.canary_mismatches = families.counter("sse_canary_mismatches_total")
         self.canary_last_pass = families.gauge("sse_canary_last_pass_timestamp_seconds")
+        self.log_budget = families.gauge("sse_log_budget_bytes")
         self.watchdog_last_pass = families.gauge("sse_watchdog_last_pass_timestamp_seconds")
 
     def route(self, name: str) -> RouteMetrics:

@@ -65,6 +65,7 @@ PROMISED: list[tuple[str, str, dict[str, list[str]]]] = [
     ("sse_client_reports_total", "counter", {"verdict": VERDICT}),
     ("sse_canary_mismatches_total", "counter", {}),
     ("sse_canary_last_pass_timestamp_seconds", "gauge", {}),
+    ("sse_log_budget_bytes", "gauge", {}),
     ("sse_requests_total", "counter", {"route": ROUTE, "code_class": CODE}),
     ("sse_upstream_connect_seconds", "histogram", {"route": ROUTE}),
     ("sse_journal_operation_seconds", "histogram", {"op": OP}),

@@ -76,3 +76,8 @@ async def test_an_answer_that_somebody_is_expected_back_for_is_not_evicted_for_a
             await rest.read_to_end()
         assert (rest.status, len(first.seen + rest.seen)) == (200, 2 * len(EVENTS))
         assert sc.outcomes() == {"completed": 2}
+
+
+async def test_the_budget_of_all_logs_is_told_beside_what_they_hold() -> None:
+    async with FakeUpstream() as up, running(up.url, log_bytes_total_max="64MiB") as sc:
+        assert sc.metric("sse_log_budget_bytes") == 67_108_864
