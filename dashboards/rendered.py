@@ -13,12 +13,13 @@ def boards() -> list[Board]:
     return [module.build() for module in (overview, reconnects, integrity, resources)]
 
 
-def files() -> dict[Path, str]:
-    """Return the text of every generated file."""
-    made = {HOME / "generated" / f"{board.uid}.json": encode(board) for board in boards()}
-    return made | {HOME / "provisioning" / name: text for name, text in grafana.files().items()}
+def files() -> dict[str, str]:
+    """Return the text of every generated file, by its place below ``HOME``."""
+    made = {f"generated/{board.uid}.json": encode(board) for board in boards()}
+    return made | {f"provisioning/{name}": text for name, text in grafana.files().items()}
 
 
-def stale() -> dict[Path, str]:
+def stale(home: Path = HOME) -> dict[Path, str]:
     """Return the files that do not say what they should, with what that is."""
-    return {path: text for path, text in files().items() if not path.exists() or path.read_text() != text}
+    expected = {home / name: text for name, text in files().items()}
+    return {path: text for path, text in expected.items() if not path.exists() or path.read_text() != text}
