@@ -33,6 +33,7 @@ class Canary:
         metrics: Metrics,
         readiness: Readiness,
         interval_s: float,
+        pass_s_max: float = PASS_S_MAX,
     ) -> None:
         self._backend = backend
         self._probe = probe
@@ -40,6 +41,7 @@ class Canary:
         self._metrics = metrics
         self._readiness = readiness
         self._interval_s = interval_s
+        self._pass_s_max = pass_s_max
 
     async def run(self) -> None:
         """Go on until cancelled; in a drain new streams are refused, so there is nothing to learn."""
@@ -52,10 +54,10 @@ class Canary:
         known = KnownStream(secrets.randbits(SEED_BITS))
         self._backend.play(known)
         try:
-            async with asyncio.timeout(PASS_S_MAX):
+            async with asyncio.timeout(self._pass_s_max):
                 await self._probe.read(known, self._backend.cut)
         except TimeoutError:
-            self._failed(known, errors.CanaryIncomplete(f"not through after {PASS_S_MAX:g} s"))
+            self._failed(known, errors.CanaryIncomplete(f"not through after {self._pass_s_max:g} s"))
         except errors.UpstreamError as error:
             self._failed(known, errors.CanaryIncomplete(f"{error.code}: {error.detail}"))
         except (errors.CanaryMismatch, errors.CanaryIncomplete) as error:

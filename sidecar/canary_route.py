@@ -51,10 +51,12 @@ class CanaryRoute:
         hidden: App | None = None,
         target: bytes = b"",
         stop: Callable[[], Awaitable[None]] | None = None,
+        backend_url: str = "",
     ) -> None:
         self._hidden = hidden
         self._target = target
         self._stop = stop
+        self.backend_url = backend_url
 
     def beside(self, app: App) -> App:
         """Return an app that serves the canary, and all else by ``app``, as if there were no canary."""
@@ -90,7 +92,7 @@ async def canary_route(
         probe = CanaryProbe(way, target, urlsplit(url).netloc, login)
         canary = Canary(backend, probe, hub, metrics, readiness, settings.canary_interval_s)
         async with running(canary) as stop:
-            yield CanaryRoute(_proxy(upstream, hub, metrics, target), target, stop)
+            yield CanaryRoute(_proxy(upstream, hub, metrics, target), target, stop, backend.url)
 
 
 def own_url(host: str, port: int) -> str:

@@ -267,6 +267,6 @@ async def test_a_replay_says_the_backends_fields_again_but_no_cookie_and_no_date
 async def test_an_empty_position_is_none() -> None:
     async with relayed() as (up, sc):
         up.script(plain(200, body=b"ok"))
-        response = await get(sc, "/v1/models", [("Last-Event-ID", "")])
+        response = await get(sc, "/v1/models", [("Accept", "*/*"), ("Last-Event-ID", "")])
         assert (response.status, response.raw) == (200, b"ok")
         assert up.requests[0].headers.all("Last-Event-ID") == [""]

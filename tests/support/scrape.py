@@ -19,6 +19,11 @@ class Scrape:
         families = text_string_to_metric_families(exposition)
         return cls(sample for family in families for sample in family.samples)
 
+    @property
+    def samples(self) -> list[Sample]:
+        """All of them."""
+        return list(self._samples)
+
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of all samples of this name that carry these labels."""
         return sum(
