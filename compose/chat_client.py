@@ -111,9 +111,11 @@ class ChatClient:
             yield reading
 
     @asynccontextmanager
-    async def back(self, reading: Reading) -> AsyncIterator[Reading]:
-        """Come back to an answer where it broke off, with ``Last-Event-ID``."""
+    async def back(self, reading: Reading, login: str | None = None) -> AsyncIterator[Reading]:
+        """Come back to an answer where it broke off, with ``Last-Event-ID``, and maybe with another login."""
         fields = {"Accept": "text/event-stream", "Last-Event-ID": reading.position}
+        if login is not None:
+            fields["Authorization"] = f"Bearer {login}"
         url = f"{self._url}/_sse/streams/{reading.stream}"
         async with self._session.get(url, headers=fields) as response:
             reading.begin(response)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from alerts import links
 
-Habit = Literal["tunnel", "vanish", "burst"]
+Habit = Literal["tunnel", "vanish", "burst", "renewed"]
 """What every user does instead of the usual: see compose/habits.py."""
 
 
@@ -16,6 +16,7 @@ class Blow(StrEnum):
     STOP_BACKEND = "stop backend"
     KILL_SIDECAR = "kill sidecar"
     FREEZE_SIDECAR = "freeze sidecar"
+    SPOIL_FRONT = "spoil front"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,16 @@ FAULTS = {
         Fault("backend_down", "the backend's process is gone", COMPLETION, blow=Blow.STOP_BACKEND),
         Fault("vanish", "users lose their network and never come back", COMPLETION, habit="vanish"),
         Fault("slow_reconnect", "users come back only after six to nine seconds", RECONNECT, habit="tunnel"),
+        Fault(
+            "renewed_login",
+            "users come back with another login",
+            RECONNECT,
+            habit="renewed",
+        ),
         Fault("loss", "the feed outruns its replay log while its readers are away", INTEGRITY, habit="burst"),
         _backend("repeat", "the backend sends events twice under one id", INTEGRITY),
         _backend("wrong_type", "the backend answers 200 with a web page", SILENT),
+        Fault("spoilt", "a proxy in front changes what clients get", SILENT, blow=Blow.SPOIL_FRONT),
         Fault("sidecar_down", "the sidecar is killed", DOWN, blow=Blow.KILL_SIDECAR),
         Fault("sidecar_frozen", "the sidecar is stopped and answers nobody", DOWN, blow=Blow.FREEZE_SIDECAR),
     )

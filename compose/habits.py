@@ -77,8 +77,19 @@ async def burst(client: ChatClient, question: Question, chance: random.Random) -
     await _is_away(client, question, BURST_EVENTS, away_s, more=FEED_MORE_EVENTS)
 
 
-async def _is_away(
-    client: ChatClient, question: Question, events: int, away_s: float, more: int | None = None
+async def renewed(client: ChatClient, question: Question, chance: random.Random) -> None:
+    """Lose the connection, and come back with a login that was renewed meanwhile."""
+    login = f"renewed-{chance.randrange(10**9)}"
+    await _is_away(client, question, chance.randint(*SOON_EVENTS), chance.uniform(*AWAY_S), login=login)
+
+
+async def _is_away(  # noqa: PLR0913, PLR0917 - how, for how long, and what then
+    client: ChatClient,
+    question: Question,
+    events: int,
+    away_s: float,
+    more: int | None = None,
+    login: str | None = None,
 ) -> None:
     async with client.ask(question) as reading:
         await reading.read(events)
@@ -86,7 +97,7 @@ async def _is_away(
     if reading.ended or not reading.stream:
         return
     await asyncio.sleep(away_s)
-    async with client.back(reading):
+    async with client.back(reading, login):
         await reading.read(more)
         reading.leave()
 

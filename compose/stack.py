@@ -23,6 +23,7 @@ from alerts import rules
 from compose import alertmanager, prometheus
 from compose.alertmanager import Alertmanager
 from compose.faults import FAULTS, Blow, Fault
+from compose.front import Front, front
 from compose.program import HOST, Program, free_port, program, write
 from compose.prometheus import Scraping
 from compose.prometheus_api import PrometheusApi
@@ -34,8 +35,11 @@ SCRAPE_S_MIN = 0.25
 """However fast the rules run, nobody scrapes more often."""
 
 NOTIFY_S_MIN = 1.0
+CANARY_S, CANARY_S_MIN = 15.0, 1.0
+"""How often a known stream goes through, at the speed of the rules."""
+
 SIDECAR_CONFIG = "sidecar.yaml"
-USUAL_PORTS = (8080, 9464, 8000, prometheus.USUAL_PORT, alertmanager.USUAL_PORT, 9095)
+USUAL_PORTS = (8080, 9464, 8000, prometheus.USUAL_PORT, alertmanager.USUAL_PORT, 9095, 8081)
 
 ANSWERS = {"linger_s": 15, "retain_s": 60, "stall_s": 3, "upstream_idle_s": 8}
 """Waits shorter than the defaults: who watches wants to see the end of a stall and of a linger."""
@@ -66,6 +70,7 @@ class Ports:
     prometheus: int
     alertmanager: int
     sink: int
+    front: int
 
     @classmethod
     def free(cls) -> "Ports":
@@ -90,6 +95,7 @@ class Stack:
     ports: Ports
     backend: Program
     sidecar: Program
+    front: Front
     users: Users
     prometheus: PrometheusApi
     alertmanager: Alertmanager
@@ -122,11 +128,14 @@ class Stack:
             await self.sidecar.kill()
         elif fault.blow is Blow.FREEZE_SIDECAR:
             self.sidecar.signal(signal.SIGSTOP)
+        elif fault.blow is Blow.SPOIL_FRONT:
+            self.front.spoils = True
         return fault
 
     async def clear(self) -> None:
         """Let everything go well again."""
         self.fault = self.users.fault = None
+        self.front.spoils = False
         self.sidecar.signal(signal.SIGCONT)
         for part in (self.backend, self.sidecar):
             if not part.running:
@@ -156,10 +165,11 @@ async def stack(  # noqa: PLR0913 - each has a name and a default
     ports, slo = ports or Ports.free(), replace(SLO, speed=speed)
     with TemporaryDirectory(prefix="sse-sidecar-stack-") as name:
         directory = Path(name)
-        write(directory, {SIDECAR_CONFIG: yaml.safe_dump(sidecar_settings(ports), sort_keys=False)})
+        write(directory, {SIDECAR_CONFIG: yaml.safe_dump(sidecar_settings(ports, slo), sort_keys=False)})
         people = Users(f"http://{HOST}:{ports.public}", seed=seed, count=users)
         async with (
             sink(ports.sink, told) as listening,
+            front(ports.front, ports.public) as before,
             program(
                 _backend(ports), directory / "backend.log", _ready(ports.backend, "healthz"), died
             ) as backend,
@@ -172,7 +182,7 @@ async def stack(  # noqa: PLR0913 - each has a name and a default
             ) as am,
             prometheus.prometheus(_scraping(ports, slo), directory / "prometheus", ports.prometheus) as prom,
         ):
-            yield Stack(directory, slo, ports, backend, sidecar, people, prom, am, listening)
+            yield Stack(directory, slo, ports, backend, sidecar, before, people, prom, am, listening)
 
 
 @asynccontextmanager
@@ -192,13 +202,15 @@ async def _living(people: Users, died: Callable[[str], None] | None) -> AsyncIte
         await asyncio.wait([living])
 
 
-def sidecar_settings(ports: Ports) -> dict[str, Any]:
+def sidecar_settings(ports: Ports, slo: Slo = SLO) -> dict[str, Any]:
     """Return the sidecar's configuration file."""
     return {
         "upstream": f"http://{HOST}:{ports.backend}",
         "listen": f"{HOST}:{ports.public}",
         "admin_listen": f"{HOST}:{ports.admin}",
         "drain_s": 1,
+        "canary_url": f"http://{HOST}:{ports.front}",
+        "canary_interval_s": max(CANARY_S_MIN, CANARY_S / slo.speed),
         "routes": ROUTES,
     }
 

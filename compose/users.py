@@ -26,6 +26,7 @@ HABITS: dict[str, habits.Habit] = {
     "tunnel": habits.tunnel,
     "vanish": habits.vanish,
     "burst": habits.burst,
+    "renewed": habits.renewed,
 }
 
 

@@ -170,16 +170,17 @@ def test_without_prometheus_the_line_that_installs_it_is_named(tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @needs_prometheus
-async def test_a_fault_can_be_switched_on_and_off_while_users_go_on() -> None:
+@pytest.mark.parametrize("name", ["sidecar_down", "spoilt"])
+async def test_a_fault_can_be_switched_on_and_off_while_users_go_on(name: str) -> None:
     async with stack(FAST, users=6) as s:
         assert [*s.sink.notifications] == []
-        await s.inject("sidecar_down")
-        async with within(ALERT_S, lambda: "SSESidecarDown never came"):
-            down = await s.sink.wait("SSESidecarDown")
-        assert down.labels["severity"] == "critical"
+        fault = await s.inject(name)
+        async with within(ALERT_S, lambda: f"{fault.alert} never came"):
+            told = await s.sink.wait(fault.alert)
+        assert told.labels["severity"] == "critical"
         await s.clear()
-        async with within(ALERT_S, lambda: "SSESidecarDown stayed"):
-            await s.sink.wait("SSESidecarDown", "resolved")
+        async with within(ALERT_S, lambda: f"{fault.alert} stayed"):
+            await s.sink.wait(fault.alert, "resolved")
         assert s.fault is None
         assert s.sidecar.running
 
