@@ -9,7 +9,7 @@ from sidecar import __version__, snapshot, triage
 from sidecar.history import SAMPLE_S, History, Sample, value_of
 from sidecar.hub import Hub
 from sidecar.key_numbers import told
-from sidecar.lifecycle import State
+from sidecar.lifecycle import Audience, State
 from sidecar.metrics import Metrics
 from sidecar.readiness import Readiness
 from sidecar.slo import CANARY_ROUTE, SLO
@@ -81,12 +81,20 @@ class Overview:
         }
 
     def _held(self) -> dict[str, int]:
-        census = [held for route, held in self._hub.census().items() if route != CANARY_ROUTE]
+        """Count what is held. The hub's census says the same per route, at five times the price."""
+        active = detached = readers = 0
+        for stream in self._hub.streams.values():
+            if stream.policy.name == CANARY_ROUTE:
+                continue
+            if stream.outcome is None:
+                active += 1
+                detached += stream.audience is not Audience.ATTACHED
+            readers += len(stream.readers)
         return {
             "streams": len(self._hub.streams),
-            "active": sum(route.active for route in census),
-            "detached": sum(route.detached for route in census),
-            "readers": sum(route.subscribers for route in census),
+            "active": active,
+            "detached": detached,
+            "readers": readers,
             "log_bytes": self._hub.log_bytes,
         }
 
