@@ -62,12 +62,7 @@ FAULTS = {
         Fault("backend_down", "the backend's process is gone", COMPLETION, blow=Blow.STOP_BACKEND),
         Fault("vanish", "users lose their network and never come back", COMPLETION, habit="vanish"),
         Fault("slow_reconnect", "users come back only after six to nine seconds", RECONNECT, habit="tunnel"),
-        Fault(
-            "renewed_login",
-            "users come back with another login",
-            RECONNECT,
-            habit="renewed",
-        ),
+        Fault("renewed_login", "users come back with another login", RECONNECT, habit="renewed"),
         Fault("loss", "the feed outruns its replay log while its readers are away", INTEGRITY, habit="burst"),
         _backend("repeat", "the backend sends events twice under one id", INTEGRITY),
         _backend("wrong_type", "the backend answers 200 with a web page", SILENT),

@@ -15,11 +15,11 @@ HEALTHY, SPOILT = b"data: ", b"date: "
 
 
 class Front:
-    """Relays bytes between its clients and the port ``to``; set ``spoils`` at any time."""
+    """Relays bytes between its clients and the port ``to``; set both, and ``spoils``, at any time."""
 
     def __init__(self, to: int) -> None:
         self.spoils = False
-        self._to = to
+        self.to = to
         self._relays: set[asyncio.Task[None]] = set()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,7 +40,7 @@ class Front:
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Relay both ways until one side closes."""
         with suppress(OSError):
-            behind_reader, behind_writer = await asyncio.open_connection(HOST, self._to)
+            behind_reader, behind_writer = await asyncio.open_connection(HOST, self.to)
             ways = [
                 asyncio.create_task(self._pump(reader, behind_writer, spoils=False)),
                 asyncio.create_task(self._pump(behind_reader, writer, spoils=True)),

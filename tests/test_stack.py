@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from alerts.rules import alert_names
-from compose import example
+from compose import reference
 from compose.faults import FAULTS
 from compose.stack import Ports, sidecar_settings, stack
 from sidecar.demo.faults import Fault as DemoFault
@@ -216,12 +216,15 @@ def test_the_sidecar_of_the_stack_has_settings_that_pass_its_own_check() -> None
     ]
 
 
-def test_the_configuration_to_copy_is_fresh() -> None:
-    assert example.FILE.read_text() == example.render(), "run `python -m compose.example`"
+def test_the_configuration_to_copy_and_the_table_of_faults_are_fresh() -> None:
+    command = [sys.executable, "-m", "compose.reference", "--check"]
+    checked = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "| `reset` | " in reference.README.read_text()
 
 
 @pytest.mark.prometheus
 @needs_prometheus
 def test_prometheus_accepts_the_configuration_to_copy() -> None:
-    command = ["promtool", "check", "config", str(example.FILE)]
+    command = ["promtool", "check", "config", str(reference.CONFIG)]
     assert subprocess.run(command, check=False, capture_output=True).returncode == 0
