@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from compose.program import HOST
 
@@ -39,20 +39,23 @@ class Front:
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Relay both ways until one side closes."""
-        with suppress(OSError):
-            behind_reader, behind_writer = await asyncio.open_connection(HOST, self.to)
-            ways = [
-                asyncio.create_task(self._pump(reader, behind_writer, spoils=False)),
-                asyncio.create_task(self._pump(behind_reader, writer, spoils=True)),
-            ]
-            try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for way in ways:
-                    way.cancel()
-                await asyncio.gather(*ways, return_exceptions=True)
-                behind_writer.close()
-        writer.close()
+        try:
+            behind = await asyncio.open_connection(HOST, self.to)
+        except OSError:
+            writer.close()
+            return
+        ways = [
+            asyncio.create_task(self._pump(reader, behind[1], spoils=False)),
+            asyncio.create_task(self._pump(behind[0], writer, spoils=True)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            behind[1].close()
+            writer.close()
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, spoils: bool
