@@ -65,13 +65,13 @@ SENTENCES = [
     ),
     integrity(
         "what a new instance lost before its first scrape pages",
-        NEW | {lost(): "_x30 3x60"},
-        {"29m": NOTHING, "30m": (LOST,), "39m": (LOST,), "50m": NOTHING},
+        NEW | {lost(): "_x30 1x60"},
+        {"29m": NOTHING, "30m": (LOST,), "48m": (LOST,), "50m": NOTHING},
     ),
     integrity(
         "and what it delivered twice warns",
-        NEW | {duplicated("delivered"): "_x30 3x60"},
-        {"29m": NOTHING, "30m": (TWICE,), "50m": NOTHING},
+        NEW | {duplicated("delivered"): "_x30 1x60"},
+        {"29m": NOTHING, "30m": (TWICE,), "48m": (TWICE,), "50m": NOTHING},
     ),
     integrity(
         "a new instance that lost nothing is silent",
@@ -84,6 +84,16 @@ SENTENCES = [
         {"46m": NOTHING, "47m": NOTHING, "60m": NOTHING},
     ),
     integrity(
+        "a clock that runs ahead of Prometheus' makes nothing look new for longer than ten minutes",
+        {started(): "90000x40", lost(): "3x40", duplicated("delivered"): "3x40"},
+        {"0m": (LOST, TWICE), "22m": NOTHING},
+    ),
+    integrity(
+        "an instance that was first scraped a quarter of an hour after its start is old",
+        {started(): "_x15 0x20", lost(): "_x15 3x20", duplicated("delivered"): "_x15 3x20"},
+        {"15m": NOTHING, "20m": NOTHING},
+    ),
+    integrity(
         "another instance that is new makes an old one's count no loss",
         OLD | {started(instance="b"): "_x46 2750x40", lost(): "3x20 _x25 3x40"},
         {"46m": NOTHING, "47m": NOTHING},
@@ -94,9 +104,9 @@ SENTENCES = [
         {"46m": NOTHING, "47m": NOTHING},
     ),
     integrity(
-        "a loss just before a new process is one, though its count is lower than its predecessor's",
-        {started(): "0x20 1250x40", lost(): "5x20 2x40"},
-        {"20m": NOTHING, "21m": (LOST,)},
+        "a new process that loses less than its predecessor pages all the same",
+        {started(): "0x20 1250x40", lost(): "5x20 2x40", duplicated("delivered"): "5x20 2x40"},
+        {"20m": NOTHING, "21m": (LOST, TWICE)},
     ),
     integrity(
         "what the canary loses wakes nobody here",

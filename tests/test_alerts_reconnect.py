@@ -71,6 +71,11 @@ SENTENCES = [
         {"21m": UPSTREAM, "27m": NOTHING},
     ),
     slow(
+        "so do five minutes within the objective, if not all in time",
+        resumed("0x20 0+96x20", "0+100x41"),
+        {"21m": UPSTREAM, "27m": NOTHING},
+    ),
+    slow(
         "one bad minute is no trend: half an hour in time outweighs it",
         resumed("0+100x30 3000x0 3000+90x12", "0+100x31 3100+100x12"),
         {"40m": NOTHING},

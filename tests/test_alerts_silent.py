@@ -55,12 +55,39 @@ SENTENCES = [
     silent(
         "a leak before the first scrape of a new instance pages",
         NEW | {failed("leaked"): "_x30 2x30"},
-        {"29m": NOTHING, "30m": (TRUNCATED,), "40m": NOTHING},
+        {"29m": NOTHING, "30m": (TRUNCATED,), "39m": (TRUNCATED,), "40m": NOTHING},
     ),
     silent(
         "a gap in the scrapes of an old one does not",
         OLD | {failed("leaked"): "2x14 _x20 2x20", mismatches(): "2x14 _x20 2x20"},
         {"36m": NOTHING, "40m": NOTHING},
+    ),
+    silent(
+        "nor a shorter one of one that is not so old",
+        OLD | {failed("leaked"): "2x3 _x15 2x20", mismatches(): "2x3 _x15 2x20"},
+        {"18m": NOTHING, "19m": NOTHING},
+    ),
+    silent(
+        "another instance that is new makes an old one's count no news",
+        OLD
+        | {started(instance="b"): "_x36 2150x20"}
+        | {failed("leaked"): "2x14 _x21 2x20", mismatches(): "2x14 _x21 2x20"},
+        {"36m": NOTHING, "40m": NOTHING},
+    ),
+    silent(
+        "a new process that leaks less than its predecessor pages all the same",
+        {started(): "0x20 1250x20", failed("leaked"): "5x20 2x20", mismatches(): "5x20 2x20"},
+        {"20m": NOTHING, "21m": (MISMATCH, TRUNCATED)},
+    ),
+    silent(
+        "a clock that runs ahead of Prometheus' makes nothing look new for longer than ten minutes",
+        {started(): "90000x20", failed("leaked"): "2x20", mismatches(): "2x20"},
+        {"0m": (MISMATCH, TRUNCATED), "12m": NOTHING},
+    ),
+    silent(
+        "what a new instance leaked on the canary's route is the canary's to tell",
+        {started(): "0x10", failed("leaked", route="__canary__"): "3x10"},
+        {"0m": NOTHING, "5m": NOTHING},
     ),
     silent(
         "what leaks on the canary's route is the canary's to tell",
@@ -99,7 +126,7 @@ SENTENCES = [
     silent(
         "so does one before the first scrape of a new instance",
         NEW | {mismatches(): "_x30 1x30"},
-        {"29m": NOTHING, "30m": (MISMATCH,), "40m": NOTHING},
+        {"29m": NOTHING, "30m": (MISMATCH,), "39m": (MISMATCH,), "40m": NOTHING},
     ),
     silent(
         "a canary that agrees is silent",

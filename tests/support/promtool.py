@@ -47,6 +47,11 @@ class Sentence:
     firing: Mapping[str, Iterable[str]]
     every: str = "1m"
 
+    @property
+    def evaluations(self) -> float:
+        """Return how often rules are evaluated: what it costs to judge this."""
+        return max(map(_seconds, self.firing)) / _seconds(self.every)
+
     def file(self, rules: str) -> str:
         """Return promtool's test file."""
         test = {
@@ -62,6 +67,10 @@ class Sentence:
         samples = [{"labels": f"{head}{labels}}}", "value": 1} for labels in alerts]
         expr = f'ALERTS{{alertname="{self.alert}", alertstate="firing"}}'
         return {"expr": expr, "eval_time": time, "exp_samples": samples}
+
+
+def _seconds(duration: str) -> int:
+    return int(duration[:-1]) * {"s": 1, "m": 60, "h": 3_600}[duration[-1]]
 
 
 def told(sentences: Iterable[Sentence], rules: str, directory: Path) -> subprocess.CompletedProcess[str]:
