@@ -7,6 +7,9 @@ from alerts import links, queries, recordings
 from alerts.duration import span_s
 from sidecar.slo import BurnRate, Severity, Slo, Window
 
+COUNT = '{{ $value | printf "%.0f" }}'
+"""``increase`` extrapolates: what it counts is seldom a whole number, what happened always is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -44,7 +47,7 @@ def completion(slo: Slo) -> Alert:
         "\nor\n".join(_burns(slo, rate) for rate in slo.burn_rates),
         "Streams on {{ $labels.route }} fail faster than the completion objective allows.",
         "{{ $value | humanizePercentage }} of the streams on {{ $labels.route }} that nobody stopped on "
-        f"purpose did not complete; the objective allows {_percent(slo.completion_budget)}.",
+        f"purpose did not complete; {_percent(slo.completion_budget)} may.",
         "sse-overview",
         for_s=slo.completion_for_s,
     )
@@ -61,8 +64,8 @@ def reconnect(slo: Slo) -> Alert:
         f"and {_count(recordings.slow(long), long, slo)} > {slo.slow_reconnects_min - 0.5:g}",
         "Lost connections on {{ $labels.route }} come back too slowly ({{ $labels.side }} side).",
         f"{{{{ $value | humanizePercentage }}}} of the {{{{ $labels.side }}}} reconnects on "
-        f"{{{{ $labels.route }}}} took more than {slo.reconnect_s:g} s or were given up, over "
-        f"{long.name}; the objective allows {_percent(slo.reconnect_budget)}.",
+        f"{{{{ $labels.route }}}} in {long.name} took more than {slo.reconnect_s:g} s or were given up; "
+        f"{_percent(slo.reconnect_budget)} may.",
         "sse-reconnects",
         "warning",
         for_s=slo.reconnect_for_s,
@@ -78,9 +81,9 @@ def integrity(slo: Slo) -> Alert:
         f"{_labelled(_labelled(lost, 'violation', 'lost'), 'severity', 'critical')}\n"
         f"or\n{_labelled(_labelled(twice, 'violation', 'duplicated'), 'severity', 'warning')}",
         "Messages on {{ $labels.route }} were {{ $labels.violation }}.",
-        '{{ $value | printf "%.0f" }} messages on {{ $labels.route }} were {{ $labels.violation }} within '
-        f"{slo.integrity_window.name} (stage {{{{ $labels.stage }}}}"
-        "{{ with $labels.reason }}, reason {{ . }}{{ end }}); the objective allows none.",
+        f"Messages on {{{{ $labels.route }}}} that were {{{{ $labels.violation }}}} within "
+        f"{slo.integrity_window.name}: {COUNT} (stage {{{{ $labels.stage }}}}"
+        "{{ with $labels.reason }}, reason {{ . }}{{ end }}); none may.",
         "sse-integrity",
         keep_s=slo.integrity_keep_s,
     )
@@ -104,10 +107,10 @@ def silent(slo: Slo) -> Alert:
         "Streams fail, or may fail, without the client being told ({{ $labels.kind }}).",
         '{{ if eq $labels.kind "watchdog_stopped" }}The watchdog of {{ $labels.instance }} last looked '
         "{{ $value | humanizeDuration }} ago: a stream that hangs would go unnoticed."
-        '{{ else if eq $labels.kind "canary_mismatch" }}{{ $value | printf "%.0f" }} canary streams arrived '
-        "different from what was sent: what users receive cannot be trusted."
-        '{{ else }}{{ $value | printf "%.0f" }} streams on {{ $labels.route }} failed '
-        "({{ $labels.kind }}) and their clients took them for healthy; the objective allows none.{{ end }}",
+        '{{ else if eq $labels.kind "canary_mismatch" }}Canary streams that differ from what was sent: '
+        f"{COUNT} within {slo.integrity_window.name}; what users receive cannot be trusted."
+        f"{{{{ else }}}}Streams on {{{{ $labels.route }}}} that failed and looked healthy: {COUNT} within "
+        f"{slo.integrity_window.name}; none may.{{{{ end }}}}",
         "sse-integrity",
         "critical",
     )
@@ -120,8 +123,8 @@ def down(slo: Slo) -> Alert:
         "SSESidecarDown",
         f"{up} == 0\nor\nabsent({up})",
         "Prometheus cannot scrape {{ or $labels.instance $labels.job }}.",
-        "{{ with $labels.instance }}{{ . }}{{ else }}Every instance{{ end }} of {{ $labels.job }} has not "
-        "answered Prometheus for a minute; meanwhile no other alert of this job can be trusted.",
+        "{{ with $labels.instance }}{{ . }} of {{ $labels.job }} does not answer"
+        "{{ else }}There is no target of {{ $labels.job }}{{ end }}; no other alert of this job can be trusted now.",
         "sse-overview",
         "critical",
         for_s=slo.down_for_s,
