@@ -21,6 +21,9 @@ from sidecar.labels import (
 
 RESIDUAL = ("red", (-0.5, "green"), (0.5, "red"))
 HOUR = "1h"
+CANARY_AGE_MAX_S = 300.0
+"""Five canaries in a row, at the usual interval."""
+
 GREENS = ("green", "light-green", "semi-dark-green", "super-light-green")
 REDS = ("red", "light-red", "semi-dark-red", "super-light-red")
 DUPLICATE_SHADES = {DuplicateDisposition.SUPPRESSED: GREENS, DuplicateDisposition.DELIVERED: REDS}
@@ -96,16 +99,29 @@ def _tiles() -> Iterator[stat.Panel]:
         .decimals(0)
         .thresholds(steps("green", (0.5, "red")))
     )
+    yield (
+        tile(
+            "When did it last?",
+            "Seconds since a canary stream last came through exactly as sent, of the sidecar for which "
+            "that is longest ago. Far above canary_interval_s the other numbers prove less; a canary that "
+            "is off never comes through.",
+            Query(f"max({ask.canary_age()})"),
+        )
+        .unit("s")
+        .decimals(0)
+        .no_value("never")
+        .thresholds(steps("green", (CANARY_AGE_MAX_S, "orange")))
+    )
 
 
 def _balance(title: str, description: str, expr: str) -> stat.Panel:
     panel = tile(title, description, Query(f"round({expr})")).unit("none").decimals(0)
-    return panel.span(5).thresholds(steps(*RESIDUAL))
+    return panel.thresholds(steps(*RESIDUAL))
 
 
 def _tier(title: str, description: str, metric: str) -> stat.Panel:
     panel = tile(title, f"{description} In {DAY_NAME}.", Query(ask.of_delivered(metric, DAY)))
-    return panel.unit("percentunit").decimals(1).span(5).thresholds(steps("blue"))
+    return panel.unit("percentunit").decimals(1).thresholds(steps("blue"))
 
 
 def _lost() -> timeseries.Panel:

@@ -112,6 +112,11 @@ def watchdog_age() -> str:
     return f"time() - {select(WATCHDOG, scope=JOB)}"
 
 
+def canary_age() -> str:
+    """Ask how long ago a known stream last came through, in seconds; nothing where none ever did."""
+    return f"time() - ({select('sse_canary_last_pass_timestamp_seconds', scope=JOB)} > 0)"
+
+
 def of_delivered(metric: str, window: str) -> str:
     """Ask which share of the messages delivered was also counted by ``metric``."""
     delivered = increase("sse_messages_delivered_total", scope=USERS, window=window)
