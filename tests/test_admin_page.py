@@ -1,8 +1,14 @@
 """The admin page's files and the one answer that feeds it."""
 
 import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -19,6 +25,8 @@ from tests.support.held import Held, Reader
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 STATES = "opening or streaming or stalled or reconnecting or ended or expired"
 PAGE_PATHS = ("/", *PARTS)
+PAGE_FILES = {"index.html", "page.css", "page.js"}
+ROOT = Path(__file__).parent.parent
 
 
 class TestFiles:
@@ -63,6 +71,18 @@ class TestFiles:
         assert shown.content == page.content
         assert {answer.headers["vary"] for answer in (shown, told)} == {"Accept"}
         assert [answer.json()["id"] for answer in (told, asked)] == [stream.handle] * 2
+
+
+@pytest.mark.parametrize(("target", "opened"), [("wheel", ZipFile), ("sdist", tarfile.open)])
+def test_what_is_installed_has_the_page_in_it(
+    tmp_path: Path, target: str, opened: Callable[[Path], ZipFile | tarfile.TarFile]
+) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (built,) = tmp_path.iterdir()
+    with opened(built) as archive:
+        names = archive.namelist() if isinstance(archive, ZipFile) else archive.getnames()
+    assert {name.rpartition("/")[2] for name in names if "admin_page/" in name} == PAGE_FILES
 
 
 class TestNow:

@@ -35,6 +35,7 @@ const objective = (ratio) => `at least ${Number((ratio * 100).toFixed(4))} %`;
 
 function span(seconds) {
   if (seconds === null || seconds === undefined) return "–";
+  if (seconds > 0 && seconds < 0.95) return `${Math.ceil(seconds * 1000)} ms`;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 90) return `${Math.floor(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
@@ -72,7 +73,7 @@ const NUMBERS = [
     proof: (told) => `${count(told.suppressed)} came again from a backend and were held back` },
   { key: "silent", title: "Do failures stay silent?", volume: "finished", wrong: "leaked", unit: "ended stream", wrongly: "leaked",
     promised: () => "0", value: (told) => count(told.leaked),
-    because: (told) => `${many(told.finished, "stream")} ended, ${count(told.surfaced)} failed in disguise and were told`,
+    because: (told) => `${many(told.finished, "stream")} ended; failures in disguise that were told: ${count(told.surfaced)}`,
     proof: (_, all) => witnesses(all) },
   { key: "stalls", title: "Are stalls found and mended?", volume: "declared", wrong: "failed", unit: "stall", wrongly: "not recovered",
     promised: () => "none of its own: a stall that is not mended fails its stream",
@@ -124,6 +125,7 @@ function showNumbers(all) {
     say(parts.value, number.value(hour));
     say(parts.promised, `Objective: ${number.promised(all)}`);
     say(parts.because, [number.because(hour), number.proof(hour, all)].filter(Boolean).map(sentence).join(" "));
+    parts.since.hidden = !all.history.first; // in the first hour it would say the same again
     say(parts.since, `Since the start: ${number.value(start)} (${number.because(start)})`);
     draw(parts, number, all);
   }
