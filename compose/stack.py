@@ -153,6 +153,7 @@ async def stack(  # noqa: PLR0913 - each has a name and a default
     *,
     users: int = USERS_DEFAULT,
     seed: int = 1,
+    scrape_s_min: float = SCRAPE_S_MIN,
     ports: Ports | None = None,
     told: Callable[[Notification], None] | None = None,
     died: Callable[[str], None] | None = None,
@@ -160,7 +161,8 @@ async def stack(  # noqa: PLR0913 - each has a name and a default
     """Run everything for the length of the block, in a directory that goes with it.
 
     ``speed`` divides every window and wait of the rules; ``told`` gets each notification, ``died`` the word
-    that a process ended by itself. :class:`compose.program.Missing` without Prometheus or Alertmanager.
+    that a process ended by itself. A scrape has as long as until the next one, at least ``scrape_s_min``.
+    :class:`compose.program.Missing` without Prometheus or Alertmanager.
     """
     ports, slo = ports or Ports.free(), replace(SLO, speed=speed)
     with TemporaryDirectory(prefix="sse-sidecar-stack-") as name:
@@ -180,7 +182,9 @@ async def stack(  # noqa: PLR0913 - each has a name and a default
             alertmanager.alertmanager(
                 _notify(listening, slo), directory / "alertmanager", ports.alertmanager
             ) as am,
-            prometheus.prometheus(_scraping(ports, slo), directory / "prometheus", ports.prometheus) as prom,
+            prometheus.prometheus(
+                _scraping(ports, slo, scrape_s_min), directory / "prometheus", ports.prometheus
+            ) as prom,
         ):
             yield Stack(directory, slo, ports, backend, sidecar, before, people, prom, am, listening)
 
@@ -215,13 +219,13 @@ def sidecar_settings(ports: Ports, slo: Slo = SLO) -> dict[str, Any]:
     }
 
 
-def _scraping(ports: Ports, slo: Slo) -> Scraping:
+def _scraping(ports: Ports, slo: Slo, scrape_s_min: float) -> Scraping:
     return Scraping(
         jobs={slo.job: [f"{HOST}:{ports.admin}"]},
         rules={"rules.yaml": rules.render(slo)},
         alertmanagers=[f"{HOST}:{ports.alertmanager}"],
-        scrape_interval_s=max(SCRAPE_S_MIN, slo.scrape_interval_s / slo.speed),
-        evaluation_interval_s=max(SCRAPE_S_MIN, slo.evaluation_interval_s / slo.speed),
+        scrape_interval_s=max(scrape_s_min, slo.scrape_interval_s / slo.speed),
+        evaluation_interval_s=max(scrape_s_min, slo.evaluation_interval_s / slo.speed),
     )
 
 
