@@ -124,7 +124,8 @@ def down(slo: Slo) -> Alert:
         f"{up} == 0\nor\nabsent({up})",
         "Prometheus cannot scrape {{ or $labels.instance $labels.job }}.",
         "{{ with $labels.instance }}{{ . }} of {{ $labels.job }} does not answer"
-        "{{ else }}There is no target of {{ $labels.job }}{{ end }}; no other alert of this job can be trusted now.",
+        "{{ else }}There is no target of {{ $labels.job }}{{ end }}; "
+        "no other alert of this job can be trusted now.",
         "sse-overview",
         "critical",
         for_s=slo.down_for_s,
