@@ -1,6 +1,7 @@
 """What became of each message of one stream, so that received = delivered + lost + unread + still held."""
 
 from sidecar.labels import LossReason
+from sidecar.proof import Proof
 from sidecar.replay_log import Gap, ReplayLog
 from sidecar.route_metrics import RouteMetrics
 
@@ -11,7 +12,7 @@ HOLES_MAX = 64
 class Ledger:
     """Counts by seq arithmetic, per send and per trim, never per message."""
 
-    __slots__ = ("_holes", "_log", "_metrics", "delivered_seq", "received", "sealed_seq")
+    __slots__ = ("_holes", "_log", "_metrics", "delivered_seq", "proof", "received", "sealed_seq")
 
     def __init__(self, log: ReplayLog, metrics: RouteMetrics) -> None:
         self._log = log
@@ -19,6 +20,7 @@ class Ledger:
         self._holes: list[tuple[int, int]] = []
         """First and last seq of what was trimmed before any client had it, and no client was told of."""
 
+        self.proof = Proof(metrics)
         self.received = 0
         self.delivered_seq = 0
         self.sealed_seq: int | None = None
@@ -58,16 +60,25 @@ class Ledger:
         self._metrics.replayed += through - after - fresh
         self.delivered_seq = max(self.delivered_seq, through)
 
+    def acknowledge(self, seq: int) -> None:
+        """Note that the kernel of a client that was written ``seq`` has everything up to there."""
+        self.proof.acknowledge(self._without_terminal(seq))
+
     def confirm(self, seq: int) -> None:
-        """Note that a client says it has everything up to ``seq``."""
+        """Note that a client says it has everything up to ``seq``: by a position it brings, or a report."""
         if seq <= self._log.last_seq:
             self.deliver(seq, seq)
+            self.proof.confirm(self._without_terminal(seq))
+
+    def _without_terminal(self, seq: int) -> int:
+        return seq if self.sealed_seq is None else min(seq, self.sealed_seq - 1)
 
     def trimmed(self, first_before: int) -> None:
         """Note that the log's start moved up from seq ``first_before``."""
         start, end = max(first_before, self.delivered_seq + 1), self._log.first_seq - 1
         if start > end:
             return
+        self.proof.never(start, end)
         if self._holes and self._holes[-1][1] == start - 1:
             start, _ = self._holes.pop()
         self._holes.append((start, end))
@@ -79,6 +90,7 @@ class Ledger:
         """Note a gap that a client is told: lost here if never written, on the way to it if it was."""
         if gap.reason != "trimmed" or gap.missed_through is None:
             return
+        self.proof.never(gap.missed_from, gap.missed_through)
         unseen = self._fill(gap.missed_from - 1, gap.missed_through)
         self._metrics.lost[LossReason.WINDOW].inc(unseen)
         self._metrics.lost[LossReason.TRIMMED].inc(gap.missed - unseen)
@@ -87,6 +99,7 @@ class Ledger:
         """Note that the log goes: what no client was ever sent stays unread."""
         self._metrics.unread += self.undelivered
         self._holes.clear()
+        self.proof.never(self.delivered_seq + 1, self._log.last_seq)
         self.delivered_seq = self._log.last_seq
 
     def _fill(self, after: int, through: int) -> int:

@@ -133,7 +133,7 @@ class SidecarProtocol(HttpToolsProtocol):
         self.url, _ = headers.origin_form(self.url)  # the server's own parser takes none without a path
         super().on_headers_complete()
         connection.cycle = self.cycle
-        self._open = [*(open_ for open_ in self._open if not open_.answered), connection]
+        self._open = [*(open_ for open_ in self._open if not open_.answered or open_.on_lost), connection]
 
     def on_response_complete(self) -> None:
         """Go on to the next request, unless the rest of this one stands in the way."""

@@ -80,12 +80,12 @@ class ReplayLog:
         return None
 
     def before(self, seq: int, size: int) -> int:
-        """Return the seq behind which, up to ``seq``, lie at least ``size`` bytes of events."""
+        """Return the seq behind which, up to ``seq``, lie ``size`` bytes of events; 0: fewer are held."""
         seq = min(seq, self.last_seq)
         while size > 0 and seq >= self.first_seq:
             size -= len(self._events[self._head + seq - self.first_seq])
             seq -= 1
-        return seq
+        return seq if size <= 0 else 0
 
     def trim(self, events_max: int, bytes_max: int, through: int | None = None) -> int:
         """Drop the oldest events until the log fits, none above seq ``through``; return the bytes dropped."""

@@ -7,7 +7,7 @@ from typing import Any
 from sidecar import verdict
 from sidecar.connection import Connection
 from sidecar.framing import without_ids
-from sidecar.labels import Outcome, SilentDisposition
+from sidecar.receipt import Receipt
 from sidecar.replay_log import READ_EVENTS_MAX
 from sidecar.stream import Stream
 
@@ -33,6 +33,7 @@ class Subscriber:
         "_drained",
         "_id_prefix",
         "_lead",
+        "_receipt",
         "_retry_ms",
         "_returning",
         "_send",
@@ -71,6 +72,7 @@ class Subscriber:
         self._returning = returning
         self._retry_ms = retry_ms
         self._lead = lead
+        self._receipt = Receipt(stream, connection)
         self._id_prefix = b"id: " + stream.id.encode() + b"."
         self._waiter: asyncio.Future[None] | None = None
         self._beat_due = False
@@ -99,9 +101,12 @@ class Subscriber:
             connection.on_lost = None
             stream.wheel.discard(self)
             self._leave(done=done)
+        if done:
+            self._receipt.follow(self.position)
 
     def _gone(self) -> None:
         """Leave at the moment the connection is lost: who comes back at once must find it noticed."""
+        self._receipt.lost(self.position)
         self._leave(done=False)
         self.wake()
 
@@ -112,7 +117,7 @@ class Subscriber:
     @property
     def proven(self) -> int:
         """See Reader."""
-        return self._stream.log.before(self.position, self._connection.unproven)
+        return self._receipt.proven(self.position)
 
     def appended(self, events: list[bytes], after: int) -> None:
         """See Reader: write right here if that is all there is to do, else wake the task.
@@ -149,6 +154,7 @@ class Subscriber:
     def visit(self, now: float) -> float:
         """See Visited: a heartbeat is due, or the reader has taken nothing for too long: it may come back."""
         policy = self._stream.policy
+        self._receipt.look(self.position)
         if self._blocked_since is None:
             if policy.heartbeat_s and now >= self._wrote_at + policy.heartbeat_s:
                 self._beat_due = True
@@ -269,6 +275,7 @@ class Subscriber:
         if self._drained and not (stream.log.closed and self.position >= stream.log.last_seq):
             if self._stamped:
                 await self._write(b"retry: %d\n" % RETRY_MS_DRAIN)
+            self._receipt.look(self.position)
             self._connection.abort()
             return False
         if ending is None:
@@ -276,10 +283,11 @@ class Subscriber:
             return False
         if ending.error is not None:
             await asyncio.sleep(ABORT_AFTER_S)
+            self._receipt.look(self.position)
             self._connection.abort()
         else:
             await self._end_cleanly()
-        self._prove_told()
+        self._receipt.prove_told()
         stream.read_to_end()
         return True
 
@@ -290,11 +298,3 @@ class Subscriber:
         if stream.partial:
             await self._write(stream.partial)
         await self._write(b"", more=False)
-
-    def _prove_told(self) -> None:
-        """Count a leak if a failed stream could be taken for a whole one: it must not happen."""
-        ending = self._stream.ending
-        if ending is None or ending.outcome in (Outcome.COMPLETED, Outcome.CLIENT_CANCELLED):
-            return
-        if not self._connection.lost and not self._connection.aborted and ending.silent is not None:
-            self._stream.metrics.silent[ending.silent, SilentDisposition.LEAKED].inc()

@@ -2,12 +2,14 @@
 
 from typing import cast
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sidecar.labels import LossReason
 from sidecar.ledger import HOLES_MAX, Ledger
+from sidecar.proof import NEVER_MAX, Proof
 from sidecar.replay_log import Gap, ReplayLog
 from sidecar.route_metrics import RouteMetrics
 
@@ -27,6 +29,7 @@ class Numbers:
 
     def __init__(self) -> None:
         self.received = self.delivered = self.replayed = self.unread = 0
+        self.acknowledged = self.confirmed = 0
         self.lost = {reason: Count() for reason in LossReason}
 
 
@@ -145,6 +148,83 @@ def test_a_client_that_says_it_has_more_than_there_is_proves_nothing() -> None:
     assert (book.numbers.delivered, book.ledger.undelivered) == (0, 10)
 
 
+def test_what_is_acknowledged_and_confirmed_is_counted_once_in_each_tier() -> None:
+    book = Book(10)
+    book.ledger.deliver(0, 8)
+    for seq in (3, 2, 5):
+        book.ledger.acknowledge(seq)
+    assert (book.numbers.acknowledged, book.numbers.confirmed) == (5, 0)
+    for seq in (4, 4, 2):
+        book.ledger.confirm(seq)
+    assert (book.numbers.acknowledged, book.numbers.confirmed) == (5, 4)
+    book.ledger.confirm(8)
+    assert (book.numbers.acknowledged, book.numbers.confirmed) == (8, 8)
+
+
+def test_the_terminal_of_the_sidecar_is_neither_acknowledged_nor_confirmed() -> None:
+    book = Book(2)
+    book.seal()
+    book.ledger.deliver(0, 3)
+    book.ledger.acknowledge(3)
+    book.ledger.confirm(3)
+    assert (book.numbers.acknowledged, book.numbers.confirmed) == (2, 2)
+
+
+def test_a_position_that_nobody_can_have_confirms_nothing() -> None:
+    book = Book(10)
+    book.ledger.confirm(11)
+    assert (book.numbers.acknowledged, book.numbers.confirmed) == (0, 0)
+
+
+def test_what_a_client_never_got_is_not_confirmed_by_what_came_after() -> None:
+    book = Book(4)
+    book.ledger.deliver(0, 4)
+    book.append(6)
+    book.trim(3)
+    assert book.tell_gap(4) == 7
+    book.ledger.deliver(7, 10)
+    book.ledger.acknowledge(9)
+    book.ledger.confirm(10)
+    assert (book.numbers.delivered, book.numbers.acknowledged, book.numbers.confirmed) == (7, 7, 7)
+
+
+def test_a_gap_told_after_its_messages_were_confirmed_takes_nothing_back() -> None:
+    book = Book(10)
+    book.ledger.deliver(0, 10)
+    book.ledger.confirm(6)
+    book.trim(2)
+    book.tell_gap(3)
+    book.ledger.confirm(10)
+    assert (book.numbers.acknowledged, book.numbers.confirmed) == (8, 8)
+
+
+def test_runs_that_did_not_reach_everybody_are_bounded_and_what_lies_before_is_not_counted_any_more() -> None:
+    numbers = Numbers()
+    proof = Proof(cast("RouteMetrics", numbers))
+    for start in range(10, 10 * (NEVER_MAX + 3), 10):
+        proof.never(start, start + 1)
+    assert len(proof._never) == NEVER_MAX
+    proof.confirm(40)
+    assert (numbers.acknowledged, numbers.confirmed) == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("runs", "kept"),
+    [
+        ([(5, 6), (1, 2)], [(1, 2), (5, 6)]),
+        ([(1, 2), (3, 4)], [(1, 4)]),
+        ([(1, 2), (4, 5), (2, 4)], [(1, 5)]),
+        ([(1, 9), (3, 4)], [(1, 9)]),
+        ([(3, 2)], []),
+    ],
+)
+def test_runs_that_touch_are_one(runs: list[tuple[int, int]], kept: list[tuple[int, int]]) -> None:
+    proof = Proof(cast("RouteMetrics", Numbers()))
+    for run in runs:
+        proof.never(*run)
+    assert proof._never == kept
+
+
 def test_what_nobody_was_written_is_unread_when_the_log_goes() -> None:
     book = Book(10)
     book.ledger.deliver(0, 3)
@@ -227,6 +307,8 @@ class AnySchedule(RuleBasedStateMachine):
                 self._set(range(log.first_seq, after + 1), "delivered")
                 self.replayed += self._set(range(after + 1, through + 1), "delivered")
                 self.readers[reader] = through
+                if data.draw(st.booleans(), "acknowledged"):
+                    self.book.ledger.acknowledge(through)
         elif after + 1 < log.first_seq:
             self.told_again += self._set(range(after + 1, log.first_seq), "lost")
             self.readers[reader] = self.book.tell_gap(after)
@@ -255,6 +337,11 @@ class AnySchedule(RuleBasedStateMachine):
         assert self.book.ledger.undelivered == marks.count("held")
         assert numbers.lost[LossReason.TRIMMED].value == self.told_again
         assert self.book.residual == 0
+
+    @invariant()
+    def each_tier_is_part_of_the_one_below(self) -> None:
+        numbers = self.book.numbers
+        assert 0 <= numbers.confirmed <= numbers.acknowledged <= numbers.delivered
 
     @invariant()
     def what_is_written_again_is_replayed(self) -> None:

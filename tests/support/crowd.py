@@ -118,6 +118,9 @@ class Crowd:
             "received": m("sse_messages_received_total") - self.received,
             "delivered": m("sse_messages_delivered_total") - (self.received - unread),
             "unread": m("sse_unread_messages_total") - unread,
+            "proven too often": sum(
+                abs(a - b) for a, b in zip(now.proof(), sorted(now.proof()), strict=True)
+            ),
             "lost": m("sse_messages_lost_total"),
             "surfaced": m("sse_silent_failures_total", disposition="surfaced") - self.silent,
             "leaked": m("sse_silent_failures_total", disposition="leaked"),

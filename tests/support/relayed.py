@@ -24,4 +24,6 @@ async def relayed(route: dict[str, Any] | None = None, **settings: Any) -> Async
 def assert_conserved(sc: Running) -> None:
     """Check that every stream, every message and every failure is accounted for."""
     assert sc.conservation() == {"streams": 0.0, "messages": 0.0}
+    proof = sc.proof()
+    assert proof == tuple(sorted(proof))
     assert sc.metric("sse_silent_failures_total", disposition="leaked") == 0

@@ -37,6 +37,10 @@ class Running:
         """See Scrape."""
         return self.scrape().outcomes()
 
+    def proof(self) -> tuple[float, float, float]:
+        """See Scrape."""
+        return self.scrape().proof()
+
     def conservation(self) -> dict[str, float]:
         """See Scrape."""
         return self.scrape().conservation()

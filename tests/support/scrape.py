@@ -41,6 +41,14 @@ class Scrape:
                 counts[outcome] = counts.get(outcome, 0) + int(sample.value)
         return counts
 
+    def proof(self, **labels: str) -> tuple[float, float, float]:
+        """Return how many messages are confirmed, acknowledged and delivered: each is part of the next."""
+        confirmed, acknowledged, delivered = (
+            self.metric(f"sse_messages_{tier}_total", **labels)
+            for tier in ("confirmed", "acknowledged", "delivered")
+        )
+        return confirmed, acknowledged, delivered
+
     def conservation(self, **labels: str) -> dict[str, float]:
         """Return what the conservation laws leave over: all zeros, always, for each route too."""
 
