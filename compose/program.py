@@ -128,10 +128,13 @@ class Program:
             await self.process.wait()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal; one that has ended gets none."""
-        if self.process is not None:
+        """Send it a signal; one that has ended gets none.
+
+        Not by ``send_signal``, which may reap the process before the event loop's own watcher does.
+        """
+        if self.process is not None and self.running:
             with suppress(ProcessLookupError):
-                self.process.send_signal(number)
+                os.kill(self.process.pid, number)
 
 
 @asynccontextmanager
