@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from alerts import rules
+from tests.support.mutants import alone
 from tests.support.promtool import Sentence, needs_promtool, series, told
 
 pytestmark = [pytest.mark.prometheus, needs_promtool]
@@ -129,5 +130,5 @@ SENTENCES = [
 
 @pytest.mark.parametrize("sentence", SENTENCES, ids=lambda sentence: sentence.says)
 def test_the_integrity_alert(sentence: Sentence, tmp_path: Path) -> None:
-    verdict = told([sentence], rules.render(), tmp_path)
+    verdict = told([sentence], alone(rules.render(), sentence.alert), tmp_path)
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
