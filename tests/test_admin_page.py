@@ -73,7 +73,9 @@ class TestFiles:
         assert [answer.json()["id"] for answer in (told, asked)] == [stream.handle] * 2
 
 
-@pytest.mark.parametrize(("target", "opened"), [("wheel", ZipFile), ("sdist", tarfile.open)])
+@pytest.mark.parametrize(
+    ("target", "opened"), [("wheel", ZipFile), pytest.param("sdist", tarfile.open, marks=pytest.mark.slow)]
+)
 def test_what_is_installed_has_the_page_in_it(
     tmp_path: Path, target: str, opened: Callable[[Path], ZipFile | tarfile.TarFile]
 ) -> None:
