@@ -22,6 +22,7 @@ from sidecar.labels import (
     StallEnd,
     UnprovenReason,
 )
+from sidecar.routes import ROUTES_MAX
 from sidecar.slo import SLO_OBJECTIVES
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -30,6 +31,11 @@ RECONNECT_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 5, 7.5, 10, 15, 30, 60)
 STALL_BUCKETS = (0.5, 1, 2, 5, 10, 15, 20, 30, 45, 60, 120)
 FIRST_MESSAGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 30, 60, 120)
 GAP_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
+SERIES_PER_ROUTE_MAX = 250
+SERIES_OF_PROCESS_MAX = 125
+SERIES_MAX = (ROUTES_MAX + 2) * SERIES_PER_ROUTE_MAX + SERIES_OF_PROCESS_MAX
+"""Series of one sidecar, whatever its clients send: all routes there can be, ``default`` and the canary's."""
+
 IO_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from sidecar import log
+from sidecar import log, log_lines
 from sidecar.hub import Hub
 from sidecar.labels import SilentDisposition, SilentKind
 from sidecar.lifecycle import State
@@ -23,10 +23,11 @@ class Watchdog:
     def __init__(self, metrics: Metrics, hub: Hub) -> None:
         self._metrics = metrics
         self._hub = hub
+        self._hung: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._metrics.watchdog_last_pass.set(time.time())
+        self._pass(asyncio.get_running_loop().time())
         self._task = asyncio.get_running_loop().create_task(self._run())
         return self
 
@@ -40,14 +41,21 @@ class Watchdog:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        hung: set[str] = set()
         while True:
             due = loop.time() + PASS_S
             await asyncio.sleep(PASS_S)
             self._metrics.event_loop_lag.observe(max(0.0, loop.time() - due))
-            hung = self._look(loop.time(), hung)
-            self._metrics.watchdog_last_pass.set(time.time())
+            self._pass(loop.time())
             log.report_floods()
+
+    def _pass(self, now: float) -> None:
+        """Look at every stream; a look that fails leaves the timestamp where it stands, and an alert fires."""
+        try:
+            self._hung = self._look(now, self._hung)
+        except Exception as error:  # noqa: BLE001 - the top of the task: logged, and the next pass looks again
+            log_lines.task_failed(error, "watchdog")
+            return
+        self._metrics.watchdog_last_pass.set(time.time())
 
     def _look(self, now: float, known: set[str]) -> set[str]:
         """Count each stream that outlived its idle limit undeclared; return those that do now."""
