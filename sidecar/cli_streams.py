@@ -12,7 +12,7 @@ from sidecar.lifecycle import State
 from sidecar.text_table import cell_text, duration_text, table
 
 COLUMNS = ("id", "route", "state", "audience", "outcome", "age_s", "idle_s", "events", "lag", "readers")
-DURATIONS = frozenset({"age_s", "idle_s"})
+DURATIONS = frozenset({"age_s", "idle_s", "away_s"})
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1000
 

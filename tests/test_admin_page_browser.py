@@ -1,7 +1,7 @@
 """The admin page in Chromium: true, reachable without a mouse, honest about its age, closed to strangers."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from math import floor
 from typing import Literal
 from urllib.parse import urlsplit
@@ -201,6 +201,42 @@ async def test_when_nobody_answers_any_more_the_numbers_are_not_shown_as_fresh()
         await admin.shows("#age", "all below is of")
         assert (await admin.page.title()).startswith("no answer")
         assert await admin.page.locator("html[data-connection=lost]").count() == 1
+
+
+@pytest.mark.slow
+async def test_after_a_restart_it_begins_anew_by_itself() -> None:
+    async with FakeUpstream() as up, AsyncExitStack() as stack:
+        async with running(up.url, routes=ROUTES) as sc:
+            port, first = sc.admin_port, Users(up, sc)
+            await first.failed()
+            admin = await stack.enter_async_context(admin_page(port, may_complain=True))
+            await admin.shows(TILE, "1 of 1 stream failed")
+            await admin.page.select_option("#route", "silent")
+            await admin.shows("#found", "No such stream.")
+        await admin.look()
+        await admin.shows("#fresh", "no answer from the admin listener")
+        async with (
+            running(up.url, routes=ROUTES[:1], admin_listen=f"127.0.0.1:{port}") as sc,
+            Users(up, sc).reading() as stream,
+        ):
+            await admin.shows("#rows", stream.handle)
+            await admin.shows(TILE, "No stream has ended")
+            await admin.shows("#fresh", "live")
+
+
+async def test_a_page_that_is_paused_says_so_and_stays_as_it_is() -> None:
+    async with users() as people, people.reading() as first, admin_page(people.sc.admin_port) as admin:
+        await admin.shows("#rows", first.handle)
+        await admin.page.get_by_role("button", name="Pause").click()
+        await admin.shows("#fresh", "paused")
+        asked = len(admin.requests)
+        async with people.reading() as second:
+            await admin.look()
+            await admin.shows("#age", "all below is of")
+            assert len(admin.requests) == asked
+            await admin.page.get_by_role("button", name="Go on").click()
+            await admin.shows("#rows", second.handle)
+            await admin.shows("#fresh", "live")
 
 
 async def test_what_others_wrote_is_shown_as_text() -> None:

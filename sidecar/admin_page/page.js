@@ -335,8 +335,9 @@ function decoded(part) {
   try { return decodeURIComponent(part); } catch { return part; }
 }
 
-async function refresh() {
+async function refresh(announced = false) {
   clearTimeout(timer);
+  at("found").ariaLive = announced ? "polite" : "off"; // read out when asked for, not every few seconds
   current?.abort();
   const mine = current = new AbortController();
   const limit = setTimeout(() => mine.abort(), TIMEOUT_MS);
@@ -355,7 +356,7 @@ async function refresh() {
 
 function plan() {
   clearTimeout(timer);
-  if (!document.hidden && !paused() && at("login").hidden) timer = setTimeout(refresh, REFRESH_MS);
+  if (!document.hidden && !paused() && at("login").hidden) timer = setTimeout(() => refresh(), REFRESH_MS);
 }
 
 function show(all) {
@@ -501,7 +502,7 @@ at("confirm-no").addEventListener("click", () => at("confirm").close());
 at("confirm-yes").addEventListener("click", cancel);
 at("pause").addEventListener("click", pause);
 at("forget").addEventListener("click", () => { say(at("login-problem"), ""); forget(); });
-at("filters").addEventListener("change", refresh);
+at("filters").addEventListener("change", () => refresh(true));
 at("filters").addEventListener("submit", (event) => event.preventDefault());
 at("login").addEventListener("submit", (event) => {
   event.preventDefault();
