@@ -100,7 +100,7 @@ async def test_with_heartbeats_off_silence_is_silent() -> None:
 async def test_a_plain_answer_has_no_heartbeats() -> None:
     async with relayed({"heartbeat_s": 0.05}) as (up, sc):
         up.script(plain(200, [("Content-Length", "6")], b"abc", then="stall"))
-        async with sc.client.open("GET", "/file") as response:
+        async with sc.client.open("GET", "/file", accept="*/*") as response:
             await response.read_until(b"abc")
             assert await response.silent_for(0.3)
 
