@@ -11,7 +11,7 @@ OUTCOME_COLOURS = {
     Outcome.UPSTREAM_TRUNCATED: "semi-dark-red",
     Outcome.STALL_UNRECOVERED: "dark-red",
     Outcome.RESUME_EXPIRED: "super-light-red",
-    Outcome.SIDECAR_ERROR: "dark-red",
-    Outcome.ORPHANED: "semi-dark-red",
+    Outcome.SIDECAR_ERROR: "dark-orange",
+    Outcome.ORPHANED: "semi-dark-orange",
 }
-"""Red is for failures only; what the user wanted is blue."""
+"""Warm is failure, and only failure; what the user wanted is blue."""

@@ -144,7 +144,7 @@ def stacked(panel: timeseries.Panel) -> timeseries.Panel:
     return (
         panel.fill_opacity(60)
         .line_width(1)
-        .stacking(common.StackingConfig().mode(common_model.StackingMode.NORMAL))
+        .stacking(common.StackingConfig().mode(common_model.StackingMode.NORMAL).group("A"))
     )
 
 
