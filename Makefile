@@ -20,7 +20,7 @@ SDK_STAMP := $(if $(and $(SDK_TESTS),$(NPM)),tests/sdk/node_modules/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo stack test lint format lock bench clean
+.PHONY: help demo stack test lint format lock drills bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ lock: $(VENV)/.dev ## refresh both locks after pyproject.toml changed; LOCK_ARGS
 	@echo "Resolving requirements-dev.lock"
 	@$(COMPILE) $(LOCK_ARGS) --group dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml >/dev/null
+
+drills: $(VENV)/.dev ## break everything once, follow the runbooks, stamp the times into them (minutes)
+	@$(BIN)/python -m tests.drills --stamp $(ARGS)
 
 bench: $(VENV)/.dev ## measure what the sidecar costs on this machine
 	@$(BIN)/python -m tests.bench $(ARGS)
