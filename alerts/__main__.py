@@ -1,38 +1,37 @@
-"""Write the generated files, or check that they are what would be written: `python -m alerts [--check]`."""
+"""Write what is generated, or check that it is what would be written: `python -m alerts [--check]`."""
 
 from pathlib import Path
 
 import click
 
-from alerts import alertmanager, rules
+from alerts import alertmanager, rules, tables
 
-GENERATED = Path(__file__).parent / "generated"
+HERE = Path(__file__).parent
+GENERATED = HERE / "generated"
+README = "README.md"
 
 
-def files() -> dict[str, str]:
-    """Return the content of every generated file, by name."""
-    return {"rules.yaml": rules.render(), "alertmanager.yaml": alertmanager.render()}
+def files(root: Path = HERE) -> dict[str, str]:
+    """Return the content of every generated file by its path, and of the page whose tables are made."""
+    made = {"generated/rules.yaml": rules.render(), "generated/alertmanager.yaml": alertmanager.render()}
+    page = _read(root / README)
+    return made if page is None else made | {README: tables.render(page)}
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail if a file is stale.")
-@click.option(
-    "--into",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=GENERATED,
-    help="Directory to write to.",
-)
-def main(*, check: bool, into: Path) -> None:
-    """Write alerts/generated, or check that it is fresh."""
-    stale = {name: text for name, text in files().items() if _read(into / name) != text}
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=HERE, help="Directory.")
+def main(*, check: bool, root: Path) -> None:
+    """Write alerts/generated and the tables of alerts/README.md, or check that they are fresh."""
+    stale = {name: text for name, text in files(root).items() if _read(root / name) != text}
     if check and stale:
         raise click.ClickException(
-            f"stale in {into}: {', '.join(stale)}. Run `python -m alerts` and commit what it writes."
+            f"stale in {root}: {', '.join(stale)}. Run `python -m alerts` and commit what it writes."
         )
     for name, text in stale.items():
-        into.mkdir(parents=True, exist_ok=True)
-        (into / name).write_text(text)
-        click.echo(f"wrote {into / name}")
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+        click.echo(f"wrote {root / name}")
 
 
 def _read(path: Path) -> str | None:

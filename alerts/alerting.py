@@ -107,7 +107,7 @@ def silent(slo: Slo) -> Alert:
         "Streams fail, or may fail, without the client being told ({{ $labels.kind }}).",
         '{{ if eq $labels.kind "watchdog_stopped" }}The watchdog of {{ $labels.instance }} last looked '
         "{{ $value | humanizeDuration }} ago: a stream that hangs would go unnoticed."
-        '{{ else if eq $labels.kind "canary_mismatch" }}Canary streams that differ from what was sent: '
+        '{{ else if eq $labels.kind "canary_mismatch" }}Canary streams that did not come back as sent: '
         f"{COUNT} within {slo.integrity_window.name}; what users receive cannot be trusted."
         f"{{{{ else }}}}Streams on {{{{ $labels.route }}}} that failed and looked healthy: {COUNT} within "
         f"{slo.integrity_window.name}; none may.{{{{ end }}}}",

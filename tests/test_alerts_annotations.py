@@ -120,7 +120,7 @@ TOLD = [
         {series("sse_canary_mismatches_total"): "0x29 4x10"},
         {"kind": "canary_mismatch", "severity": "critical"},
         "Streams fail, or may fail, without the client being told (canary_mismatch).",
-        "Canary streams that differ from what was sent: 4 within 10m; what users receive cannot be trusted.",
+        "Canary streams that did not come back as sent: 4 within 10m; what users receive cannot be trusted.",
         "sse-integrity?{hours}&var-job=sse-sidecar",
     ),
     Told(

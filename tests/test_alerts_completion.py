@@ -127,6 +127,12 @@ HOUR_AND_FIVE_MINUTES = [
 
 SIX_HOURS_AND_HALF_AN_HOUR = [
     burn(
+        "half an hour that looks well is no less well for five empty minutes",
+        {GOOD: "0+10x12 120+10x12", BAD: "0+10x12 120x12"},
+        {"250m": (WARNING,)},
+        every="10m",
+    ),
+    burn(
         "29 failures in 1000 wait for the morning",
         {GOOD: "0+971x14", BAD: "0+29x14"},
         {"70m": (WARNING,)},
@@ -160,6 +166,12 @@ SIX_HOURS_AND_HALF_AN_HOUR = [
 ]
 
 DAY_AND_TWO_HOURS = [
+    burn(
+        "two hours that look well are no less well for an empty last one",
+        {GOOD: "0+10x8 80+10x13 210x2", BAD: "0+10x8 80x16"},
+        {"750m": NOTHING},
+        every="30m",
+    ),
     *(
         burn(
             f"a bad morning, and {share} failures in 1000 over two hours, while six hours look well",
@@ -180,7 +192,7 @@ DAY_AND_TWO_HOURS = [
     ),
     burn(
         "two hours that look well are well, whatever their last half hour",
-        {GOOD: "0+50x8 400+2000x8 16400+1000x3 20360", BAD: "0+50x8 400x8 400x3 440"},
+        {GOOD: "0+50x8 400+2000x8 16400+1000x2 19365 20355", BAD: "0+50x8 400x8 400x2 435 445"},
         {"11h": NOTHING},
         every="30m",
     ),
@@ -199,6 +211,12 @@ DAY_AND_TWO_HOURS = [
 ]
 
 THREE_DAYS_AND_SIX_HOURS = [
+    burn(
+        "six hours that look well are no less well for two empty ones",
+        {GOOD: "0+10x4 40+10x9 130x1", BAD: "0+10x4 40x11"},
+        {"32h": NOTHING},
+        every="2h",
+    ),
     *(
         burn(
             f"a bad day, a good one, and {share} failures in 1000 over six hours",
@@ -219,13 +237,13 @@ THREE_DAYS_AND_SIX_HOURS = [
     ),
     burn(
         "six hours that look well are well, whatever their last two",
-        {GOOD: "0+80x12 960+2000x18 36960+1000x2 39954", BAD: "0+20x12 240x18 240x2 246"},
+        {GOOD: "0+80x12 960+2000x18 36960+1000x1 38954 39948", BAD: "0+20x12 240x18 240x1 246 252"},
         {"70h": NOTHING},
         every="2h",
     ),
     burn(
-        "three failures are told of for three days on a route that has seen nothing since",
-        {GOOD: "0x22", BAD: "0 1 2 3x20"},
+        "three failures are told of for three days on a route that sees one success since",
+        {GOOD: "0x12 1x9", BAD: "0 1 2 3x20"},
         {"60h": (WARNING,), "88h": NOTHING},
         every="4h",
     ),

@@ -28,24 +28,35 @@ def test_the_committed_files_are_what_would_be_written() -> None:
 
 
 def test_a_stale_file_is_named_and_so_is_the_way_out(tmp_path: Path) -> None:
-    CliRunner().invoke(main, ["--into", str(tmp_path)])
-    (tmp_path / "rules.yaml").write_text("groups: []\n")
-    result = CliRunner().invoke(main, ["--check", "--into", str(tmp_path)])
+    CliRunner().invoke(main, ["--root", str(tmp_path)])
+    (tmp_path / "generated" / "rules.yaml").write_text("groups: []\n")
+    result = CliRunner().invoke(main, ["--check", "--root", str(tmp_path)])
     assert result.exit_code == 1
-    assert result.output == (
-        f"Error: stale in {tmp_path}: rules.yaml. Run `python -m alerts` and commit what it writes.\n"
-    )
+    way_out = "Run `python -m alerts` and commit what it writes."
+    assert result.output == f"Error: stale in {tmp_path}: generated/rules.yaml. {way_out}\n"
+
+
+def test_a_stale_table_is_named_too(tmp_path: Path) -> None:
+    page = "# Page\n\n<!-- generated: burn-rates -->\nold\n<!-- end -->\n\nand its prose\n"
+    (tmp_path / "README.md").write_text(page)
+    stale = CliRunner().invoke(main, ["--check", "--root", str(tmp_path)])
+    assert "README.md. Run `python -m alerts`" in stale.output
+    CliRunner().invoke(main, ["--root", str(tmp_path)])
+    fresh = (tmp_path / "README.md").read_text()
+    assert "| critical | 14.4 | 7.20% | 1h | 5m |\n" in fresh
+    assert fresh.endswith("\n<!-- end -->\n\nand its prose\n")
 
 
 def test_a_check_writes_nothing(tmp_path: Path) -> None:
-    assert CliRunner().invoke(main, ["--check", "--into", str(tmp_path)]).exit_code == 1
+    assert CliRunner().invoke(main, ["--check", "--root", str(tmp_path)]).exit_code == 1
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_second_run_writes_nothing(tmp_path: Path) -> None:
-    first = CliRunner().invoke(main, ["--into", str(tmp_path)])
-    assert first.output == f"wrote {tmp_path}/rules.yaml\nwrote {tmp_path}/alertmanager.yaml\n"
-    assert CliRunner().invoke(main, ["--into", str(tmp_path)]).output == ""
+    first = CliRunner().invoke(main, ["--root", str(tmp_path)])
+    made = tmp_path / "generated"
+    assert first.output == f"wrote {made}/rules.yaml\nwrote {made}/alertmanager.yaml\n"
+    assert CliRunner().invoke(main, ["--root", str(tmp_path)]).output == ""
 
 
 @pytest.mark.prometheus

@@ -41,12 +41,14 @@ def doubled(found: re.Match[str]) -> str:
 
 def next_window(found: re.Match[str]) -> str:
     """Take the next longer window, or a shorter one where there is none."""
-    return found[1] + WINDOWS[min(WINDOWS.index(found[2]) + 1, len(WINDOWS) - 2)] + found[3]
+    longer = [*WINDOWS[1:], WINDOWS[-2]]
+    return found[1] + longer[WINDOWS.index(found[2])] + found[3]
 
 
 def window_before(found: re.Match[str]) -> str:
     """Take the next shorter window, or a longer one where there is none."""
-    return found[1] + WINDOWS[max(WINDOWS.index(found[2]) - 1, 1 if found[2] == WINDOWS[0] else 0)] + found[3]
+    shorter = [WINDOWS[1], *WINDOWS[:-1]]
+    return found[1] + shorter[WINDOWS.index(found[2])] + found[3]
 
 
 Change = str | Callable[[re.Match[str]], str]
