@@ -69,7 +69,10 @@ class Reading:
         assert self._response is not None  # noqa: S101 - begun
         try:
             while until is None or self.events < until:
-                chunk = await asyncio.wait_for(self._response.content.readany(), SILENCE_S)
+                async with asyncio.timeout(
+                    SILENCE_S
+                ):  # wait_for may swallow a cancellation before Python 3.12
+                    chunk = await self._response.content.readany()
                 if not chunk:
                     self.ended = True
                     return

@@ -114,7 +114,8 @@ class Program:
         self.signal(signal.SIGCONT)
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.process.wait(), within_s)
+                async with asyncio.timeout(within_s):
+                    await self.process.wait()
         finally:
             await self.kill()
 

@@ -35,6 +35,9 @@ SCRAPE_S_MIN = 0.25
 """However fast the rules run, nobody scrapes more often."""
 
 NOTIFY_S_MIN = 1.0
+LEAVE_S = 5.0
+"""How long the users may take to go away at the end."""
+
 CANARY_S, CANARY_S_MIN = 15.0, 1.0
 """How often a known stream goes through, at the speed of the rules."""
 
@@ -203,7 +206,7 @@ async def _living(people: Users, died: Callable[[str], None] | None) -> AsyncIte
         yield
     finally:
         living.cancel()
-        await asyncio.wait([living])
+        await asyncio.wait([living], timeout=LEAVE_S)
 
 
 def sidecar_settings(ports: Ports, slo: Slo = SLO) -> dict[str, Any]:
