@@ -1,6 +1,7 @@
 """The border where the client library's exceptions end and ours begin."""
 
 import functools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from sidecar import errors
 
 DETAIL_CHARS_MAX = 200
+_quotation = re.compile(r""":?(?:\\n|\n){2}.*|\bb['"].*""", re.DOTALL)
+"""Where the parser of HTTP begins to quote what it could not read: perhaps a user's answer, or a cookie."""
 
 
 @contextmanager
@@ -59,4 +62,4 @@ def _(error: aiohttp.ClientPayloadError) -> errors.UpstreamError:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:DETAIL_CHARS_MAX]
+    return _quotation.sub(" …", f"{type(error).__name__}: {error}")[:DETAIL_CHARS_MAX]
