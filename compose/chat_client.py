@@ -82,16 +82,26 @@ class Reading:
 
     def cut(self) -> None:
         """Break the connection, as a network does that goes away."""
-        connection = self._response.connection if self._response is not None else None
-        transport = connection.transport if connection is not None else None
+        transport = self._transport
         if transport is not None:
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
             transport.abort()
 
     def leave(self) -> None:
-        """Close the connection in order, as a tab does that is closed."""
+        """Close the connection in order, as a tab does that is closed.
+
+        FIN first: a close alone sends RST where the kernel holds bytes that this process had no time to read.
+        """
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.write_eof()
         if self._response is not None:
             self._response.close()
+
+    @property
+    def _transport(self) -> asyncio.Transport | None:
+        connection = self._response.connection if self._response is not None else None
+        return connection.transport if connection is not None else None
 
 
 class ChatClient:
