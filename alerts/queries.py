@@ -17,6 +17,9 @@ CANARY_MISMATCHES = "sse_canary_mismatches_total"
 WATCHDOG = "sse_watchdog_last_pass_timestamp_seconds"
 
 FIRING = "job_instance:sse_alerts:firing"
+STREAMS_UNACCOUNTED = "job_instance_route:sse_streams_unaccounted:sum"
+MESSAGES_UNACCOUNTED = "job_instance_route:sse_messages_unaccounted:sum"
+
 EVERY_INSTANCE = "all"
 """The instance that a recorded alert has where the alert itself is about its whole job."""
 
@@ -107,3 +110,22 @@ def counted(metric: str, *matchers: str, scope: str, slo: Slo = SLO) -> str:
         f"or ({series} > 0 unless {series} offset {over})\n"
         f"  and on (job, instance) ({age} < {span_s(slo.integrity_window, slo):g})"
     )
+
+
+def streams_unaccounted(scope: str, by: tuple[str, ...]) -> str:
+    """Ask how many streams began, but neither ended nor are open: 0, always."""
+    parts = ("sse_streams_started_total", FINISHED, "sse_streams_active")
+    return "\n- ".join(total(select(part, scope=scope), *by) for part in parts)
+
+
+def messages_unaccounted(scope: str, by: tuple[str, ...]) -> str:
+    """Ask how many messages are neither delivered, lost, suppressed, unread nor held: 0, always."""
+    parts = (
+        select("sse_messages_received_total", scope=scope),
+        select("sse_messages_delivered_total", scope=scope),
+        select(LOST, 'stage="sidecar"', scope=scope),
+        select(DUPLICATED, 'stage="upstream"', 'disposition="suppressed"', scope=scope),
+        select("sse_unread_messages_total", scope=scope),
+        select("sse_log_messages", 'state="undelivered"', scope=scope),
+    )
+    return "\n- ".join(total(part, *by) for part in parts)

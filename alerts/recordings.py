@@ -7,6 +7,7 @@ from alerts.duration import span
 from sidecar.slo import CANARY_ROUTE, Slo, Window
 
 BY_ROUTE = ("job", "route")
+BY_INSTANCE = ("job", "instance", "route")
 BY_SIDE = ("job", "route", "side")
 
 
@@ -58,7 +59,7 @@ def recordings(slo: Slo) -> list[Recording]:
     rules = [rule for window in slo.recorded for rule in _completion(slo, window)]
     for window in (slo.reconnect_short, slo.reconnect_long):
         rules += _reconnects(slo, window)
-    return [*rules, _firing(slo)]
+    return [*rules, *_books(slo), _firing(slo)]
 
 
 def _completion(slo: Slo, window: Window) -> list[Recording]:
@@ -81,6 +82,15 @@ def _reconnects(slo: Slo, window: Window) -> list[Recording]:
     return [
         Recording(slow(window), f"{every}\n- {fast}"),
         Recording(slow_share(window), f"{slow(window)}\n/ ({every} > 0)"),
+    ]
+
+
+def _books(slo: Slo) -> list[Recording]:
+    """Record what the conservation laws leave over, out of the counters themselves: a rate is never exact."""
+    scope = of_users(slo)
+    return [
+        Recording(queries.STREAMS_UNACCOUNTED, queries.streams_unaccounted(scope, BY_INSTANCE)),
+        Recording(queries.MESSAGES_UNACCOUNTED, queries.messages_unaccounted(scope, BY_INSTANCE)),
     ]
 
 

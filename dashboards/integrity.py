@@ -19,8 +19,6 @@ from sidecar.labels import (
     SilentKind,
 )
 
-RESIDUAL = ("red", (-0.5, "green"), (0.5, "red"))
-HOUR = "1h"
 CANARY_AGE_MAX_S = 300.0
 """Five canaries in a row, at the usual interval."""
 
@@ -65,16 +63,15 @@ def build() -> Board:
 def _tiles() -> Iterator[stat.Panel]:
     yield _balance(
         "Is every stream accounted for?",
-        "Streams that began, less those that ended and those that are open, in the last hour. Anything but "
-        "0: streams vanished with a process that was killed, or the counters are wrong.",
-        ask.streams_unaccounted(HOUR),
+        "Streams that began, less those that ended and those that are open, by the counters themselves. "
+        "Anything but 0: the counters are wrong, and so is what is drawn from them.",
+        queries.STREAMS_UNACCOUNTED,
     )
     yield _balance(
         "Is every message accounted for?",
         "Messages received, less those delivered, lost in the sidecar, suppressed as duplicates, unread, "
-        "and still held for a client, in the last hour. Anything but 0: they vanished with a process that "
-        "was killed, or the counters are wrong.",
-        ask.messages_unaccounted(HOUR),
+        "and still held for a client, by the counters themselves. Anything but 0: the counters are wrong.",
+        queries.MESSAGES_UNACCOUNTED,
     )
     yield _tier(
         "Acknowledged by a kernel?",
@@ -106,17 +103,17 @@ def _tiles() -> Iterator[stat.Panel]:
             "that is longest ago. Far above canary_interval_s the other numbers prove less; a canary that "
             "is off never comes through.",
             Query(f"max({ask.canary_age()})"),
+            empty="never",
         )
         .unit("s")
         .decimals(0)
-        .no_value("never")
         .thresholds(steps("green", (CANARY_AGE_MAX_S, "orange")))
     )
 
 
-def _balance(title: str, description: str, expr: str) -> stat.Panel:
-    panel = tile(title, description, Query(f"round({expr})")).unit("none").decimals(0)
-    return panel.thresholds(steps(*RESIDUAL))
+def _balance(title: str, description: str, recorded: str) -> stat.Panel:
+    panel = tile(title, description, Query(ask.unaccounted(recorded))).unit("none").decimals(0)
+    return panel.thresholds(steps("green", (0.5, "red")))
 
 
 def _tier(title: str, description: str, metric: str) -> stat.Panel:

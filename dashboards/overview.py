@@ -6,7 +6,7 @@ from alerts import links, queries
 from dashboards import questions as ask
 from dashboards.frame import INTEGRITY, OVERVIEW, RECONNECTS, RESOURCES, TITLES, Board, finish, frame
 from dashboards.outcomes import OUTCOME_COLOURS
-from dashboards.panels import Query, coloured, graph, heat, limited, rows, stacked, steps, tile
+from dashboards.panels import NO_TRAFFIC, Query, coloured, graph, heat, limited, rows, stacked, steps, tile
 from dashboards.questions import DAY, DAY_NAME, LONG, LONG_NAME, SHORT, USERS
 from dashboards.sdk import common, dashboard, heatmap, stat, table, timeseries
 from dashboards.tables import Column, with_columns
@@ -57,9 +57,8 @@ def _tiles() -> Iterator[stat.Panel]:
             f"forwarded within {SLO.reconnect_s:g} s. Objective: {SLO.reconnect_objective:.0%}. Given up "
             "counts as too slow, however soon that was.",
             ask.reconnected_in_time(DAY),
-        )
-        .thresholds(steps(*RECONNECT))
-        .no_value("no reconnects")
+            "no reconnects",
+        ).thresholds(steps(*RECONNECT))
     )
     yield _never(
         "Were messages lost?",
@@ -84,14 +83,13 @@ def _tiles() -> Iterator[stat.Panel]:
             "Share of stalls after which the stream went on, of those that were no false alarm. It has no "
             "objective of its own: a stream whose stall does not end counts against completion.",
             ask.stalls_recovered(DAY),
-        )
-        .thresholds(steps("blue"))
-        .no_value("no stalls")
+            "no stalls",
+        ).thresholds(steps("blue"))
     )
 
 
-def _share(title: str, description: str, expr: str) -> stat.Panel:
-    return tile(title, description, Query(expr)).unit("percentunit").decimals(2)
+def _share(title: str, description: str, expr: str, empty: str = NO_TRAFFIC) -> stat.Panel:
+    return tile(title, description, Query(expr), empty).unit("percentunit").decimals(2)
 
 
 def _never(title: str, description: str, expr: str) -> stat.Panel:

@@ -30,6 +30,9 @@ Name = TypeVar("Name", bound=str)
 
 REF_IDS = "ABCDEFGHIJ"
 NO_TRAFFIC = "no traffic"
+NO_ANSWER = "#464c54"
+"""Grey: Grafana's own colour for no answer is that of the lowest value, which often is red."""
+
 STEP = "30s"
 """A graph asks for no finer steps: two scrapes, and no more points than a screen has room for."""
 
@@ -48,13 +51,13 @@ def datasource() -> common_model.DataSourceRef:
     return common_model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 
-def tile(title: str, description: str, query: Query) -> stat.Panel:
-    """Return one number, coloured by its thresholds."""
+def tile(title: str, description: str, query: Query, empty: str = NO_TRAFFIC) -> stat.Panel:
+    """Return one number, coloured by its thresholds; ``empty`` stands where there is none."""
     panel = (
         _asked(_titled(stat.Panel(), title, description), (query,), "instant")
         .span(4)
         .height(4)
-        .no_value(NO_TRAFFIC)
+        .mappings([_nothing(empty)])
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
         .graph_mode(common_model.BigValueGraphMode.NONE)
     )
@@ -141,9 +144,12 @@ def limited(panel: timeseries.Panel, *edges: tuple[float, str]) -> timeseries.Pa
 
 def stacked(panel: timeseries.Panel) -> timeseries.Panel:
     """Draw the series on top of each other, because they add up to something."""
+    names = common.VizLegendOptions().display_mode(common_model.LegendDisplayMode.LIST)
     return (
         panel.fill_opacity(60)
         .line_width(1)
+        .show_points(common_model.VisibilityMode.NEVER)
+        .legend(names.placement(common_model.LegendPlacement.BOTTOM).show_legend(True).calcs([]))
         .stacking(common.StackingConfig().mode(common_model.StackingMode.NORMAL).group("A"))
     )
 
@@ -156,6 +162,13 @@ def coloured(panel: timeseries.Panel, colours: Mapping[Name, str]) -> timeseries
             name, [dashboard_model.DynamicConfigValue(id_val="color", value=value)]
         )
     return panel
+
+
+def _nothing(text: str) -> dashboard_model.SpecialValueMap:
+    result = dashboard_model.ValueMappingResult(text=text, color=NO_ANSWER, index=0)
+    match = dashboard_model.SpecialValueMatch.NULL_AND_NAN
+    options = dashboard_model.DashboardSpecialValueMapOptions(match=match, result=result)
+    return dashboard_model.SpecialValueMap(options=options)
 
 
 def _titled(panel: Panel, title: str, description: str) -> Panel:

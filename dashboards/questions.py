@@ -3,7 +3,7 @@
 Rules read recordings; panels read the series themselves, because a recording over a job has no instance.
 """
 
-from alerts.queries import FINISHED, RECONNECTS, RESUMED, WATCHDOG, increase, rate, select, total
+from alerts.queries import RECONNECTS, RESUMED, WATCHDOG, increase, rate, select, total
 from sidecar.labels import Side, StallEnd
 from sidecar.slo import CANARY_ROUTE, SLO
 
@@ -70,36 +70,14 @@ def stalls_real(window: str) -> str:
 
 
 def storm() -> str:
-    """Ask which share of the open streams has its client come back within a minute."""
+    """Ask how often the client of an open stream comes back, per minute."""
     client = f'side="{Side.CLIENT}"'
     return share(per_minute(f"{RECONNECTS}_count", client), level("sse_streams_active"))
 
 
-def streams_unaccounted(window: str) -> str:
-    """Ask how many streams began, but neither ended nor are open: 0, whatever happens."""
-    began = increase("sse_streams_started_total", scope=USERS, window=window)
-    ended = increase(FINISHED, scope=USERS, window=window)
-    return f"{began} - {ended} - {_change('sse_streams_active', window=window)}"
-
-
-def messages_unaccounted(window: str) -> str:
-    """Ask how many messages were received, but are neither delivered, lost, suppressed nor held: 0."""
-    upstream = 'stage="upstream"'
-    parts = (
-        increase("sse_messages_delivered_total", scope=USERS, window=window),
-        increase("sse_messages_lost_total", 'stage="sidecar"', scope=USERS, window=window),
-        increase(
-            "sse_messages_duplicated_total", 'disposition="suppressed"', upstream, scope=USERS, window=window
-        ),
-        increase("sse_unread_messages_total", scope=USERS, window=window),
-        _change("sse_log_messages", 'state="undelivered"', window=window),
-    )
-    received = increase("sse_messages_received_total", scope=USERS, window=window)
-    return " - ".join((received, *parts))
-
-
-def _change(gauge: str, *matchers: str, window: str) -> str:
-    return total(f"delta({select(gauge, *matchers, scope=USERS)}[{window}])")
+def unaccounted(recorded: str) -> str:
+    """Ask how much the books are out by, in whichever direction: 0."""
+    return f"sum(abs({select(recorded, scope=USERS)}))"
 
 
 def in_a_day(metric: str, *matchers: str, by: tuple[str, ...] = ()) -> str:
@@ -118,9 +96,9 @@ def canary_age() -> str:
 
 
 def of_delivered(metric: str, window: str) -> str:
-    """Ask which share of the messages delivered was also counted by ``metric``."""
+    """Ask which share of the messages delivered was also counted by ``metric``, which follows a little later."""
     delivered = increase("sse_messages_delivered_total", scope=USERS, window=window)
-    return share(increase(metric, scope=USERS, window=window), delivered)
+    return f"clamp_max({share(increase(metric, scope=USERS, window=window), delivered)}, 1)"
 
 
 def log_fill() -> str:

@@ -59,11 +59,11 @@ def _tiles() -> Iterator[stat.Panel]:
             f"Share of lost connections after which the next byte was forwarded within {SLO.reconnect_s:g} "
             f"s, by side. Objective: {SLO.reconnect_objective:.0%}. Given up counts as too slow.",
             Query(ask.reconnected_in_time(DAY, ("side",)), "{{side}}"),
+            "no reconnects",
         )
         .unit("percentunit")
         .decimals(1)
         .span(8)
-        .no_value("no reconnects")
         .thresholds(steps("red", (SLO.reconnect_objective, "green")))
     )
     yield (
@@ -85,10 +85,10 @@ def _tiles() -> Iterator[stat.Panel]:
             "end. In the others the backend was only slow: far below 90 %, the route's stall_s is too "
             "short for it.",
             Query(ask.stalls_real(DAY)),
+            "no stalls",
         )
         .unit("percentunit")
         .decimals(0)
-        .no_value("no stalls")
         .thresholds(steps("orange", (0.9, "green")))
     )
     yield (
@@ -161,11 +161,11 @@ def _given_up() -> timeseries.Panel:
 def _storm() -> timeseries.Panel:
     panel = graph(
         "Is there a reconnect storm?",
-        "Share of open streams whose client comes back within a minute. Some percent is the network; a "
-        "jump that all instances share is a proxy, a deployment or a timeout in front of the sidecar.",
-        Query(ask.storm(), "of open streams, per minute"),
+        "How often the client of an open stream comes back, per minute. A little is the network; a jump "
+        "that all instances share is a proxy, a deployment or a timeout in front of the sidecar.",
+        Query(ask.storm(), "reconnects per open stream and minute"),
     )
-    return panel.unit("percentunit").span(8)
+    return panel.unit("none").decimals(2).span(8)
 
 
 def _results() -> timeseries.Panel:

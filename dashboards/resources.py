@@ -168,7 +168,7 @@ def _saved() -> stat.Panel:
         "twice.",
         Query(ask.in_a_day("sse_generations_saved_total")),
     )
-    return panel.unit("short").decimals(0).span(6).height(5).thresholds(steps("green"))
+    return panel.unit("short").span(6).height(5).thresholds(steps("green"))
 
 
 def _unread() -> stat.Panel:
@@ -178,7 +178,7 @@ def _unread() -> stat.Panel:
         "shorter linger_s lowers it.",
         Query(ask.in_a_day("sse_unread_messages_total")),
     )
-    return panel.unit("short").decimals(0).span(6).height(5).thresholds(steps("blue"))
+    return panel.unit("short").span(6).height(5).thresholds(steps("blue"))
 
 
 def _versions() -> table.Panel:

@@ -26,6 +26,7 @@ class Column:
     def properties(self) -> list[dashboard_model.DynamicConfigValue]:
         """Return what differs from the panel's defaults."""
         found: dict[str, object] = {
+            "noValue": "-",
             "unit": self.unit,
             "decimals": self.decimals,
             "custom.width": self.width,
