@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from math import floor
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -274,14 +275,14 @@ async def test_with_a_token_it_asks_for_it_keeps_it_in_the_tab_and_forgets_it() 
         assert not [url for url in admin.requests if "horse" in url]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "light"), (360, "dark")])
 async def test_it_can_be_read_on_a_phone_by_day_and_by_night_and_holds_still_if_asked_to(
-    scheme: Literal["light", "dark"],
+    width: int, scheme: Literal["light", "dark"], tmp_path: Path
 ) -> None:
     async with users() as people, people.reading("/silent") as stalled, people.reading():
         await people.failed()
         await people.sc.until(lambda: stalled.state == "stalled")
-        async with admin_page(people.sc.admin_port, width=360) as admin:
+        async with admin_page(people.sc.admin_port, width=width) as admin:
             await admin.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             await admin.shows("#rows tr:first-child", "stalled")
             assert await admin.overflow_px() == 0
@@ -289,6 +290,8 @@ async def test_it_can_be_read_on_a_phone_by_day_and_by_night_and_holds_still_if_
             assert len(contrasts) > 40
             assert {text: ratio for text, ratio in contrasts.items() if ratio < CONTRAST_MIN} == {}
             assert await admin.page.evaluate("document.getAnimations().length") == 0
+            picture = await admin.page.screenshot(path=tmp_path / "admin.png")
+            assert int.from_bytes(picture[16:20]) == width  # PNG section 11.2.1: the width in IHDR
 
 
 async def _scraped(sc: Running) -> Scrape:
