@@ -163,14 +163,18 @@ def _expressions(expr: str, changes: tuple[tuple[str, Change], ...]) -> Iterator
 
 
 def _redundant(expr: str, found: re.Match[str]) -> bool:
-    """Tell whether a matcher could as well be missing: both sides of ``unless`` have the same labels anyway.
+    """Tell whether a matcher could as well be missing, because another one does its work.
 
-    And where two series are matched by job, one of them may be of any job.
+    Both sides of ``unless`` have the same labels anyway; where two series are matched by their labels, or
+    divided by each other, one of them may be of any job and route.
     """
     before, after = expr[: found.start()], expr[found.end() :]
-    in_unless = re.match(r"[^}]*} offset", after) is not None
-    of_young = found[0].startswith("job=") and re.search(r"or \(\w+{$|time\(\) - process_\w+{$", before)
-    return in_unless or of_young is not None
+    if re.match(r"[^}]*} offset", after):
+        return True
+    if found[0].startswith("job=") and re.search(r"or \(\w+{$|time\(\) - process_\w+{$", before):
+        return True
+    divisor = re.search(r"_bucket{[^}]*$", before) or re.match(r'[^}]*outcome!~"client_cancelled', after)
+    return bool(divisor) and found[0].startswith(("job=", "route!="))
 
 
 def _around(expr: str, found: re.Match[str]) -> str:
