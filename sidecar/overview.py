@@ -45,7 +45,7 @@ class Question:
 class Overview:
     """Reads the hub, the metrics and their history; ``process`` tells one run of the program from the next.
 
-    An answer costs about a millisecond per route and what the list costs: some 30 ms of CPU for 10,000 streams.
+    An answer costs about a millisecond per route, and the list some 30 ms of CPU for 10,000 streams.
     """
 
     def __init__(self, hub: Hub, metrics: Metrics, readiness: Readiness, history: History) -> None:
