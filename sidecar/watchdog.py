@@ -49,7 +49,7 @@ class Watchdog:
             log.report_floods()
 
     def _pass(self, now: float) -> None:
-        """Look at every stream; a look that fails leaves the timestamp where it stands, and an alert fires."""
+        """Look at every stream; a look that fails leaves the timestamp where it stands: an alert fires."""
         try:
             self._hung = self._look(now, self._hung)
         except Exception as error:  # noqa: BLE001 - the top of the task: logged, and the next pass looks again

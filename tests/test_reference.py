@@ -75,6 +75,29 @@ def test_every_error_has_a_section_of_its_own_that_a_link_can_name() -> None:
     assert sorted(headings) == sorted(error.code for error in every_error())
 
 
+def test_every_code_that_is_written_anywhere_has_an_entry() -> None:
+    entries = set(re.findall(r"^### (.*)$", PAGES["runbooks/errors.md"], re.MULTILINE))
+    assert _codes_written() - entries == set()
+
+
+def test_a_code_without_an_entry_is_found(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text(
+        "`err-sidecar-made-up`, or err-sidecar-internal; all begin with err-sidecar-"
+    )
+    assert _codes_written(tmp_path) == {"err-sidecar-made-up", "err-sidecar-internal"}
+
+
+def _codes_written(root: Path = ROOT) -> set[str]:
+    """Return every code in sources and pages, the tests' apart."""
+    texts = [
+        path.read_text()
+        for path in root.rglob("*.*")
+        if path.suffix in {".py", ".md", ".yaml", ".js", ".html"}
+        and not {"tests", "node_modules", ".git"} & set(path.relative_to(root).parts)
+    ]
+    return {code for text in texts for code in re.findall(r"err-sidecar(?:-[a-z0-9]+)+", text)}
+
+
 def test_every_objective_has_its_sentence() -> None:
     assert list(SLO_SENTENCES) == list(SLO_OBJECTIVES)
 

@@ -17,7 +17,7 @@ from tests.support.fake_upstream import Ending, FakeUpstream, Script, UpstreamRe
 from tests.support.promtool import needs_promtool, tool
 from tests.support.running import Running, running
 
-REQUESTS = 300
+REQUESTS = 200
 ROUTES = [{"name": "chat", "path": "/v1/*"}, {"name": "feed", "path": "/feed", "kind": "live"}]
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "PROPFIND", "X-OWN", "GeT")
 NASTY = (
