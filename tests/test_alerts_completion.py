@@ -78,9 +78,15 @@ OUTAGES = [
         {"30m": NOTHING},
     ),
     burn(
-        "two sidecars are one service: the failures of one are diluted by the other's successes",
+        "two sidecars count together: the failures of one are diluted by the other's successes",
         {GOOD: "0+999x30", finished("upstream_error", instance="b"): "0+4x30"},
         {"30m": NOTHING},
+    ),
+    burn(
+        "kinds of failure add up",
+        {GOOD: "0+994x14", BAD: "0+3x14", finished("stall_unrecovered"): "0+3x14"},
+        {"70m": (WARNING,)},
+        every="5m",
     ),
     burn(
         "one bad route does not hide behind a good one",
