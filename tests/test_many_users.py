@@ -30,6 +30,7 @@ BACK_S = 30.0
 """How soon memory and descriptors are back where they were (with RSS_RATIO of slack)."""
 
 RSS_RATIO = 1.05
+CANARY_S = 1.0
 FILES_MIN = 4096
 HELD = ("sse_streams_active", "sse_streams_detached", "sse_subscribers", "sse_log_bytes", "sse_log_messages")
 
@@ -57,7 +58,7 @@ async def visits(user: User, seconds: float, pause_s_max: float) -> None:
 
 async def quiet(sc: Served) -> Scrape:
     """Wait until nobody reads, nothing runs and nothing is kept."""
-    return await sc.until(lambda now: not any(map(now.metric, HELD)), PATIENCE_S)
+    return await sc.until(lambda now: not any(map(now.of_users.metric, HELD)), PATIENCE_S)
 
 
 async def crowd_for(users: list[User], seconds: float, pause_s_max: float) -> None:
@@ -73,14 +74,21 @@ async def test_two_hundred_people_are_all_accounted_for_and_leave_nothing_behind
     allow_open_files(FILES_MIN)
     crowd = Crowd()
     try:
-        async with FakeUpstream(crowd.route) as up, served(up.url, tmp_path, routes=ROUTES) as sc:
+        async with (
+            FakeUpstream(crowd.route) as up,
+            served(up.url, tmp_path, routes=ROUTES, canary_interval_s=CANARY_S) as sc,
+        ):
             users = [User(n, sc.client, crowd, random.Random(seed + n)) for n in range(USERS)]
             await crowd_for(users, WARM_UP_S, 0)
             await quiet(sc)
             files, rss_bytes = sc.files, sc.rss_bytes
             await crowd_for(users, CROWD_S, PAUSE_S_MAX)
             now = await quiet(sc)
-            assert crowd.residuals(now) == {}
+            assert crowd.residuals(now.of_users) == {}
+            confirmed, acknowledged, delivered = now.of_users.proof()
+            assert confirmed > 0
+            assert acknowledged > delivered / 2
+            assert now.metric("sse_canary_mismatches_total") == 0
             for route in ("chat", "feed"):
                 assert now.conservation(route=route) == {"streams": 0.0, "messages": 0.0}
             await _back(sc, files, rss_bytes)

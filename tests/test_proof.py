@@ -1,6 +1,7 @@
 """How well delivery is proven: written, acknowledged by the client's kernel, confirmed by the client."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.support.client import SSEClient
 from tests.support.fake_upstream import FakeUpstream, sse
 from tests.support.relayed import relayed
 from tests.support.running import running
+from tests.support.served import served
 
 EVENTS = 20
 BODY = b"".join(b"data: %d\n\n" % number for number in range(EVENTS))
@@ -34,6 +36,17 @@ async def test_a_client_that_leaves_after_its_answer_has_had_it_acknowledged() -
         async with sc.client.open() as response:
             await response.read_to_end()
         await sc.until(lambda: sc.proof() == (0, EVENTS, EVENTS))
+
+
+async def test_the_shipped_process_asks_its_kernel_too(tmp_path: Path) -> None:
+    async with FakeUpstream() as up, served(up.url, tmp_path, {}) as sc:
+        up.script(sse(BODY), sse(BODY))
+        async with sc.client.open() as response:
+            await response.read_to_end()
+        await sc.until(lambda now: now.proof() == (0, EVENTS, EVENTS))
+        async with sc.client.open() as response:
+            await response.read_to_end()
+            await sc.until(lambda now: now.proof() == (0, 2 * EVENTS, 2 * EVENTS))
 
 
 async def test_a_client_that_says_goodbye_in_the_middle_proves_what_it_had() -> None:

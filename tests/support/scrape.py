@@ -6,6 +6,8 @@ from typing import Self
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from sidecar.slo import CANARY_ROUTE
+
 
 class Scrape:
     """All samples of one moment."""
@@ -23,6 +25,11 @@ class Scrape:
     def samples(self) -> list[Sample]:
         """All of them."""
         return list(self._samples)
+
+    @property
+    def of_users(self) -> Self:
+        """The same without what the sidecar's own canary has caused."""
+        return type(self)(s for s in self._samples if s.labels.get("route") != CANARY_ROUTE)
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of all samples of this name that carry these labels."""
