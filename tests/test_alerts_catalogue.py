@@ -12,12 +12,23 @@ from tests.support.catalogued import unknown
 
 ROOT = Path(__file__).parent.parent
 RUNBOOKS = ROOT / "runbooks"
+OF_THE_PROCESS = ("sse_watchdog_last_pass_timestamp_seconds", "sse_canary_mismatches_total")
 NAMES_ALERT = re.compile(r"SSE\w+")
 
 
 @pytest.mark.parametrize("name", rules.expressions())
 def test_a_rule_asks_only_for_series_and_labels_that_exist(name: str) -> None:
     assert unknown(rules.expressions()[name]) == []
+
+
+def test_what_users_cause_is_asked_for_without_the_canary_and_without_other_jobs() -> None:
+    asked = [
+        found for expr in rules.expressions().values() for found in re.findall(r"\b(sse_\w+){(.*?)}", expr)
+    ]
+    assert len(asked) > len(rules.expressions())
+    for metric, matchers in asked:
+        assert matchers.startswith('job="sse-sidecar"')
+        assert ('route!="__canary__"' in matchers) == (metric not in OF_THE_PROCESS)
 
 
 def test_a_metric_that_was_renamed_would_be_noticed() -> None:

@@ -16,10 +16,10 @@ CLIENT = ('route="chat", severity="warning", side="client"',)
 
 
 def resumed(
-    in_time: str, every: str, *, side: str = "upstream", route: str = "chat", job: str = "sse-sidecar"
+    in_time: str, every: str, *, side: str = "upstream", route: str = "chat", **target: str
 ) -> dict[str, str]:
     """Describe reconnects that came back: those within 5 s, and all."""
-    ended = {"job": job, "route": route, "side": side, "outcome": "resumed"}
+    ended = target | {"route": route, "side": side, "outcome": "resumed"}
     return {
         series("sse_reconnect_duration_seconds_bucket", **ended, le="5.0"): in_time,
         series("sse_reconnect_duration_seconds_bucket", **ended, le="4.0"): "0x200",
@@ -49,6 +49,11 @@ SENTENCES = [
         {"36m": NOTHING, "37m": UPSTREAM},
     ),
     slow("4 slow in 100 are within the objective", resumed("0+96x40", "0+100x40"), {"40m": NOTHING}),
+    slow(
+        "so are 4 in 100 of each of two sidecars",
+        resumed("0+96x40", "0+100x40") | resumed("0+96x40", "0+100x40", instance="b"),
+        {"40m": NOTHING},
+    ),
     slow("6 slow in 100 are not", resumed("0+94x40", "0+100x40"), {"40m": UPSTREAM}),
     slow(
         "those given up are slow, even when that was at once",

@@ -173,8 +173,8 @@ def _redundant(expr: str, found: re.Match[str]) -> bool:
         return True
     if found[0].startswith("job=") and re.search(r"or \(\w+{$|time\(\) - process_\w+{$", before):
         return True
-    divisor = re.search(r"_bucket{[^}]*$", before) or re.match(r'[^}]*outcome!~"client_cancelled', after)
-    return bool(divisor) and found[0].startswith(("job=", "route!="))
+    divided = re.search(r"(_bucket|streams_finished_total|/ \(sum.*_count){[^}]*$", before)
+    return bool(divided) and found[0].startswith(("job=", "route!="))
 
 
 def _around(expr: str, found: re.Match[str]) -> str:
