@@ -46,8 +46,8 @@ def next_window(found: re.Match[str]) -> str:
 
 
 def window_before(found: re.Match[str]) -> str:
-    """Take the next shorter window, or a longer one where there is none."""
-    shorter = [WINDOWS[1], *WINDOWS[:-1]]
+    """Take the next shorter window, or one that has no recording and too few scrapes."""
+    shorter = ["1m", *WINDOWS[:-1]]
     return found[1] + shorter[WINDOWS.index(found[2])] + found[3]
 
 
@@ -73,7 +73,7 @@ OF_ALERTS: tuple[tuple[str, Change], ...] = (
     (r"increase", "delta"),
 )
 OF_RECORDINGS: tuple[tuple[str, Change], ...] = (
-    (r" > 0", ""),
+    (r"(?<=[mhd]) > 0", ""),
     (r" > ", " < "),
     (r" / ", " * "),
     (r"\n/ ", "\n* "),
@@ -173,7 +173,7 @@ def _redundant(expr: str, found: re.Match[str]) -> bool:
         return True
     if found[0].startswith("job=") and re.search(r"or \(\w+{$|time\(\) - process_\w+{$", before):
         return True
-    divided = re.search(r"(_bucket|streams_finished_total|/ \(sum.*_count){[^}]*$", before)
+    divided = re.search(r"(_bucket|_count|streams_finished_total){[^}]*$", before)
     return bool(divided) and found[0].startswith(("job=", "route!="))
 
 
