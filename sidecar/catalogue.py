@@ -237,7 +237,9 @@ PROOF_METRICS = (
         _rows(ReportVerdict),
     ),
     Metric(
-        "sse_canary_mismatches_total", "streams", "Canary streams whose content differed from what was sent."
+        "sse_canary_mismatches_total",
+        "streams",
+        "Canary streams that did not come through as they were sent.",
     ),
     Metric(
         "sse_canary_last_pass_timestamp_seconds",
