@@ -18,12 +18,16 @@ SDK_TESTS := $(wildcard tests/sdk/package.json)
 NPM := $(shell command -v npm 2>/dev/null)
 SDK_STAMP := $(if $(and $(SDK_TESTS),$(NPM)),tests/sdk/node_modules/.installed)
 
+# What the pictures of the dashboards are drawn with; without npm the target says what is missing.
+PREVIEWS := dashboards/previews/web
+PREVIEW_STAMP := $(if $(NPM),$(PREVIEWS)/node_modules/.installed)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo stack test lint format lock drills bench clean
+.PHONY: help demo stack test lint format lock drills previews verify-grafana bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.runtime ## run a demo backend, the sidecar and a chat page on loopback
 	@$(BIN)/sse-sidecar demo $(ARGS)
@@ -54,11 +58,17 @@ lock: $(VENV)/.dev ## refresh both locks after pyproject.toml changed; LOCK_ARGS
 drills: $(VENV)/.dev ## break everything once, follow the runbooks, stamp the times into them (minutes)
 	@$(BIN)/python -m tests.drills --stamp $(ARGS)
 
+previews: $(VENV)/.dev $(PREVIEW_STAMP) ## draw docs/images/sse-*.png: the dashboards with the answers of a run of ten minutes
+	@$(BIN)/python -m dashboards.previews $(ARGS)
+
+verify-grafana: $(VENV)/.dev ## import the dashboards into a real Grafana (docker), read them back and compare
+	@$(BIN)/python -m dashboards.verify $(ARGS)
+
 bench: $(VENV)/.dev ## measure what the sidecar costs on this machine
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 clean: ## remove the environment, the caches and the build results
-	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/sdk/node_modules
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/sdk/node_modules $(PREVIEWS)/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/pyvenv.cfg:
@@ -87,4 +97,9 @@ $(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(VENV)/p
 tests/sdk/node_modules/.installed: $(wildcard tests/sdk/package.json tests/sdk/package-lock.json)
 	@echo "Installing the JavaScript SDKs into tests/sdk/node_modules"
 	@cd tests/sdk && "$(NPM)" ci --silent --no-audit --no-fund
+	@touch $@
+
+$(PREVIEWS)/node_modules/.installed: $(PREVIEWS)/package.json $(PREVIEWS)/package-lock.json
+	@echo "Installing Grafana's components into $(PREVIEWS)/node_modules"
+	@cd $(PREVIEWS) && "$(NPM)" ci --silent --no-audit --no-fund
 	@touch $@

@@ -143,11 +143,11 @@ def limited(panel: timeseries.Panel, *edges: tuple[float, str]) -> timeseries.Pa
 
 
 def stacked(panel: timeseries.Panel) -> timeseries.Panel:
-    """Draw the series on top of each other, because they add up to something."""
+    """Draw the series on top of each other, since they add up; without lines, or a 0 would have one."""
     names = common.VizLegendOptions().display_mode(common_model.LegendDisplayMode.LIST)
     return (
-        panel.fill_opacity(60)
-        .line_width(1)
+        panel.fill_opacity(70)
+        .line_width(0)
         .show_points(common_model.VisibilityMode.NEVER)
         .legend(names.placement(common_model.LegendPlacement.BOTTOM).show_legend(True).calcs([]))
         .stacking(common.StackingConfig().mode(common_model.StackingMode.NORMAL).group("A"))

@@ -96,7 +96,7 @@ def canary_age() -> str:
 
 
 def of_delivered(metric: str, window: str) -> str:
-    """Ask which share of the messages delivered was also counted by ``metric``, which follows a little later."""
+    """Ask which share of the messages delivered was counted by ``metric`` too, which is a little later."""
     delivered = increase("sse_messages_delivered_total", scope=USERS, window=window)
     return f"clamp_max({share(increase(metric, scope=USERS, window=window), delivered)}, 1)"
 

@@ -25,10 +25,9 @@ ALERT = TARGET | {"alertname", "alertstate", "severity", "route"}
 
 def known_series() -> Mapping[str, frozenset[str]]:
     """Return the labels of every series by its name."""
-    known = dict.fromkeys(("up", *PROCESS), TARGET) | {"ALERTS": ALERT, queries.FIRING: ALERT}
-    known |= {name: frozenset(_recorded(name)) for name in expressions(SLO) if name.startswith("job_")} | {
-        queries.FIRING: ALERT
-    }
+    known = dict.fromkeys(("up", *PROCESS), TARGET)
+    known |= {name: frozenset(_recorded(name)) for name in expressions(SLO) if ":" in name}
+    known |= {"ALERTS": ALERT, queries.FIRING: ALERT}
     for metric in CATALOGUE:
         labels = TARGET | set(metric.labels)
         if metric.kind == "histogram":

@@ -1,0 +1,1 @@
+"""Pictures of the dashboards with real answers: `python -m dashboards.previews` (or `make previews`)."""
