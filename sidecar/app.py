@@ -115,6 +115,7 @@ async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
         try:
             yield Sidecar(hub, metrics, attach, readiness, canary, public, admin, *ports)
         finally:
+            await canary.stop()
             hub.close()
             await public.shut(0)
             await admin.shut(0)

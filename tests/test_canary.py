@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from sidecar.canary import Canary
 from sidecar.canary_backend import CanaryBackend
 from sidecar.canary_probe import CanaryProbe
 from sidecar.canary_route import own_url
+from sidecar.settings import Settings
 from sidecar.slo import CANARY_ROUTE
 from sidecar.upstream import AiohttpUpstream
 from tests.support.client import SSEClient
@@ -328,10 +330,9 @@ async def test_its_backend_answers_nobody_without_the_path() -> None:
 
 
 async def test_a_drain_waits_for_no_canary_and_counts_none_that_it_cuts(tmp_path: Path) -> None:
-    meddler = Meddler()
     held = asyncio.Event()
 
-    def hold(piece: bytes) -> bytes:
+    def hold(_piece: bytes) -> bytes:
         held.set()
         return b""
 
@@ -349,6 +350,25 @@ async def test_a_drain_waits_for_no_canary_and_counts_none_that_it_cuts(tmp_path
         assert await sc.exited(EXIT_S) == 0
     assert sc.defects == []
     assert sc.ended_streams() == {"client_cancelled": 1}
+
+
+async def test_a_sidecar_that_closes_in_the_middle_of_one_counts_and_says_nothing() -> None:
+    held = asyncio.Event()
+
+    def hold(_piece: bytes) -> bytes:
+        held.set()
+        return b""
+
+    async with meddled(hold) as (sc, lines):
+        await held.wait()
+    assert sc.metric(MISMATCHES) == 0
+    assert failures(lines) == []
+    assert sc.outcomes() == {"client_cancelled": 1}
+
+
+def test_no_route_of_users_can_have_its_name() -> None:
+    with pytest.raises(ValidationError, match="routes"):
+        Settings.model_validate({"upstream": NOBODY, "routes": [{"name": CANARY_ROUTE}]})
 
 
 @pytest.mark.parametrize(
