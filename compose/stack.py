@@ -24,7 +24,7 @@ from compose import alertmanager, prometheus
 from compose.alertmanager import Alertmanager
 from compose.faults import FAULTS, Blow, Fault
 from compose.front import Front, front
-from compose.program import HOST, Program, free_port, program, write
+from compose.program import HOST, POLL_S, READY_S, NotReady, Program, free_port, program, write
 from compose.prometheus import Scraping
 from compose.prometheus_api import PrometheusApi
 from compose.sink import Notification, Sink, sink
@@ -35,6 +35,7 @@ SCRAPE_S_MIN = 0.25
 """However fast the rules run, nobody scrapes more often."""
 
 NOTIFY_S_MIN = 1.0
+SILENT = 'up == 1 unless on () ALERTS{alertstate="firing"}'
 LEAVE_S = 5.0
 """How long the users may take to go away at the end."""
 
@@ -189,7 +190,21 @@ async def stack(  # noqa: PLR0913 - each has a name and a default
                 _scraping(ports, slo, scrape_s_min), directory / "prometheus", ports.prometheus
             ) as prom,
         ):
+            await _until_silent(prom)
             yield Stack(directory, slo, ports, backend, sidecar, before, people, prom, am, listening)
+
+
+async def _until_silent(prom: PrometheusApi) -> None:
+    """Wait until the sidecar has been scraped and nothing fires.
+
+    Prometheus looks for its targets five seconds after its start, and until then fast rules miss the sidecar.
+    """
+    try:
+        async with asyncio.timeout(READY_S):
+            while not await prom.query(SILENT):  # noqa: ASYNC110 - Prometheus sends no events
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        raise NotReady(f"Prometheus has not seen a healthy sidecar within {READY_S:g} s") from None
 
 
 @asynccontextmanager

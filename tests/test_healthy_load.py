@@ -24,8 +24,8 @@ STARTED_PER_S_MIN = 1.0
 
 
 async def fired(prom: Prometheus) -> list[dict[str, str]]:
-    """Return the labels of every alert that has fired since the start."""
-    window = f"{int(HEALTHY_LOAD_S) + 60}s"
+    """Return the labels of every alert that fired while the load ran."""
+    window = f"{int(HEALTHY_LOAD_S)}s"
     samples = await prom.query(f'max_over_time(ALERTS{{alertstate="firing"}}[{window}])')
     return [sample.labels for sample in samples]
 
