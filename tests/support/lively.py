@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ PATIENT_IDLE_S = 6.0
 """So long after a stall a backend is given up: the load makes the stall's end late."""
 
 SCRAPE_S = 1.0
+RULES = rules.render(replace(SLO, evaluation_interval_s=SCRAPE_S))
+"""The real ones, but evaluated as often as is scraped."""
+
 RATE_INTERVAL = f"{4 * SCRAPE_S:g}s"
 """What Grafana makes of $__rate_interval at this scrape interval."""
 
@@ -55,7 +58,7 @@ async def lively(directory: Path, seed: int) -> AsyncIterator[Lively]:
         running(up.url, routes=_patient(ROUTES), canary_interval_s=1) as sc,
     ):
         targets = [s.admin.removeprefix("http://"), f"127.0.0.1:{sc.admin_port}"]
-        async with prometheus(directory, targets, rules.render(SLO), scrape_interval_s=SCRAPE_S) as prom:
+        async with prometheus(directory, targets, RULES, scrape_interval_s=SCRAPE_S) as prom:
             await prom.until_scraped()
             yield Lively(prom, FaultRun(up, sc))
 
