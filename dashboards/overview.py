@@ -244,7 +244,7 @@ ROUTE_COLUMNS = (
     Column("route", "Route", links=tuple(map(_leads_to, (RECONNECTS, INTEGRITY, RESOURCES)))),
     Column("Value #A", "Failed (1 h)", "percentunit", 2, steps("green", (SLO.completion_budget, "red"))),
     Column("Value #B", f"Budget left ({LONG_NAME})", "percentunit", 0, steps(*BUDGET)),
-    Column("Value #C", "Streams (1 h)", "short", 0),
+    Column("Value #C", "Streams (1 h)", "none", 0),
     Column(
         "Value #D", f"Back within {SLO.reconnect_s:g} s ({DAY_NAME})", "percentunit", 2, steps(*RECONNECT)
     ),

@@ -20,15 +20,17 @@ USERS = 16
 SEED = 7
 
 STORY: tuple[tuple[float, str], ...] = (
-    (0.30, ""),
-    (0.05, "slow_reconnect"),
-    (0.20, ""),
-    (0.015, "stall"),
-    (0.20, ""),
-    (0.01, "repeat"),
+    (0.25, ""),
+    (0.03, "slow_reconnect"),
+    (0.2, ""),
+    (0.012, "stall"),
     (0.15, ""),
-    (0.02, "reset"),
-    (0.055, ""),
+    (0.008, "repeat"),
+    (0.15, ""),
+    (0.012, "vanish"),
+    (0.108, ""),
+    (0.015, "reset"),
+    (0.065, ""),
 )
 """What share of the run goes well, or with which of the stack's faults."""
 
