@@ -100,16 +100,9 @@ def encode(board: Board) -> str:
     Links between dashboards are there to be seen, and without the key they are.
     """
     plain = json.loads(JSONEncoder().encode(board))
-    for part in (*plain["links"], *plain["annotations"]["list"], *_field_links(plain)):
+    for part in (*plain["links"], *plain["annotations"]["list"]):
         del part["placement"]
     return json.dumps(plain, indent=2, sort_keys=True) + "\n"
-
-
-def _field_links(
-    plain: dict[str, list[dict[str, dict[str, dict[str, list[dict[str, str]]]]]]],
-) -> Iterator[dict[str, str]]:
-    for panel in plain["panels"]:
-        yield from panel.get("fieldConfig", {}).get("defaults", {}).get("links", [])
 
 
 def _variables() -> Iterator[dashboard.DatasourceVariable | dashboard.QueryVariable]:
