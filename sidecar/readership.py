@@ -34,9 +34,10 @@ class Reader(Protocol):
 class Readership:
     """The readers of one stream now, and the departures nobody has come back from yet."""
 
-    __slots__ = ("_departures", "_early", "detached_at", "left_cleanly", "readers", "state")
+    __slots__ = ("_departures", "_early", "_endless", "detached_at", "left_cleanly", "readers", "state")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, *, endless: bool) -> None:
+        self._endless = endless
         self.readers: dict[Reader, None] = {}
         self.state = Audience.ATTACHED
         self.detached_at = now
@@ -46,8 +47,12 @@ class Readership:
 
     @property
     def outcome(self) -> Outcome:
-        """What it means that nobody came back: the last one said goodbye, or it died."""
-        return Outcome.CLIENT_LEFT if self.left_cleanly else Outcome.CLIENT_ABANDONED
+        """What it means that nobody came back: the last one said goodbye, or it died.
+
+        An endless feed has no end that somebody could miss: every reader leaves it, one way or another.
+        """
+        left = self.left_cleanly or self._endless
+        return Outcome.CLIENT_LEFT if left else Outcome.CLIENT_ABANDONED
 
     def join(self, reader: Reader) -> tuple[AudienceCommand, ...]:
         """A connection begins to read; returns what to do."""

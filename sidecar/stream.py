@@ -130,7 +130,7 @@ class Stream:
         self.resumed_at = float("-inf")
         self.trace = ""
         self.started_at = self.last_byte_at = self._ended_at = clock()
-        self.readership = Readership(self.started_at)
+        self.readership = Readership(self.started_at, endless=policy.kind == "live")
         self._stall = stall.Stall(metrics)
         self.timeline: deque[tuple[float, str]] = deque(maxlen=TIMELINE_MAX)
         self.wheel_slot: int | None = None
@@ -341,7 +341,7 @@ class Stream:
     def _give_up(self) -> None:
         outcome = self.readership.outcome
         waited = self.readership.give_up(self.clock())
-        if self.outcome is None and outcome is Outcome.CLIENT_ABANDONED:
+        if self.outcome is None and not self.readership.left_cleanly:
             self.metrics.unproven[UnprovenReason.CLIENT_NEVER_RETURNED].inc()
             for seconds in waited:
                 gave_up = self.metrics.reconnects[Side.CLIENT, ReconnectEnd.GAVE_UP]

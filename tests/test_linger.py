@@ -57,6 +57,15 @@ async def test_a_client_that_never_comes_back_is_lingered_for_and_then_counted_b
         assert sc.outcomes() == {outcome: 1, "resume_expired": 1}
 
 
+async def test_a_reader_of_an_endless_feed_that_never_comes_back_has_left_however_it_went() -> None:
+    async with relayed({"linger_s": 0.1, "kind": "live", "heartbeat_s": 0}) as (up, sc):
+        _, upstream = await left(up, sc, "cut")
+        await upstream.closed_by_peer(2.0)
+        assert sc.outcomes() == {"client_left": 1}
+        assert sc.metric("sse_reconnect_duration_seconds_count", side="client", outcome="gave_up") == 1
+        assert sc.metric("sse_continuity_unproven_total", reason="client_never_returned") == 1
+
+
 async def test_a_client_that_comes_back_in_time_stops_the_linger() -> None:
     async with relayed({"linger_s": 0.3}) as (up, sc):
         stream, upstream = await left(up, sc, "cut")
