@@ -149,7 +149,9 @@ def _annotations() -> Iterator[dashboard.AnnotationQuery]:
     yield _annotation("Restarts", "blue", young).title_format("Started").text_format("{{instance}}")
     versions = f"group by (job, version) (sse_build_info{{{JOB}}}"
     new = f"{versions}) unless {versions} offset 2m)"
-    yield _annotation("Version changes", "purple", new).title_format("New version").text_format("{{version}}")
+    yield (
+        _annotation("Version changes", "purple", new).title_format("Version seen").text_format("{{version}}")
+    )
 
 
 def _annotation(name: str, colour: str, expr: str) -> dashboard.AnnotationQuery:

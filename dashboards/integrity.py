@@ -17,6 +17,7 @@ from sidecar.labels import (
     ReportVerdict,
     SilentDisposition,
     SilentKind,
+    UnprovenReason,
 )
 
 CANARY_AGE_MAX_S = 300.0
@@ -27,6 +28,9 @@ REDS = ("red", "light-red", "semi-dark-red", "super-light-red")
 DUPLICATE_SHADES = {DuplicateDisposition.SUPPRESSED: GREENS, DuplicateDisposition.DELIVERED: REDS}
 SILENT_SHADES = {SilentDisposition.SURFACED: GREENS, SilentDisposition.LEAKED: REDS}
 """Green was kept from doing harm, red was not."""
+
+UNPROVEN_COLOURS = ("blue", "purple", "light-blue", "light-purple", "yellow")
+"""Not red: an episode may have lost nothing."""
 
 REPORT_COLOURS = {
     ReportVerdict.AGREE: "green",
@@ -163,7 +167,7 @@ def _unproven() -> timeseries.Panel:
         "encoded.",
         Query(ask.per_minute("sse_continuity_unproven_total", by=("reason",)), "{{reason}}"),
     )
-    return stacked(panel).unit("cpm")
+    return coloured(stacked(panel), dict(zip(UnprovenReason, UNPROVEN_COLOURS, strict=True))).unit("cpm")
 
 
 def _coverage() -> timeseries.Panel:
@@ -180,8 +184,9 @@ def _coverage() -> timeseries.Panel:
 def _reports() -> timeseries.Panel:
     panel = graph(
         "Do clients agree?",
-        "Reports of clients about what they received, per minute, compared with what was sent. unfinished: "
-        "the client reported before its stream had ended. rejected: not readable, or not its own stream.",
+        "Reports of clients about what they received, per minute, compared with what was sent. All "
+        "routes. unfinished: the client reported before its stream had ended. rejected: not readable, or "
+        "not its own stream.",
         Query(ask.per_minute("sse_client_reports_total", scope=ask.JOB, by=("verdict",)), "{{verdict}}"),
     )
     return coloured(stacked(panel), REPORT_COLOURS).unit("cpm").span(8)

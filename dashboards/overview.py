@@ -109,13 +109,17 @@ def _firing() -> table.Panel:
         Column("severity", "Severity", colours=(("critical", "red"), ("warning", "orange")), width=80),
         *(
             Column(label, label.title())
-            for label in ("route", "instance", "violation", "reason", "kind", "side")
+            for label in ("route", "instance", "violation", "stage", "reason", "kind", "side")
         ),
     )
-    hidden = ("Value", "__name__", "job", "alertstate", "stage", "service")
+    hidden = ("Value", "__name__", "job", "alertstate")
     critical_first = common.TableSortByFieldState().display_name("Severity").desc(desc=False)
     panel = with_columns(panel, shown, hidden).sort_by([critical_first])
-    return panel.unit("string").no_value("Nothing is firing.").span(12)
+    return (
+        panel.unit("string")
+        .no_value("Nothing is firing for this choice. Alerts of a whole job: choose all instances.")
+        .span(12)
+    )
 
 
 def _budget() -> stat.Panel:
@@ -138,12 +142,13 @@ def _burn() -> timeseries.Panel:
     critical = sorted(
         (rate for rate in SLO.burn_rates if rate.severity == "critical"), key=lambda r: r.factor
     )
+    windows = [critical[-1].short.name, *(rate.long.name for rate in reversed(critical))]
     woken = " or ".join(f"{r.factor:g} over {r.long.name} and {r.short.name}" for r in critical)
     panel = graph(
         "How fast is the budget spent?",
         "Failures relative to what the completion objective allows: at 1 the budget lasts exactly as long "
         f"as it should. Somebody is woken at {woken}.",
-        *(Query(queries.burn_rate(USERS, window), f"over {window}") for window in ("5m", "1h", "6h")),
+        *(Query(queries.burn_rate(USERS, window), f"over {window}") for window in windows),
     )
     edges = [(r.factor, colour) for r, colour in zip(critical, ("orange", "red"), strict=True)]
     return limited(panel, (1, "yellow"), *edges).span(8).unit("none").decimals(1).interval("2m")

@@ -17,8 +17,9 @@ CANARY = f'{JOB}, route="{CANARY_ROUTE}"'
 SHORT = "$__rate_interval"
 DAY = "1d"
 DAY_NAME = "24 h"
-LONG = "3d"
-LONG_NAME = "3 days"
+LONGEST = max((rate.long for rate in SLO.burn_rates), key=lambda window: window.seconds)
+LONG = LONGEST.name
+LONG_NAME = f"{LONGEST.seconds / 86_400:g} days"
 """The longest window of an alert."""
 
 STALL_DETECTION = "sse_stall_detection_seconds"
@@ -110,4 +111,6 @@ def log_fill() -> str:
 def replayed_per_resume() -> str:
     """Ask how many messages a client that comes back has missed, on average."""
     replayed = increase("sse_messages_replayed_total", scope=USERS, window=SHORT)
-    return share(replayed, increase("sse_resumes_total", 'result="resumed"', scope=JOB, window=SHORT))
+    client = f'side="{Side.CLIENT}"'
+    back = increase(f"{RECONNECTS}_count", client, RESUMED, scope=USERS, window=SHORT)
+    return share(replayed, back)

@@ -10,7 +10,7 @@ import click
 from sidecar.catalogue import CATALOGUE, KEY_METRICS, Metric
 from sidecar.errors import RequestError, SidecarError, UpstreamError, every_error
 from sidecar.settings_table import ROUTE_SETTINGS, SETTINGS, Row
-from sidecar.slo import SLO_OBJECTIVES
+from sidecar.slo import SLO, SLO_OBJECTIVES
 
 ROOT = Path(__file__).parent.parent
 FILES = ("docs/configuration.md", "docs/metrics.md", "runbooks/errors.md")
@@ -18,7 +18,7 @@ MARKED = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.
 
 SLO_SENTENCES = {
     "completion": "Of the streams that nobody stopped on purpose, this share reaches its proper end.",
-    "reconnect": "This share of reconnects is back within 5 s.",
+    "reconnect": f"This share of reconnects is back within {SLO.reconnect_s:g} s.",
     "loss": "No message is lost.",
     "duplicates": "No message is delivered twice.",
     "silent": "No stream fails without its client being told.",

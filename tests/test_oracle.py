@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from alerts import queries, rules
 from dashboards.asked import queries_of
 from dashboards.rendered import HOME
 from sidecar.slo import SLO
@@ -39,8 +40,9 @@ async def test_the_metrics_equal_the_ledger_of_those_who_made_the_faults() -> No
                 "disposition=surfaced": ledger.surfaced,
             },
             "sse_reconnect_duration_seconds_count": {
-                "side=client": len(ledger.client_reconnects_s),
+                "side=client": len(ledger.client_reconnects_s) + ledger.client_gave_up,
                 "side=upstream": ledger.upstream_reconnects,
+                "outcome=gave_up": ledger.client_gave_up,
             },
             "sse_stall_recovery_seconds_count": {
                 "outcome=false_alarm": ledger.stalls_false_alarm,
@@ -61,17 +63,24 @@ async def test_the_metrics_equal_the_ledger_of_those_who_made_the_faults() -> No
 async def test_each_headline_tile_shows_exactly_what_the_ledger_says(tmp_path: Path) -> None:
     async with (
         fault_run() as run,
-        prometheus(tmp_path, [f"127.0.0.1:{run.sc.admin_port}"], scrape_interval_s=0.5) as prom,
+        prometheus(
+            tmp_path, [f"127.0.0.1:{run.sc.admin_port}"], rules.render(SLO), scrape_interval_s=0.5
+        ) as prom,
     ):
         await prom.until("sum(sse_streams_started_total) >= 0")
         ledger = await run.all()
         assert await _tiles(prom, time.time()) == pytest.approx(expected_tiles(ledger), rel=1e-9, abs=0)
+        await prom.until_evaluated()
+        for recorded in (queries.STREAMS_UNACCOUNTED, queries.MESSAGES_UNACCOUNTED):
+            books = await prom.query(recorded)
+            assert {book.labels["route"] for book in books} == {"default", *(r["name"] for r in ROUTES)}, recorded
+            assert {book.value for book in books} == {0.0}, recorded
 
 
 def expected_tiles(ledger: Ledger) -> dict[str, float]:
     """What the six tiles have to show."""
     in_time = sum(seconds < SLO.reconnect_s for seconds in ledger.client_reconnects_s)
-    reconnects = len(ledger.client_reconnects_s) + ledger.upstream_reconnects
+    reconnects = len(ledger.client_reconnects_s) + ledger.client_gave_up + ledger.upstream_reconnects
     return {
         "Do streams complete?": ledger.completion,
         "Back within 5 s?": (in_time + ledger.upstream_reconnects) / reconnects,

@@ -43,6 +43,7 @@ class Ledger:
     leaked: int = 0
     surfaced: int = 0
     client_reconnects_s: list[float] = field(default_factory=list)
+    client_gave_up: int = 0
     upstream_reconnects: int = 0
     stalls_false_alarm: int = 0
     stalls_recovered: int = 0
@@ -74,6 +75,7 @@ class FaultRun:
         await self.reset()
         await self.error_event()
         await self.left()
+        await self.gave_up()
         await self.cancelled()
         await self.lost_by_a_small_log()
         await self.duplicates_delivered()
@@ -128,6 +130,14 @@ class FaultRun:
             await answer.take(1)
             await answer.leave()
         self.ledger.outcomes["client_left"] += 1
+
+    async def gave_up(self) -> None:
+        self.up.script(sse(b"data: 1\n\n", then="stall"))
+        async with self.sc.client.open("GET", "/hasty") as answer:
+            await answer.take(1)
+            await answer.cut()
+        self.ledger.outcomes["client_abandoned"] += 1
+        self.ledger.client_gave_up += 1
 
     async def cancelled(self) -> None:
         self.up.script(sse(OPENAI.first, then="stall"))
