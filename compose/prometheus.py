@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from alerts.duration import duration
 from compose.program import HOST, find, free_port, program, write
 from compose.prometheus_api import PrometheusApi
 from sidecar.slo import SLO
@@ -59,11 +60,6 @@ class Scraping:
 def _job(name: str, targets: Sequence[str]) -> dict[str, Any]:
     """Let ``job`` and ``instance`` be what Prometheus knows, whatever a target says of itself."""
     return {"job_name": name, "honor_labels": False, "static_configs": [{"targets": list(targets)}]}
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as Prometheus writes them in a configuration, exact to the millisecond."""
-    return f"{seconds:g}s" if seconds == int(seconds) else f"{round(seconds * 1000)}ms"
 
 
 @asynccontextmanager

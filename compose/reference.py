@@ -15,7 +15,7 @@ CONFIG, README = ROOT / "prometheus.yaml", ROOT / "README.md"
 HEAD = f"""\
 # A Prometheus that watches sidecars. Made by `python -m compose.reference`: change that, not this.
 #
-# Copy alerts/generated/rules.yaml beside it and name it in rule_files; put your addresses into targets.
+# Put your addresses into targets, and the place of alerts/generated/rules.yaml into rule_files.
 # The job has to be called {SLO.job}: rules and dashboards select by that name. Start Prometheus with
 # --enable-feature=exemplar-storage, so that a dashboard's point leads to the stream that made it.
 """

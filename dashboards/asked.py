@@ -9,6 +9,9 @@ from typing import Any, Literal
 EVERYTHING = {"job": ".+", "instance": ".+", "route": ".+"}
 """What the variables stand for until a reader chooses."""
 
+LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
+"""The query of a variable: a selector, and the label whose values it takes."""
+
 Kind = Literal["instant", "range", "label values"]
 
 
@@ -53,7 +56,7 @@ def _panels(board: Mapping[str, Any], replaced: Mapping[str, str]) -> Iterator[A
 def _variables(board: Mapping[str, Any], replaced: Mapping[str, str]) -> Iterator[Asked]:
     for variable in board["templating"]["list"]:
         if variable["type"] == "query":
-            asked = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"])
+            asked = LABEL_VALUES.fullmatch(variable["query"])
             assert asked, variable["query"]  # noqa: S101 - the linter's rule
             where = f"${variable['name']}"
             yield Asked(board["uid"], where, "label values", _rendered(asked[1], replaced), label=asked[2])

@@ -1,12 +1,12 @@
 """The rules of grafana/dashboard-linter for Prometheus, all of them and for every panel: no exclusions."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import promql_parser as promql
 
 from dashboards import promql as tree
+from dashboards.asked import LABEL_VALUES
 
 DATASOURCE = "${datasource}"
 UNITS = frozenset(
@@ -62,7 +62,7 @@ def _query_variables(board: Json) -> Iterator[Finding]:
         where = f"{board['title']}: ${variable['name']}"
         if variable.get("refresh") != 2:  # noqa: PLR2004 - Grafana's number for: on time range change
             yield "template-on-time-change-reload-rule", where
-        asked = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"])
+        asked = LABEL_VALUES.fullmatch(variable["query"])
         if not asked or not _parses(asked[1]):
             yield "template-label-promql-rule", f"{where}: {variable['query']}"
 

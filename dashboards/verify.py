@@ -61,14 +61,13 @@ class Grafana:
         except aiohttp.ClientError:
             return False
 
-    async def ask(self, method: str, path: str, body: Json | None = None) -> Json:
+    async def ask(self, method: str, path: str, body: Json | None = None) -> Any:  # noqa: ANN401 - JSON
         """Return what the API answers; :class:`NotVerified` with its words if it refuses."""
         async with self._session.request(method, f"{self._url}/api/{path}", json=body) as response:
             text = await response.text()
         if not response.ok:
             raise NotVerified(f"{method} {path}: {response.status} {text}")
-        answer: Json = json.loads(text)
-        return answer
+        return json.loads(text)
 
     async def difference(self, board: Json) -> list[str]:
         """Import a dashboard and return the keys that come back changed."""
@@ -87,7 +86,9 @@ async def verify(url: str) -> dict[str, list[str]]:
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         grafana = Grafana(session, url)
         await grafana.ready()
-        await grafana.ask("POST", "folders", {"uid": FOLDER_UID, "title": FOLDER})
+        folders = await grafana.ask("GET", "folders")
+        if FOLDER_UID not in [folder["uid"] for folder in folders]:
+            await grafana.ask("POST", "folders", {"uid": FOLDER_UID, "title": FOLDER})
         texts = [path.read_text() for path in sorted((HOME / "generated").glob("*.json"))]
         boards = [json.loads(text) for text in texts]
         return {board["uid"]: await grafana.difference(board) for board in boards}

@@ -28,9 +28,17 @@ async def grafana(change: Callable[[Json], None] = lambda _: None) -> AsyncItera
     async def health(_: web.Request) -> web.Response:
         return web.json_response({"database": "ok"})
 
+    folders: list[Json] = []
+
+    async def known(_: web.Request) -> web.Response:
+        return web.json_response(folders)
+
     async def folder(request: web.Request) -> web.Response:
+        if folders:
+            raise web.HTTPPreconditionFailed(text="there is one with this uid")
+        folders.append(await request.json())
         asked.append(b64decode(request.headers["Authorization"].removeprefix("Basic ")).decode())
-        return web.json_response(await request.json())
+        return web.json_response(folders[0])
 
     async def save(request: web.Request) -> web.Response:
         body = await request.json()
@@ -47,6 +55,7 @@ async def grafana(change: Callable[[Json], None] = lambda _: None) -> AsyncItera
     app.add_routes(
         [
             web.get("/api/health", health),
+            web.get("/api/folders", known),
             web.post("/api/folders", folder),
             web.post("/api/dashboards/db", save),
             web.get("/api/dashboards/uid/{uid}", read),
@@ -75,6 +84,12 @@ async def test_a_grafana_that_keeps_the_dashboards_as_they_are_is_content() -> N
         "sse/sse-reconnects",
         "sse/sse-resources",
     ]
+
+
+async def test_the_same_grafana_may_be_asked_again() -> None:
+    async with grafana() as (url, asked):
+        assert await verify(url) == await verify(url)
+    assert asked.count("admin:admin") == 1
 
 
 async def test_what_a_grafana_changes_is_named() -> None:
