@@ -56,9 +56,20 @@ class PageFile:
 
 
 PAGE = PageFile.of("index.html", "text/html")
-PARTS = {
-    "/page.css": PageFile.of("page.css", "text/css"),
-    "/page.js": PageFile.of("page.js", "text/javascript"),
+SCRIPTS = (
+    "chart.js",
+    "confirm.js",
+    "element.js",
+    "history.js",
+    "listener.js",
+    "numbers.js",
+    "page.js",
+    "stream.js",
+    "streams.js",
+    "words.js",
+)
+PARTS = {"/page.css": PageFile.of("page.css", "text/css")} | {
+    f"/{name}": PageFile.of(name, "text/javascript") for name in SCRIPTS
 }
 
 

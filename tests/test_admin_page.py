@@ -14,7 +14,7 @@ import pytest
 
 from sidecar import __version__, errors
 from sidecar.history import SAMPLE_S
-from sidecar.index_page import PARTS
+from sidecar.index_page import PARTS, SCRIPTS
 from sidecar.labels import Outcome
 from sidecar.lifecycle import Event
 from sidecar.overview import COLUMNS
@@ -25,7 +25,7 @@ from tests.support.held import Held, Reader
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 STATES = "opening or streaming or stalled or reconnecting or ended or expired"
 PAGE_PATHS = ("/", *PARTS)
-PAGE_FILES = {"index.html", "page.css", "page.js"}
+PAGE_FILES = {"index.html", "page.css", *SCRIPTS}
 ROOT = Path(__file__).parent.parent
 
 
@@ -59,6 +59,15 @@ class TestFiles:
             assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)", text) == []
             assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text) == []
             assert re.findall(r"\s(?:style|on\w+)=\"", text) == []
+
+    def test_every_part_that_the_page_asks_for_is_served_and_no_other(self) -> None:
+        texts = [file.read_text() for file in files("sidecar").joinpath("admin_page").iterdir()]
+        asked = {
+            name
+            for text in texts
+            for name in re.findall(r'(?:from "\.|src="|stylesheet" href=")(/[^"]+)', text)
+        }
+        assert asked == set(PARTS)
 
     async def test_a_browser_that_follows_an_exemplar_gets_the_page_and_curl_the_json(self) -> None:
         held = Held()
