@@ -189,7 +189,7 @@ def test_the_canary_is_nobodys_user() -> None:
                     if name in PER_ROUTE and name != "sse_log_bytes":
                         assert re.search(r'route!?="__canary__"', matchers), panel["title"]
                         looked_at += 1
-    assert looked_at > len(PER_ROUTE)
+    assert looked_at > 50
 
 
 def test_a_dot_of_a_heatmap_leads_to_the_stream_that_it_was() -> None:
