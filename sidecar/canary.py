@@ -14,7 +14,6 @@ from sidecar.known_stream import KnownStream
 from sidecar.labels import Outcome
 from sidecar.metrics import Metrics
 from sidecar.readiness import Readiness
-from sidecar.slo import CANARY_ROUTE
 
 PASS_S_MAX = 20.0
 """A known stream that is not through by then has not come through."""
@@ -72,10 +71,14 @@ class Canary:
             self._backend.cut()
 
     def _failed(self, known: KnownStream, error: errors.SidecarError) -> None:
-        """Count it, and leave the stream for its timeline to be read; who drains says no to everybody."""
-        if not self._readiness.draining:
-            self._metrics.canary_mismatches.inc()
-            log_lines.canary_failed(error, known.seed, self._probe.stream)
+        """Count it, and leave its stream alone to be looked at; who drains says no to everybody."""
+        if self._readiness.draining:
+            return
+        self._metrics.canary_mismatches.inc()
+        log_lines.canary_failed(error, known.seed, self._probe.stream)
+        for before in list(self._hub.canaries.values())[:-1]:
+            before.stop(Outcome.CLIENT_CANCELLED, errors.Cancelled)
+            before.expire()
 
     def _forget(self) -> None:
         stream = self._hub.find(self._probe.stream)
@@ -84,9 +87,8 @@ class Canary:
 
     def silence(self) -> None:
         """End what streams of the canary are left, so that nothing waits for them."""
-        for stream in list(self._hub.streams.values()):
-            if stream.policy.name == CANARY_ROUTE:
-                stream.stop(Outcome.CLIENT_CANCELLED, errors.Cancelled)
+        for stream in list(self._hub.canaries.values()):
+            stream.stop(Outcome.CLIENT_CANCELLED, errors.Cancelled)
 
 
 @asynccontextmanager

@@ -53,6 +53,8 @@ class Hub:
         self._under_pressure = False
         self.claims = Claims(self._budgets.streams_max)
         self.streams: dict[str, Stream] = {}
+        self.canaries: dict[str, Stream] = {}
+        """Those of ``streams`` that no user started, the oldest first; they take no stream from users."""
         self.log_bytes = 0
         metrics.observe_hub(self.census)
 
@@ -67,17 +69,21 @@ class Hub:
             wheel=self.wheel,
             clock=self._clock,
         )
-        if policy.name != CANARY_ROUTE:  # a witness must see its stream through when users are refused
+        if policy.name == CANARY_ROUTE:  # a witness must see its stream through when users are refused
+            self.canaries[stream.handle] = stream
+        else:
             stream.linger_refused = self._over_budget(principal)
         self._per_principal[principal] += 1
         self.streams[stream.handle] = stream
         return stream
 
     def _over_budget(self, principal: bytes) -> bool:
-        while len(self.streams) >= self._budgets.streams_max and self._evict():
+        budgets = self._budgets
+        room = budgets.streams_max + len(self.canaries)
+        while len(self.streams) >= room and self._evict():
             pass
-        over_all = len(self.streams) >= self._budgets.streams_max
-        return over_all or self._per_principal[principal] >= self._budgets.streams_per_principal_max
+        over_all = len(self.streams) >= room
+        return over_all or self._per_principal[principal] >= budgets.streams_per_principal_max
 
     def verify(self, stream_id: str, principal: bytes) -> None:
         """Raise StreamNotFound unless the token is ours and this principal's."""
@@ -110,19 +116,25 @@ class Hub:
     def ended(self, stream: Stream) -> None:
         """See Owner: only what is settled may be evicted; somebody may be back for the rest of others."""
         if stream.outcome is not None:
-            self._finished[stream.handle] = stream
+            self._may_be_evicted(stream)
 
     def settled(self, stream: Stream, outcome: Outcome) -> None:
         """See Owner."""
         if stream.state is State.ENDED:
-            self._finished[stream.handle] = stream
+            self._may_be_evicted(stream)
         self._on_settled(stream, outcome)
+
+    def _may_be_evicted(self, stream: Stream) -> None:
+        """Offer a finished stream for eviction; a canary's would make room for no user."""
+        if stream.handle not in self.canaries:
+            self._finished[stream.handle] = stream
 
     def released(self, stream: Stream) -> None:
         """See Owner."""
         if self.streams.pop(stream.handle, None) is None:
             return
         self._finished.pop(stream.handle, None)
+        self.canaries.pop(stream.handle, None)
         self.claims.forget(stream.id)
         self._per_principal[stream.principal] -= 1
         if not self._per_principal[stream.principal]:
