@@ -98,7 +98,7 @@ def silent(slo: Slo) -> Alert:
     scope = recordings.of_job(slo)
     age = f"time() - {queries.select(queries.WATCHDOG, scope=scope)}"
     stopped = f"max by (job, instance) ({age}) > {slo.watchdog_age_max_s:g}"
-    mismatch = _sum("job", of=queries.counted(queries.CANARY_MISMATCHES, scope=scope, slo=slo))
+    mismatch = _sum("job", "instance", of=queries.counted(queries.CANARY_MISMATCHES, scope=scope, slo=slo))
     return Alert(
         "SSESilentFailure",
         f"{leaked}\n"
@@ -107,8 +107,9 @@ def silent(slo: Slo) -> Alert:
         "Streams fail, or may fail, without the client being told ({{ $labels.kind }}).",
         '{{ if eq $labels.kind "watchdog_stopped" }}The watchdog of {{ $labels.instance }} last looked '
         "{{ $value | humanizeDuration }} ago: a stream that hangs would go unnoticed."
-        '{{ else if eq $labels.kind "canary_mismatch" }}Canary streams that did not come back as sent: '
-        f"{COUNT} within {slo.integrity_window.name}; what users receive cannot be trusted."
+        '{{ else if eq $labels.kind "canary_mismatch" }}Canary streams of {{ $labels.instance }} that did '
+        f"not come back as sent: {COUNT} within {slo.integrity_window.name}; what users receive there cannot "
+        "be trusted."
         f"{{{{ else }}}}Streams on {{{{ $labels.route }}}} that failed and looked healthy: {COUNT} within "
         f"{slo.integrity_window.name}; none may.{{{{ end }}}}",
         "sse-integrity",

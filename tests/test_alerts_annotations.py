@@ -118,10 +118,11 @@ TOLD = [
     Told(
         "SSESilentFailure",
         {series("sse_canary_mismatches_total"): "0x29 4x10"},
-        {"kind": "canary_mismatch", "severity": "critical"},
+        {"instance": "a", "kind": "canary_mismatch", "severity": "critical"},
         "Streams fail, or may fail, without the client being told (canary_mismatch).",
-        "Canary streams that did not come back as sent: 4 within 10m; what users receive cannot be trusted.",
-        "sse-integrity?{hours}&var-job=sse-sidecar",
+        "Canary streams of a that did not come back as sent: 4 within 10m; "
+        "what users receive there cannot be trusted.",
+        "sse-integrity?{hours}&var-job=sse-sidecar&var-instance=a",
     ),
     Told(
         "SSESidecarDown",

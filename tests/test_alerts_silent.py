@@ -13,7 +13,8 @@ pytestmark = [pytest.mark.prometheus, needs_promtool]
 NOTHING: tuple[str, ...] = ()
 TRUNCATED = 'kind="truncated", route="chat", severity="critical"'
 STOPPED = 'instance="a", kind="watchdog_stopped", severity="critical"'
-MISMATCH = 'kind="canary_mismatch", severity="critical"'
+MISMATCH = 'instance="a", kind="canary_mismatch", severity="critical"'
+MISMATCH_OF_B = 'instance="b", kind="canary_mismatch", severity="critical"'
 
 
 def failed(disposition: str, **more: str) -> str:
@@ -128,6 +129,14 @@ SENTENCES = [
         "so does one before the first scrape of a new instance",
         NEW | {mismatches(): "_x30 1x30"},
         {"29m": NOTHING, "30m": (MISMATCH,), "39m": (MISMATCH,), "40m": NOTHING},
+    ),
+    silent(
+        "each instance whose canary differs is named",
+        OLD
+        | {started(instance="b"): "0x60", started(instance="c"): "0x60"}
+        | {mismatches(): "0x14 1x20", mismatches(instance="b"): "0x14 2x20"}
+        | {mismatches(instance="c"): "0x34"},
+        {"14m": NOTHING, "15m": (MISMATCH, MISMATCH_OF_B)},
     ),
     silent(
         "a canary that agrees is silent",
