@@ -33,6 +33,7 @@ class Canary:
         readiness: Readiness,
         interval_s: float,
         pass_s_max: float = PASS_S_MAX,
+        first_after_s: float = 0,
     ) -> None:
         self._backend = backend
         self._probe = probe
@@ -41,9 +42,11 @@ class Canary:
         self._readiness = readiness
         self._interval_s = interval_s
         self._pass_s_max = pass_s_max
+        self._first_after_s = first_after_s
 
     async def run(self) -> None:
         """Go on until cancelled; in a drain new streams are refused, so there is nothing to learn."""
+        await asyncio.sleep(self._first_after_s)
         while not self._readiness.draining:
             await self.run_once()
             await asyncio.sleep(self._interval_s)

@@ -90,7 +90,9 @@ async def canary_route(
     async with listening(backend), AiohttpUpstream(backend.url) as upstream, AiohttpUpstream(url) as way:
         login = f"Bearer {secrets.token_hex(TOKEN_BYTES)}"
         probe = CanaryProbe(way, target, urlsplit(url).netloc, login)
-        canary = Canary(backend, probe, hub, metrics, readiness, settings.canary_interval_s)
+        every_s = settings.canary_interval_s
+        first_after_s = every_s if settings.canary_url else 0  # a balancer must first see that we are ready
+        canary = Canary(backend, probe, hub, metrics, readiness, every_s, first_after_s=first_after_s)
         async with running(canary) as stop:
             yield CanaryRoute(_proxy(upstream, hub, metrics, target), target, stop, backend.url)
 

@@ -31,6 +31,9 @@ ONCE_S = 3600
 """An interval in which only the first canary comes."""
 
 OFTEN_S = 0.05
+SOON_S = 0.2
+"""An interval for those that come through a proxy, which wait it before the first one too."""
+
 EXIT_S = 3.0
 LAST_PASS = "sse_canary_last_pass_timestamp_seconds"
 MISMATCHES = "sse_canary_mismatches_total"
@@ -58,12 +61,12 @@ def of_users(scrape: Scrape) -> dict[tuple[str, ...], float]:
 
 @asynccontextmanager
 async def meddled(*connections: Meddle, **settings: Any) -> AsyncIterator[tuple[Running, Lines]]:
-    """Run a sidecar whose canary comes once, through a proxy that meddles; give its log lines too."""
+    """Run a sidecar whose canaries come through a proxy that meddles with the first; give the log too."""
     meddler = Meddler(*connections)
     with capture_logs() as lines:
         async with (
             FakeUpstream(meddler) as front,
-            running(NOBODY, canary_interval_s=ONCE_S, canary_url=front.url, **settings) as sc,
+            running(NOBODY, canary_interval_s=SOON_S, canary_url=front.url, **settings) as sc,
         ):
             meddler.stand_before(sc.client)
             yield sc, lines
@@ -140,20 +143,6 @@ async def test_what_is_set_for_users_is_nothing_to_it(settings: dict[str, Any]) 
     async with running(NOBODY, canary_interval_s=ONCE_S, **settings) as sc:
         await sc.until(lambda: passed(sc) or sc.metric(MISMATCHES))
         assert sc.metric(MISMATCHES) == 0
-
-
-async def test_it_comes_through_where_users_have_used_up_all_streams_and_takes_none_from_them() -> None:
-    async with FakeUpstream() as up, running(up.url, {}, streams_max=1, canary_interval_s=OFTEN_S) as sc:
-        up.script(sse(b"data: 1\n\n"))
-        async with sc.client.open() as mine:
-            await mine.read_to_end()
-        up.by_hand()
-        async with sc.client.open():
-            held = set(sc.parts.hub.streams)
-            again = sc.metric("sse_streams_finished_total", route=CANARY_ROUTE) + 2
-            await sc.until(lambda: sc.metric("sse_streams_finished_total", route=CANARY_ROUTE) >= again)
-            assert sc.metric(MISMATCHES) == 0
-            assert held <= set(sc.parts.hub.streams)
 
 
 async def test_what_came_through_is_let_go_and_what_did_not_is_kept_for_its_timeline() -> None:
@@ -254,8 +243,8 @@ async def test_one_that_gets_no_answer_counts_too(
             if script is None:
                 front.refuse()
             else:
-                front.script(script)
-            async with running(NOBODY, canary_interval_s=ONCE_S, canary_url=front.url) as sc:
+                front.route(lambda _: script)
+            async with running(NOBODY, canary_interval_s=SOON_S, canary_url=front.url) as sc:
                 await sc.until(lambda: sc.metric(MISMATCHES))
                 (line,) = failures(lines)
                 assert re.fullmatch(said, line["difference"])
@@ -271,6 +260,21 @@ async def test_one_that_is_not_through_in_time_counts_too() -> None:
             await canary.run_once()
         assert sc.metric(MISMATCHES) == 1
         assert failures(lines)[0]["difference"] == "not through after 0.2 s"
+
+
+async def test_one_through_a_proxy_gives_it_an_interval_to_learn_that_this_instance_is_ready() -> None:
+    loop = asyncio.get_running_loop()
+    asked: list[float] = []
+
+    def note(_request: UpstreamRequest) -> Any:
+        asked.append(loop.time())
+        return plain(503)
+
+    async with FakeUpstream(note) as front:
+        began = loop.time()
+        async with running(NOBODY, canary_interval_s=0.5, canary_url=front.url) as sc:
+            await sc.until(lambda: asked)
+    assert asked[0] - began >= 0.5
 
 
 async def test_it_goes_on_after_a_failure() -> None:
@@ -294,7 +298,7 @@ async def test_nobody_else_finds_it() -> None:
 
     async with (
         FakeUpstream(remember) as front,
-        running(NOBODY, canary_interval_s=ONCE_S, canary_url=front.url) as sc,
+        running(NOBODY, canary_interval_s=SOON_S, canary_url=front.url) as sc,
     ):
         meddler.stand_before(sc.client)
         await sc.until(lambda: passed(sc))
@@ -340,7 +344,7 @@ async def test_a_drain_waits_for_no_canary_and_counts_none_that_it_cuts(tmp_path
     async with (
         FakeUpstream(meddler) as front,
         served(
-            NOBODY, tmp_path, canary_interval_s=ONCE_S, canary_url=front.url, drain_s=600, log_level="debug"
+            NOBODY, tmp_path, canary_interval_s=SOON_S, canary_url=front.url, drain_s=600, log_level="debug"
         ) as sc,
     ):
         meddler.stand_before(sc.client)

@@ -66,6 +66,20 @@ async def left(up: FakeUpstream, sc: Running) -> None:
     await sc.until(lambda: not sc.metric("sse_subscribers", route="all"))
 
 
+async def test_it_comes_through_where_users_have_used_up_all_streams_and_takes_none_from_them() -> None:
+    async with FakeUpstream() as up, running(up.url, {}, streams_max=1, canary_interval_s=SOON_S) as sc:
+        up.script(sse(b"data: 1\n\n"))
+        async with sc.client.open() as mine:
+            await mine.read_to_end()
+        up.by_hand()
+        async with sc.client.open():
+            held = set(sc.parts.hub.streams)
+            again = sc.metric("sse_streams_finished_total", route=CANARY_ROUTE) + 2
+            await sc.until(lambda: sc.metric("sse_streams_finished_total", route=CANARY_ROUTE) >= again)
+            assert sc.metric(MISMATCHES) == 0
+            assert held <= set(sc.parts.hub.streams)
+
+
 @pytest.mark.parametrize("meddle", [silent, spoilt])
 async def test_users_have_every_stream_of_theirs_while_a_canary_is_held(
     meddle: Callable[[bytes], bytes],
