@@ -60,7 +60,7 @@ def build() -> Board:
         .with_row(dashboard.Row("How near is the next loss?"))
         .with_panel(_fill())
         .with_panel(_held())
-        .with_panel(_behind())
+        .with_panel(_swallowed())
     )
 
 
@@ -226,11 +226,11 @@ def _held() -> timeseries.Panel:
     )
 
 
-def _behind() -> timeseries.Panel:
+def _swallowed() -> timeseries.Panel:
     panel = graph(
-        "How far behind are those who come back?",
-        "Messages replayed for each request that was resumed: how much of the window a reconnect needs. "
-        "Compare with log_events_max of the route.",
+        "How much does a break swallow?",
+        "Messages written again for each request that was resumed: those that had been written before the "
+        "break and did not arrive. They were safe because the log still had them.",
         Query(ask.replayed_per_resume(), "messages per resume"),
     )
     return panel.unit("short").span(8)

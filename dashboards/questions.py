@@ -109,7 +109,7 @@ def log_fill() -> str:
 
 
 def replayed_per_resume() -> str:
-    """Ask how many messages a client that comes back has missed, on average."""
+    """Ask how many messages are written again to a client that comes back, on average."""
     replayed = increase("sse_messages_replayed_total", scope=USERS, window=SHORT)
     client = f'side="{Side.CLIENT}"'
     back = increase(f"{RECONNECTS}_count", client, RESUMED, scope=USERS, window=SHORT)

@@ -82,10 +82,10 @@ async def _pictures(page_file: Path, boards: list[Json], into: Path) -> list[Pat
         for number, board in enumerate(boards):
             await page.goto(f"file://{page_file}?board={number}")
             await page.wait_for_function("window.DRAWN === true", timeout=DRAWN_MS)
+            if errors:
+                raise RuntimeError(f"{board['uid']}: {'; '.join(errors)}")
             path = into / f"{board['uid']}.png"
             await page.locator("#board").screenshot(path=path)
             made.append(path)
         await browser.close()
-    if errors:
-        raise RuntimeError("; ".join(errors))
     return made
