@@ -106,8 +106,8 @@ class Settings(BaseModel):
     canary_url: MaybeBaseUrl = Field(
         default=None,
         description="How the canary reaches this instance, to test a proxy in front too. It must lead to "
-        "this very instance: another one answers 404, which pages. The first canary comes after one interval, "
-        "when a balancer knows that this one is ready. None: directly.",
+        "this very instance: another one answers 404, which pages. The first canary comes after one "
+        "interval, when a balancer knows that this one is ready. None: directly.",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         default="info", description="Least severe log lines to write."
