@@ -24,6 +24,7 @@ def main(*, stamp: bool, only: str, lanes: int) -> None:
     """Drill every alert with every cause, and print how long each part took, in seconds."""
     if stamp and only:
         raise click.UsageError("--stamp needs all drills")
+    commit = _commit()  # of what is drilled, whatever is committed meanwhile
     causes = [cause for cause in CAUSES if only in cause.alert or only in cause.name]
     with TemporaryDirectory(prefix="sse-sidecar-drills-") as name:
         results = asyncio.run(run_all(Path(name), causes, lanes, _tell))
@@ -31,7 +32,7 @@ def main(*, stamp: bool, only: str, lanes: int) -> None:
     if len(times) < len(results):
         sys.exit(1)
     if stamp:
-        _stamp(times)
+        _stamp(times, commit)
 
 
 def _tell(cause: Cause, result: Result) -> None:
@@ -39,12 +40,12 @@ def _tell(cause: Cause, result: Result) -> None:
     click.echo(f"{cause.alert}: {cause.name}: {said}")
 
 
-def _stamp(times: dict[Cause, Times]) -> None:
+def _stamp(times: dict[Cause, Times], commit: str) -> None:
     for alert in dict.fromkeys(cause.alert for cause in times):
         measured = {cause.name: took.rounded() for cause, took in times.items() if cause.alert == alert}
         speed = next(cause.speed for cause in times if cause.alert == alert)
         page = RUNBOOKS / f"{alert}.md"
-        today, commit = datetime.now(UTC).date(), _commit()
+        today = datetime.now(UTC).date()
         page.write_text(stamped(page.read_text(), on=today, commit=commit, speed=speed, causes=measured))
         click.echo(f"stamped {page.name}")
 

@@ -1,6 +1,8 @@
 """Runs the commands of a runbook as somebody would who pastes them into a shell."""
 
 import asyncio
+import os
+import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping
 from contextlib import suppress
@@ -33,14 +35,16 @@ class Shell:
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
+            start_new_session=True,
         )
         try:
             stdout, stderr = await asyncio.wait_for(process.communicate(), within_s)
         except TimeoutError:
             raise CommandFailed(f"still running after {within_s:g} s:\n{command}") from None
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
+            with suppress(ProcessLookupError):  # what it started too, or its pipes stay open
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.communicate()
         if process.returncode:
             said = f"{stdout.decode(errors='replace')}{stderr.decode(errors='replace')}"
             raise CommandFailed(f"exit code {process.returncode}:\n{command}\nsaid:\n{said}")
