@@ -100,6 +100,11 @@ SENTENCES = [
         {"46m": NOTHING, "47m": NOTHING},
     ),
     integrity(
+        "another instance that is new makes an old one's count no duplicate",
+        OLD | {started(instance="b"): "_x46 2750x40", duplicated("delivered"): "3x20 _x25 3x40"},
+        {"46m": NOTHING, "47m": NOTHING},
+    ),
+    integrity(
         "a new process of another job neither",
         OLD | {started(job="elsewhere"): "_x46 2750x40", lost(): "3x20 _x25 3x40"},
         {"46m": NOTHING, "47m": NOTHING},
