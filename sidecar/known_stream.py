@@ -1,6 +1,7 @@
 """A stream whose every byte is known: what the canary's backend sends, and what its client is due."""
 
 import random
+from bisect import bisect_left
 from collections.abc import Callable
 from itertools import accumulate, pairwise
 from typing import NamedTuple
@@ -53,8 +54,14 @@ class KnownStream:
         self.pieces = _pieces(b"".join(event.wire for event in self.events), chance)
         """The body as the backend writes it; an event may lie across pieces, a line end too."""
 
-        self.half = len(self.pieces) // 2
-        """How many pieces come before the client is cut off."""
+        self.half = self._pieces_of(EVENTS // 2)
+        """How many pieces come before the client is cut: without an event there is no position to resume."""
+
+    def _pieces_of(self, events: int) -> int:
+        """Return how many pieces hold so many events, but never all of the pieces."""
+        size = sum(len(event.wire) for event in self.events[:events])
+        ends = list(accumulate(map(len, self.pieces)))
+        return min(bisect_left(ends, size) + 1, len(ends) - 1)
 
     @property
     def events_in_half(self) -> int:

@@ -5,6 +5,7 @@ from itertools import accumulate
 
 import pytest
 
+from sidecar.canary_probe import EVENTS_AGAIN
 from sidecar.known_stream import EVENTS, LINE_ENDS, KnownStream, _event, difference
 
 SEEDS = range(50)
@@ -42,6 +43,11 @@ def test_every_stream_has_every_kind_of_line_and_is_cut_well_inside(seed: int) -
     ):
         assert sign in b"\n" + body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     assert 1 <= known.events_in_half < EVENTS
+
+
+def test_wherever_it_is_cut_there_is_something_to_come_back_with_and_something_to_come_back_for() -> None:
+    for seed in range(1_000):
+        assert EVENTS_AGAIN < KnownStream(seed).events_in_half < EVENTS, f"seed {seed}"
 
 
 def test_pieces_end_in_the_middle_of_events_and_of_line_ends() -> None:
