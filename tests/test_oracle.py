@@ -73,7 +73,8 @@ async def test_each_headline_tile_shows_exactly_what_the_ledger_says(tmp_path: P
         await prom.until_evaluated()
         for recorded in (queries.STREAMS_UNACCOUNTED, queries.MESSAGES_UNACCOUNTED):
             books = await prom.query(recorded)
-            assert {book.labels["route"] for book in books} == {"default", *(r["name"] for r in ROUTES)}, recorded
+            routes = {"default", *(route["name"] for route in ROUTES)}
+            assert {book.labels["route"] for book in books} == routes, recorded
             assert {book.value for book in books} == {0.0}, recorded
 
 
