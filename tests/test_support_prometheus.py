@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from compose.program import Missing, NotReady, find, free_port, program
-from compose.prometheus import INSTALL, duration
+from compose.prometheus import INSTALL
 from tests.support.deadline import Overdue, within
 from tests.support.prometheus import Prometheus, alertmanager, needs_prometheus, prometheus
 
@@ -200,10 +200,3 @@ async def test_the_usual_port_is_taken_when_it_is_free_and_another_one_when_not(
     assert free_port(usual) == usual
     with socket.create_server(("127.0.0.1", usual)):
         assert free_port(usual) != usual
-
-
-@pytest.mark.parametrize(
-    ("seconds", "written"), [(15.0, "15s"), (1, "1s"), (0.5, "500ms"), (1.0 / 3, "333ms")]
-)
-def test_intervals_are_written_as_prometheus_reads_them(seconds: float, written: str) -> None:
-    assert duration(seconds) == written
