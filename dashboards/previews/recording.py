@@ -59,8 +59,7 @@ async def _answers(prometheus: PrometheusApi, started: float, ended: float) -> J
             key = f"{each.panel}/{each.ref_id}"
             found[key] = await _answer(prometheus, each, started, ended)
             if each.exemplars:
-                name = each.expr.partition("(increase(")[2].partition("{")[0]
-                exemplars[key] = await prometheus.exemplars(name, started, ended)
+                exemplars[key] = await prometheus.exemplars(each.expr, started, ended)
     return {
         "boards": texts,
         "answers": found,
