@@ -1,6 +1,7 @@
 """Every alert is drilled: fault, alert, the page that it names is followed, recovery, the alert resolves."""
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -10,11 +11,12 @@ import yaml
 
 from alerts.rules import alert_names
 from compose.faults import COMPLETION, RECONNECT
-from tests.drills.causes import CAUSES, Cause
+from tests.drills.causes import CAUSES, SPEEDS, Cause
 from tests.drills.course import Result, run_all
 from tests.drills.drill import Times
 from tests.drills.editor import edited
 from tests.drills.shell import CommandFailed, Shell
+from tests.drills.site import BINARIES
 from tests.drills.stamp import stamped
 from tests.support.prometheus import needs_prometheus
 from tests.support.runbook import Runbook
@@ -23,6 +25,10 @@ SLOW = [cause for cause in CAUSES if cause.alert in {COMPLETION, RECONNECT}]
 QUICK = [cause for cause in CAUSES if cause not in SLOW]
 """Two courses, since a hang is reported after five minutes."""
 
+needs_tools = pytest.mark.skipif(
+    not all(map(shutil.which, ("curl", "ps", "awk", "pgrep"))),
+    reason="the runbooks' commands need curl and procps: apt-get install curl procps",
+)
 SHELL_ENV = {"PATH": "/usr/bin:/bin"}
 
 
@@ -41,6 +47,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Cause, Result]:
 
 
 @needs_prometheus
+@needs_tools
 @pytest.mark.slow
 @pytest.mark.prometheus
 @pytest.mark.parametrize("cause", SLOW, ids=_name)
@@ -49,6 +56,7 @@ def test_the_runbook_finds_the_cause_and_mends_it(cause: Cause, slow: Mapping[Ca
 
 
 @needs_prometheus
+@needs_tools
 @pytest.mark.slow
 @pytest.mark.prometheus
 @pytest.mark.parametrize("cause", QUICK, ids=_name)
@@ -72,9 +80,9 @@ def test_every_alert_is_drilled_with_two_causes_or_more_that_lead_to_different_w
 
 @pytest.mark.parametrize("alert", alert_names())
 def test_the_stamp_of_a_runbook_is_of_the_drills_that_there_are(alert: str) -> None:
-    assert list(Runbook.read(alert).front["drilled"]["causes"]) == [
-        cause.name for cause in CAUSES if cause.alert == alert
-    ]
+    drilled = Runbook.read(alert).front["drilled"]
+    assert list(drilled["causes"]) == [cause.name for cause in CAUSES if cause.alert == alert]
+    assert drilled["speed"] == SPEEDS[alert]
 
 
 async def test_a_runbook_s_command_that_fails_is_a_failure(tmp_path: Path) -> None:
@@ -82,6 +90,16 @@ async def test_a_runbook_s_command_that_fails_is_a_failure(tmp_path: Path) -> No
     for command in ("exit 3", "false | true", 'echo "$NEVER_SET"', "no-such-command", "echo {; exit 1"):
         with pytest.raises(CommandFailed, match="exit code"):
             await broken.run(command, SHELL_ENV)
+
+
+async def test_a_command_of_the_runbooks_that_was_renamed_since_is_a_failure(tmp_path: Path) -> None:
+    book = Runbook.read("SSESidecarDown")
+    (command,) = [command for command in book.commands if command.startswith("sse-sidecar evidence")]
+    shell = Shell(book.preamble, tmp_path)
+    site = {"PATH": f"{BINARIES}:/usr/bin:/bin", "ADMIN": "http://127.0.0.1:1", "CONFIG": "absent.yaml"}
+    assert "wrote sse-evidence-" in await shell.run(command, site)
+    with pytest.raises(CommandFailed, match="No such command 'evidences'"):
+        await shell.run(command.replace(" evidence", " evidences"), site)
 
 
 async def test_a_runbook_s_command_that_hangs_is_a_failure(tmp_path: Path) -> None:
