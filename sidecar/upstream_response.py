@@ -62,7 +62,8 @@ class UpstreamResponse(Protocol):
 class RelayedBody(aiohttp.StreamReader):
     """aiohttp's reader once a sink takes the body: a queue, without its accounts of sizes and chunk ends.
 
-    An instance becomes one by its class alone, since the parser goes on feeding the reader it made. What
+    An instance becomes one by its class alone, since the parser goes on feeding the reader it made, and only
+    when it is empty: until then its accounts may have stopped the parser, and have to let it go on. What
     bounds the queue is the sink, which pauses the socket.
     """
 
@@ -72,6 +73,14 @@ class RelayedBody(aiohttp.StreamReader):
         """Keep the next bytes for the sink; False: there is no decompression to go on with."""
         self._buffer.append(data)
         return False
+
+    def _read_nowait(self, n: int) -> bytes:  # noqa: ARG002 - the library's signature
+        held = self._buffer
+        if len(held) == 1:
+            return held.popleft()
+        chunk = b"".join(held)
+        held.clear()
+        return chunk
 
     def begin_http_chunk_receiving(self) -> None:
         """Note that the head of a chunk was parsed (RFC 9112 section 7.1)."""
@@ -133,8 +142,6 @@ class AiohttpResponse:
     def relay(self, sink: Sink) -> None:
         """See UpstreamResponse."""
         self._sink = sink
-        if type(self._content) is aiohttp.StreamReader:
-            self._content.__class__ = RelayedBody
         self._content.on_eof(self._note_over)
         self._listen(self._arrived)
         if self._protocol is not None:
@@ -186,12 +193,7 @@ class AiohttpResponse:
             return
         held = self._buffer
         while held and not self._paused:
-            if len(held) == 1:
-                sink.took(held.popleft())
-            else:
-                chunk = b"".join(held)
-                held.clear()
-                sink.took(chunk)
+            sink.took(self._held())
             if self._sink is None:
                 return
         if self._paused:
@@ -199,6 +201,8 @@ class AiohttpResponse:
         if self._over:
             self._finish(sink)
         elif self._protocol is not None:
+            if type(self._content) is aiohttp.StreamReader:
+                self._content.__class__ = RelayedBody
             self._protocol.took = sink.took
 
     def _note_over(self) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.errors import UpstreamError
+from sidecar.upstream import READ_BYTES_MAX
 from sidecar.upstream_connection import UpstreamProtocol
 from sidecar.upstream_response import AiohttpResponse
 
@@ -87,7 +88,7 @@ def _protocol() -> UpstreamProtocol:
 async def _relayed(
     protocol: UpstreamProtocol, head: bytes, reads: list[bytes]
 ) -> tuple[_Kept, AiohttpResponse]:
-    protocol.set_response_params(auto_decompress=False)
+    protocol.set_response_params(auto_decompress=False, read_bufsize=READ_BYTES_MAX)
     protocol.data_received(head)
     _, content = await protocol.read()
     response, sink = AiohttpResponse(cast("ClientResponse", _Head(protocol, content))), _Kept()
@@ -157,4 +158,23 @@ async def test_a_sink_that_pauses_is_given_the_rest_in_order_afterwards() -> Non
     await asyncio.sleep(0)
     protocol.data_received(b"1\r\ne\r\n0\r\n\r\n")
     assert b"".join(sink.body) == b"abcde"
+    assert sink.end == "clean"
+
+
+BURSTS = {"large": [b"x" * 30_000] * 10, "many": [b"y"] * 9_000}
+"""More than the library holds by itself, in bytes and in chunks: it stops reading, and its parser."""
+
+
+@pytest.mark.parametrize("burst", BURSTS.values(), ids=BURSTS)
+async def test_a_burst_that_comes_with_the_head_is_handed_on_whole_and_what_follows_too(
+    burst: list[bytes],
+) -> None:
+    protocol = _protocol()
+    wire = _wire([(b"%x", data) for data in burst])
+    sink, _ = await _relayed(protocol, CHUNKED + wire, [])
+    assert b"".join(sink.body) == b"".join(burst)
+    assert not protocol._reading_paused
+    for data in (b"2\r\nok\r\n", b"0\r\n\r\n"):
+        protocol.data_received(data)
+    assert b"".join(sink.body) == b"".join(burst) + b"ok"
     assert sink.end == "clean"
