@@ -127,7 +127,15 @@ def test_chunks_that_come_one_by_one_are_handed_on_one_by_one(body: list[tuple[b
 
 @pytest.mark.parametrize(
     "wrong",
-    [b"z\r\nabc\r\n", b"-3\r\nabc\r\n", b"0x3\r\nabc\r\n", b"3\r\nabcd\r\n", b"\r\n\r\n", b"3_\r\nabc\r\n"],
+    [
+        b"z\r\nabc\r\n",
+        b"-3\r\nabc\r\n",
+        b"0x3\r\nabc\r\n",
+        b"3\r\nabcd\r\n",
+        b"3\r\nabcde",
+        b"\r\n\r\n",
+        b"3_\r\nabc\r\n",
+    ],
 )
 async def test_a_chunk_that_the_parser_refuses_breaks_the_body_after_what_was_right(
     wrong: bytes,
@@ -135,6 +143,15 @@ async def test_a_chunk_that_the_parser_refuses_breaks_the_body_after_what_was_ri
     sink, _ = await _relayed(_protocol(), CHUNKED, [b"2\r\nok\r\n", b"2\r\nok\r\n", wrong])
     assert b"".join(sink.body[:2]) == b"okok"
     assert sink.end == "UpstreamBadResponse"
+
+
+async def test_a_read_that_ends_inside_the_length_of_a_chunk_leaves_the_rest_of_it_to_the_parser() -> None:
+    payload = b"abc\r\n" + b"d" * 14
+    length_cut = [b"2\r\nok\r\n1", b"3\r\nabc\r\n", b"d" * 14 + b"\r\n", b"0\r\n\r\n"]
+    assert len(payload) == int("13", 16)
+    sink, _ = await _relayed(_protocol(), CHUNKED, [b"2\r\nok\r\n", *length_cut])
+    assert b"".join(sink.body) == b"okok" + payload
+    assert sink.end == "clean"
 
 
 async def test_a_body_of_known_length_that_looks_like_chunks_is_handed_on_as_it_is() -> None:
