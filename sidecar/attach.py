@@ -125,7 +125,8 @@ class Attach:
             returning=returning,
             retry_ms=self._retry_ms(stream) if returning else 0,
         )
-        await subscriber.run(headers.replayed_fields(stream.fields))
+        replayed = stream.log.held(after if after <= stream.log.last_seq else 0)
+        await subscriber.run(headers.replayed_fields(stream.fields, replayed))
 
     def _count_resume(self, exchange: Exchange, stream: Stream, after: int) -> None:
         stream.metrics.generations_saved += 1

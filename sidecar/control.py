@@ -1,4 +1,7 @@
-"""The control API under the reserved prefix: join a stream, cancel it. Nothing below it is forwarded."""
+"""The control API under the reserved prefix: join a stream, cancel it, get the browser client.
+
+Nothing below the prefix is forwarded.
+"""
 
 from collections.abc import Collection
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -7,6 +10,7 @@ from sidecar import errors, event_id, headers
 from sidecar.attach import Attach
 from sidecar.exchange import Exchange
 from sidecar.labels import Outcome
+from sidecar.scripts import SCRIPTS, Script
 
 PREFLIGHT_S = 600
 
@@ -27,18 +31,15 @@ class Control:
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer a control request."""
-        parts = exchange.path.removeprefix(self._prefix).decode("latin-1").split("/")
-        if len(parts) == 3 and parts[:2] == ["", "streams"]:  # noqa: PLR2004 - /streams/{stream}
-            await self._stream(exchange, parts[2])
-        elif len(parts) == 4 and parts[:2] == ["", "streams"] and parts[3] == "cancel":  # noqa: PLR2004
-            if exchange.method == "OPTIONS":
-                await self._preflight(exchange)
-            elif exchange.method == "POST":
-                await self._cancel(exchange, parts[2])
-            else:
-                raise errors.MethodNotAllowed("POST, OPTIONS")
-        else:
-            raise errors.ControlNotFound
+        match exchange.path.removeprefix(self._prefix).decode("latin-1").split("/"):
+            case ["", "streams", stream_id]:
+                await self._stream(exchange, stream_id)
+            case ["", "streams", stream_id, "cancel"]:
+                await self._cancel_resource(exchange, stream_id)
+            case ["", name] if name in SCRIPTS:
+                await _script(exchange, SCRIPTS[name])
+            case _:
+                raise errors.ControlNotFound
 
     async def _stream(self, exchange: Exchange, stream_id: str) -> None:
         if exchange.method == "GET":
@@ -49,6 +50,14 @@ class Control:
             await self._preflight(exchange)
         else:
             raise errors.MethodNotAllowed("GET, DELETE, OPTIONS")
+
+    async def _cancel_resource(self, exchange: Exchange, stream_id: str) -> None:
+        if exchange.method == "OPTIONS":
+            await self._preflight(exchange)
+        elif exchange.method == "POST":
+            await self._cancel(exchange, stream_id)
+        else:
+            raise errors.MethodNotAllowed("POST, OPTIONS")
 
     async def _join(self, exchange: Exchange, stream_id: str) -> None:
         position = self._attach.position_of(exchange)
@@ -101,3 +110,13 @@ class Control:
             (b"access-control-allow-credentials", b"true"),
             (b"vary", b"origin"),
         ]
+
+
+async def _script(exchange: Exchange, script: Script) -> None:
+    if exchange.method not in ("GET", "HEAD"):
+        raise errors.MethodNotAllowed("GET, HEAD")
+    fields = script.fields(exchange.query)
+    if script.known_to(exchange.fields):
+        await exchange.answer(304, fields)
+    else:
+        await exchange.answer(200, fields, script.body)

@@ -11,6 +11,8 @@ HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
 STREAM_HEADER = b"sse-stream"
+REPLAYED_HEADER = b"sse-replayed"
+EXPOSED_HEADERS = b"SSE-Stream, SSE-Replayed"
 NOT_OF_A_STREAM = frozenset(
     {
         b"content-length",
@@ -20,6 +22,7 @@ NOT_OF_A_STREAM = frozenset(
         b"cache-control",
         b"x-accel-buffering",
         b"vary",
+        REPLAYED_HEADER,
         STREAM_HEADER,  # of another sidecar behind this one: its ids are not those that the client gets
     }
 )
@@ -161,7 +164,7 @@ def stream_fields(fields: Fields, stream: str, identity: Iterable[bytes]) -> lis
     known = {token.lower() for token in vary}
     vary += [name for name in (*VARY_BASE, *identity) if name not in known]
     if first(crossing, b"access-control-allow-origin") is not None:
-        _append(crossing, b"access-control-expose-headers", b"SSE-Stream")
+        _append(crossing, b"access-control-expose-headers", EXPOSED_HEADERS)
     return [
         *crossing,
         (STREAM_HEADER, stream.encode()),
@@ -171,9 +174,13 @@ def stream_fields(fields: Fields, stream: str, identity: Iterable[bytes]) -> lis
     ]
 
 
-def replayed_fields(fields: Fields) -> list[tuple[bytes, bytes]]:
-    """Return the response fields of a stream that may be said again: no cookies, no date of the first."""
-    return [field for field in fields if field[0] not in NOT_REPLAYED]
+def replayed_fields(fields: Fields, replayed: int) -> list[tuple[bytes, bytes]]:
+    """Return the response fields of a stream that may be said again: no cookies, no date of the first.
+
+    ``replayed`` says how many of its entries come out of the log; what follows them is live.
+    """
+    again = [field for field in fields if field[0] not in NOT_REPLAYED]
+    return [*again, (REPLAYED_HEADER, b"%d" % replayed)]
 
 
 def ended_fields(fields: Fields) -> list[tuple[bytes, bytes]]:

@@ -258,6 +258,7 @@ def test_a_streams_response_says_what_it_is_and_keeps_caches_and_buffers_away() 
         (b"cache-control", b"public, max-age=60"),
         (b"x-accel-buffering", b"yes"),
         (b"sse-stream", b"of another sidecar"),
+        (b"sse-replayed", b"7"),
     ],
 )
 def test_what_is_not_true_of_a_stream_does_not_cross(field: tuple[bytes, bytes]) -> None:
@@ -286,13 +287,13 @@ def test_vary_is_extended_without_saying_anything_twice(
 def test_a_page_of_another_origin_may_read_the_streams_name_if_it_may_read_the_answer() -> None:
     allowed = (b"access-control-allow-origin", b"https://app.example")
     exposed = b"access-control-expose-headers"
-    assert headers.values(stream(allowed), exposed) == [b"SSE-Stream"]
-    assert headers.values(stream(allowed, (exposed, b"X-A")), exposed) == [b"X-A, SSE-Stream"]
+    assert headers.values(stream(allowed), exposed) == [b"SSE-Stream, SSE-Replayed"]
+    assert headers.values(stream(allowed, (exposed, b"X-A")), exposed) == [b"X-A, SSE-Stream, SSE-Replayed"]
     assert headers.values(stream((exposed, b"X-A")), exposed) == [b"X-A"]
     assert headers.values(stream(), exposed) == []
 
 
-def test_a_replay_sets_no_cookies_and_carries_no_date_of_the_first_answer() -> None:
+def test_a_replay_says_its_length_sets_no_cookies_and_carries_no_date_of_the_first_answer() -> None:
     fields = [
         (b"set-cookie", b"a=1"),
         (b"x-a", b"1"),
@@ -300,7 +301,7 @@ def test_a_replay_sets_no_cookies_and_carries_no_date_of_the_first_answer() -> N
         (b"content-range", b"x"),
         (b"vary", b"*"),
     ]
-    assert headers.replayed_fields(fields) == [(b"x-a", b"1"), (b"vary", b"*")]
+    assert headers.replayed_fields(fields, 12) == [(b"x-a", b"1"), (b"vary", b"*"), (b"sse-replayed", b"12")]
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,6 @@ async def test_cors_lets_a_page_read_the_stream_header() -> None:
     async with relayed() as (up, sc):
         up.script(sse(b"data: 1\n\n", headers=[*head, *cors, ("ETag", "1"), ("Age", "1")]))
         response = await fetch(sc, "GET", "/", ("Accept", "text/event-stream"))
-        assert response.header("Access-Control-Expose-Headers") == "X-Request-Id, SSE-Stream"
+        assert response.header("Access-Control-Expose-Headers") == "X-Request-Id, SSE-Stream, SSE-Replayed"
         assert response.header("Vary") == "Origin, last-event-id, authorization"
         assert (response.header("ETag"), response.header("Age")) == (None, None)
