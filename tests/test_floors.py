@@ -106,6 +106,7 @@ FLOORS = {
     "tail": 3,
     "tail_connection": 3,
     "text_table": 3,
+    "verify": 3,
 }
 """Module or subpackage -> floor. The package itself (its ``__init__``) belongs to the ground floor."""
 

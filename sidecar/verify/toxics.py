@@ -1,0 +1,75 @@
+"""What can be wrong with a network, in the words of Toxiproxy: each toxic is a value, the link acts on it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["up", "down", "both"]
+"""Up is from the client to the server."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toxic:
+    """A fault; it hits each connection, also those that are open already, with probability ``toxicity``."""
+
+    direction: Direction = "down"
+    toxicity: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency(Toxic):
+    """What is sent arrives later: by ``latency_s``, give or take ``jitter_s``; its order stays."""
+
+    latency_s: float
+    jitter_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bandwidth(Toxic):
+    """At most ``rate_bytes`` pass in a second."""
+
+    rate_bytes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowClose(Toxic):
+    """The end of a direction (FIN) arrives ``delay_s`` later than its last byte."""
+
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeout(Toxic):
+    """Nothing passes; after ``timeout_s`` the connection is closed, 0: never.
+
+    What was sent is kept and passes when the toxic is gone, as TCP would send it again; Toxiproxy drops it.
+    """
+
+    timeout_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetPeer(Toxic):
+    """After ``timeout_s`` both peers get a RST; what was under way is lost."""
+
+    timeout_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slicer(Toxic):
+    """What passes is cut into pieces of about ``average_bytes``, ``delay_s`` apart."""
+
+    average_bytes: int
+    variation_bytes: int = 0
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitData(Toxic):
+    """The connection is closed once ``limit_bytes`` have passed."""
+
+    limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Down(Toxic):
+    """Nothing listens, and what was open is reset; it hits everybody, in both directions."""
