@@ -13,9 +13,17 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 ASYNC_TEST_TIMEOUT_S = 60.0
 
+LAST = "test_drills.py"
+"""Its commands ask whether the machine lags: nothing that CI runs beside the tests shall still run then."""
+
 # Machines that run CI are slow and shared: a deadline per example would measure them, not the code.
 hypothesis.settings.register_profile("sidecar", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("sidecar")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the drills behind everything else."""
+    items.sort(key=lambda item: item.path.name == LAST)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -19,7 +19,9 @@ HEALTHY_STREAMS_MIN = 10
 HEALTHY_S = 60.0
 ANSWERS_S = 60.0
 FIRES_S = 150.0
-VERIFY_S = 60.0
+VERIFY_S = 150.0
+"""Recovery shows in those who come back after it, and on a slow machine few users do."""
+
 RESOLVES_S = 330.0
 POLL_S = 0.25
 RECOVERED = Answer("=> 1 @[")
