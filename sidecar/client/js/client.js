@@ -1,11 +1,13 @@
 /**
  * Reads one event stream over as many connections as it takes, and never ends without saying how.
- * One module without dependencies or build step. The API is described in client.d.ts.
+ * One module, no dependency, no build step. What each member promises is said in client.d.ts.
  */
 
 /** @typedef {import("./client.d.ts").Options} Options */
 /** @typedef {import("./client.d.ts").State} State */
+/** @typedef {import("./client.d.ts").EventStream} Promised */
 /** @typedef {{ message: string, code: string }} Fault */
+/** @typedef {{ again?: boolean, unsent?: boolean, stalled?: boolean, waitMs?: number }} How */
 
 export const VERSION = "0.1.0";
 
@@ -14,243 +16,179 @@ const JITTER_RATIO = 0.1;
 const RETRY_MS_MAX = 300_000;
 /** Longest wait for the first answer: a model may think long, and asking again would make it think twice. */
 const FIRST_ANSWER_MS = 150_000;
-/** Longest wait for the connection's end once all is said, and for each of the two steps of a cancel. */
+/** Longest wait for the connection's end when all is said, and for each of the two steps of a cancel. */
 const ENDING_MS = 2000;
 /** Messages that an iterator may be behind before nothing more is read; looked at between two chunks. */
 const QUEUE_MAX = 1000;
 const RECENT_IDS_MAX = 500;
-const REPORTED_MAX = 50;
+/** Gaps and reconnects that are remembered: a report has 4 KiB. */
+const KEPT_MAX = 50;
 const EVENT_CHARS_MAX = 64 * 1024 * 1024;
 const TOLD_CHARS_MAX = 300;
 const STORED_CHARS_MAX = 4096;
 const OWN_ID = /^(s1[\w-]{40})\.(\d{1,15})$/;
-const FINAL = ["completed", "failed", "closed"];
-const ABOUT_BODY = ["content-type", "content-length", "content-encoding", "idempotency-key"];
-
 const OFFLINE = "You are offline. This goes on as soon as you are back online.";
 const ASIDE = "This page was put aside. It goes on when you come back to it.";
-const CUT = "The connection was lost.";
 const STOPPED = "You stopped this.";
-const UNTOLD = "You stopped reading, but the server could not be told.";
 
 /** A stream that cannot be read to its end; the message is for the user. */
 export class StreamFailed extends Error {
-  /** @param {string} message @param {string} [code] */
-  constructor(message, code = "") {
+  constructor(/** @type {string} */ message, code = "") {
     super(message);
     this.name = "StreamFailed";
     this.code = code;
   }
 }
 
-/** A connection that is over, while the stream is not. */
+/** A connection is over, the stream is not. `again`: at once; `unsent`: nothing was begun, even a POST may be repeated. */
 class Lost extends Error {
-  /**
-   * `again`: at once, and it is no attempt; `unsent`: nothing was begun, so that even a POST may be sent again.
-   * @param {string} message
-   * @param {{ again?: boolean, unsent?: boolean, stalled?: boolean, waitMs?: number }} [how]
-   */
-  constructor(message, how = {}) {
+  constructor(/** @type {string} */ message, /** @type {How} */ how = {}) {
     super(message);
     this.how = how;
   }
 }
 
 /**
- * Makes events of text (WHATWG HTML section 9.2.6); `retry` counts at once, also right before a connection breaks.
- * @typedef {object} Sink
- * @property {(type: string, data: string, id: string | undefined) => void} message
- * @property {(id: string) => void} id
- * @property {(ms: number) => void} retry
- * @property {(text: string) => void} comment
+ * Text in, events out (WHATWG HTML section 9.2.6); `retry` counts at once, also right before a connection breaks.
+ * @param {Record<"message" | "id" | "retry" | "comment", (...said: any) => void>} on
  */
-class Parser {
-  /** @param {Sink} sink */
-  constructor(sink) {
-    this.sink = sink;
-    this.rest = "";
-    this.afterCr = false;
-    this.chars = 0;
-    this.type = "";
-    /** @type {string | undefined} */
-    this.data = undefined;
-    /** @type {string | undefined} */
-    this.id = undefined;
-  }
-
-  /** @param {string} text */
-  feed(text) {
-    if (this.afterCr && text) {
-      if (text[0] === "\n") text = text.slice(1);
-      this.afterCr = false;
-    }
-    if (text.includes("\r")) {
-      this.afterCr = text.endsWith("\r");
-      text = text.replace(/\r\n?/g, "\n");
-    }
-    let start = 0;
-    for (let end; (end = text.indexOf("\n", start)) >= 0; start = end + 1) {
-      this.line(this.rest + text.slice(start, end));
-      this.rest = "";
-    }
-    this.rest += text.slice(start);
-    this.bound(this.rest.length);
-  }
-
-  /** @param {number} chars */
-  bound(chars) {
-    if (this.chars + chars > EVENT_CHARS_MAX) throw new StreamFailed("The server sent an event that is too large.");
-  }
-
-  /** @param {string} line */
-  line(line) {
-    if (!line) return this.dispatch();
-    this.bound(line.length);
-    this.chars += line.length;
+const parser = (on) => {
+  let [rest, type, chars, afterCr] = ["", "", 0, false];
+  let [data, id] = /** @type {(string | undefined)[]} */ ([]);
+  const bound = (/** @type {number} */ more) => {
+    if ((chars += more) > EVENT_CHARS_MAX) throw new StreamFailed("The server sent an event that is too large.");
+  };
+  const dispatch = () => {
+    const said = [type || "message", data, id];
+    [type, chars, data, id] = ["", 0, undefined, undefined];
+    if (said[1] !== undefined) on.message(...said);
+    else if (said[2] !== undefined) on.id(said[2]);
+  };
+  const field = (/** @type {string} */ line) => {
     const colon = line.indexOf(":");
     const name = colon < 0 ? line : line.slice(0, colon);
     const value = colon < 0 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
-    if (name === "data") this.data = this.data === undefined ? value : this.data + "\n" + value;
-    else if (name === "event") this.type = value;
-    else if (name === "id" && !value.includes("\0")) this.id = value;
-    else if (name === "retry" && /^\d+$/.test(value)) this.sink.retry(Number(value));
-    else if (!colon) this.sink.comment(line);
-  }
-
-  dispatch() {
-    const { type, data, id } = this;
-    this.chars = 0;
-    this.type = "";
-    this.data = this.id = undefined;
-    if (data !== undefined) this.sink.message(type || "message", data, id);
-    else if (id !== undefined) this.sink.id(id);
-  }
-}
-
-/** @param {string} text @returns {any} */
-const json = (text) => {
-  try {
-    return JSON.parse(text) ?? {};
-  } catch {
-    return {};
-  }
+    if (name === "data") data = data === undefined ? value : data + "\n" + value;
+    else if (name === "event") type = value;
+    else if (name === "id" && !value.includes("\0")) id = value;
+    else if (name === "retry" && /^\d+$/.test(value)) on.retry(Number(value));
+    else if (!colon) on.comment(line);
+  };
+  return (/** @type {string} */ text) => {
+    if (afterCr && text[0] === "\n") text = text.slice(1);
+    else if (!text) return;
+    afterCr = text.endsWith("\r");
+    if (text.includes("\r")) text = text.replace(/\r\n?/g, "\n");
+    let start = 0;
+    for (let end; (end = text.indexOf("\n", start)) >= 0; start = end + 1) {
+      bound(end - start);
+      const line = rest + text.slice(start, end);
+      rest = "";
+      line ? field(line) : dispatch();
+    }
+    bound(text.length - start);
+    rest += text.slice(start);
+  };
 };
 
-/** What a body says about an error, in any of the usual forms. @param {any} body @returns {Fault} */
-const faultIn = (body) => {
+/** @returns {any} */
+const json = (/** @type {string} */ text) => {
+  try { return JSON.parse(text) ?? {}; } catch { return {}; }
+};
+
+/** What a body says about an error, in any of the usual forms. @returns {Fault} */
+const faultIn = (/** @type {any} */ body) => {
   const error = body.error ?? body;
-  const said = typeof error === "string" ? error : error.message ?? error.detail ?? error.title;
+  const said = typeof error === "string" ? error : (error.message ?? error.detail ?? error.title);
   const code = [error.details?.[0]?.reason, body.code, error.code].find((one) => typeof one === "string");
   return { message: typeof said === "string" ? said.slice(0, TOLD_CHARS_MAX) : "", code: code ?? "" };
 };
 
-/** The error that a message tells, if it tells one. @param {string} type @param {string} data @returns {Fault | null} */
-const faultOf = (type, data) => {
+/** The error that a message tells, if it tells one. */
+const faultOf = (/** @type {string} */ type, /** @type {string} */ data) => {
   const named = type === "error" || type === "sse-error";
   if (!named && !data.includes('"error"')) return null;
   const body = json(data);
   if (!named && (body.jsonrpc || !(body.error || body.type === "error"))) return null;
   const fault = faultIn(body);
-  return { message: fault.message || "The server reported an error.", code: fault.code };
+  return { ...fault, message: fault.message || "The server reported an error." };
 };
 
-/** Wait for a promise, but not longer than this. @param {Promise<any>} promise @param {number} ms @returns {Promise<any>} */
-const within = (promise, ms) => {
-  /** @type {ReturnType<typeof setTimeout>} */
-  let timer;
+/** What `Retry-After` asks for, in ms. */
+const retryAfter = (/** @type {Headers} */ headers) => {
+  const said = headers.get("retry-after") ?? "";
+  const ms = /^\d+$/.test(said) ? Number(said) * 1000 : Date.parse(said) - Date.now();
+  return ms >= 0 ? ms : undefined;
+};
+
+const withoutBody = (/** @type {Headers} */ headers) => {
+  for (const name of ["content-type", "content-length", "content-encoding", "idempotency-key"]) headers.delete(name);
+  return headers;
+};
+
+/** @returns {Promise<any>} */
+const within = (/** @type {number} */ ms, /** @type {Promise<any>} */ promise) => {
+  let timer = /** @type {any} */ (0);
   const late = new Promise((resolve) => (timer = setTimeout(resolve, ms)));
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 };
 
+/** @template Item @param {Item[]} list @param {Item} item */
+const keep = (list, item) => list.push(item) > KEPT_MAX && list.shift();
 const isOffline = () => globalThis.navigator?.onLine === false;
+/** Header values are bytes, and the standard sends an id as UTF-8. */
+const utf8 = (/** @type {string} */ text) => String.fromCharCode(...new TextEncoder().encode(text));
 
-/** @implements {import("./client.d.ts").EventStream} */
+/** @implements {Promised} */
 class EventStream extends EventTarget {
-  /** @type {State} */
-  state = "connecting";
+  state = /** @type {State} */ ("connecting");
   reason = "Connecting.";
-  code = "";
-  stream = "";
-  lastEventId = "";
-  received = 0;
-  duplicates = 0;
-  /** @type {import("./client.d.ts").Gap[]} */
-  gaps = [];
-  attempt = 0;
-  retryAt = 0;
-  idleSeconds = 0;
-  url;
+  code = ""; stream = ""; lastEventId = "";
+  received = 0; duplicates = 0; attempt = 0; retryAt = 0; idleSeconds = 0;
+  gaps = /** @type {import("./client.d.ts").Gap[]} */ ([]);
 
-  #options;
-  #method;
-  #control;
-  #crossOrigin;
-  #stallMs;
+  #options; #method; #origin; #control; #crossOrigin; #stallMs; #sidecar;
   #abort = new AbortController();
   #over = new AbortController();
-  /** @type {(state: State) => void} */
-  #settle = () => {};
-  /** @type {Promise<State>} */
-  #done = new Promise((resolve) => (this.#settle = resolve));
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
+  #timer = /** @type {any} */ (0);
   #wake = () => {};
-  #asleep = false;
-  #sidecar = false;
-  #renewed = false;
-  #key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  /** @type {Promise<boolean> | undefined} */
-  #cancelled;
-  /** Whether anybody looks at the state, so that it is told and not only set. */
-  #watched = false;
-
-  #seq = 0;
-  #firstSeq = 1;
-  #stamped = false;
-  #tally = 0;
-  /** @type {number[][]} */
-  #announced = [];
-  /** Where a gap begins whose end the server does not know. */
-  #openGap = 0;
-  /** @type {Set<string>} */
-  #recent = new Set();
-  #catchingUp = false;
-  /** @type {number | undefined} */
-  #retryMs;
-  /** @type {Fault | null} */
-  #fault = null;
-  #faultIsLast = false;
-  /** The sidecar has said its last word; what is left is the end of the connection. */
-  #ended = false;
-  #endSeq = 0;
-  /** @type {number | undefined} */
-  #lostAt;
-  #connections = 0;
-  #spokeAt = performance.now();
-  /** @type {number[]} */
-  #reconnects = [];
-  #stalls = 0;
-  /** @type {Set<MessageEvent<string>[]>} */
-  #queues = new Set();
   #moved = () => {};
-  /** @type {Promise<void>} */
   #move = Promise.resolve();
+  #settle = (/** @type {State} */ _) => {};
+  #done = new Promise((/** @type {(state: State) => void} */ resolve) => (this.#settle = resolve));
+  #queues = /** @type {Set<MessageEvent<string>[]>} */ (new Set());
+  #cancelled = /** @type {Promise<boolean> | undefined} */ (undefined);
+  #key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => (byte + 256).toString(16).slice(1)).join("");
+  /** `watched`: somebody looks at the state, so the user is told; `renewed`: the login was asked for once more. */
+  #watched = false; #renewed = false; #asleep = false;
 
-  /** @param {string | URL} url @param {Options} options */
-  constructor(url, options) {
+  /** What of this stream was read here, as a report says it. */
+  #log = { received: 0, first_seq: 1, last_seq: 0, gaps: /** @type {number[][]} */ ([]) };
+  #reconnects = /** @type {number[]} */ ([]);
+  #stalls = 0; #connections = 0; #lostAt = 0; #spokeAt = 0;
+  /** `openGap`: where a gap begins whose end the server does not know. */
+  #stamped = false; #openGap = 0; #retryMs = -1;
+  /** Ids of another server's making: compared only until the first new one after a reconnect, as they need not differ. */
+  #recent = /** @type {Set<string>} */ (new Set());
+  #catchingUp = false;
+  #fault = /** @type {Fault | null} */ (null);
+  /** `ended`: the sidecar has said its last word, and only the connection's end is missing. */
+  #faultIsLast = false; #ended = false; #endSeq = 0;
+
+  constructor(/** @type {string | URL} */ url, /** @type {Options} */ options) {
     super();
     const page = globalThis.document?.baseURI ?? globalThis.location?.href;
-    const target = new URL(url, page);
-    target.hash = "";
-    this.url = target.href;
+    const { href, origin } = new URL(url, page);
+    this.url = href.replace(/#.*/, "");
     this.#options = options;
     this.#method = (options.method ?? "GET").toUpperCase();
-    this.#control = target.origin + (options.control ?? "/_sse");
-    this.#crossOrigin = page !== undefined && new URL(page).origin !== target.origin;
+    this.#origin = origin;
+    this.#control = origin + (options.control ?? "/_sse");
+    this.#crossOrigin = page !== undefined && new URL(page).origin !== origin;
     this.#stallMs = (options.stallSeconds ?? 30) * 1000;
     this.#sidecar = import.meta.url.startsWith(`${this.#control}/`);
     this.stream = options.join ?? "";
-    this.#restore();
+    if (!this.stream) this.#restore();
     this.#turn();
     this.#listen();
     queueMicrotask(() => (options.signal?.aborted ? this.close() : this.#run()));
@@ -261,24 +199,19 @@ class EventStream extends EventTarget {
     return this.#done;
   }
 
-  /** @param {Parameters<EventTarget["addEventListener"]>} how */
-  addEventListener(...how) {
+  addEventListener(/** @type {Parameters<EventTarget["addEventListener"]>} */ ...how) {
     this.#watched ||= how[0] === "state";
     super.addEventListener(...how);
   }
 
   async *[Symbol.asyncIterator]() {
     if (this.received) throw new Error("Messages were dispatched before: iterate right after connect().");
-    /** @type {MessageEvent<string>[]} */
-    const queue = [];
+    const queue = /** @type {MessageEvent<string>[]} */ ([]);
     this.#queues.add(queue);
     this.#watched = true;
     try {
-      for (;;) {
+      for (; !this.#isOver || queue.length; await (queue.length || this.#isOver || this.#move))
         for (let message; (message = queue.shift()); this.#turn()) yield message;
-        if (FINAL.includes(this.state)) break;
-        await this.#move;
-      }
     } finally {
       this.#queues.delete(queue);
       this.close();
@@ -286,177 +219,164 @@ class EventStream extends EventTarget {
     if (this.state === "failed") throw new StreamFailed(this.reason, this.code);
   }
 
-  retryNow() {
-    this.#wake();
-  }
+  retryNow() { this.#wake(); }
 
-  close() {
-    this.#finish("closed", "This page left the stream.");
-  }
+  close() { this.#finish("closed", "This page left the stream."); }
 
-  cancel() {
-    return (this.#cancelled ??= this.#cancel());
-  }
+  cancel() { return (this.#cancelled ??= this.#cancel()); }
 
   async #cancel() {
-    if (FINAL.includes(this.state)) return false;
-    const told = this.stream !== "" && (await within(this.#stop().catch(() => false), ENDING_MS)) === true;
-    if (told) {
-      this.retryNow();
-      await within(this.#done, ENDING_MS);
-    }
-    this.#finish("closed", told ? STOPPED : UNTOLD);
+    if (this.#isOver) return false;
+    const told = !!this.stream && (await within(ENDING_MS, this.#stop())) === true;
+    if (told) this.retryNow();
+    if (told) await within(ENDING_MS, this.#done);
+    this.#finish("closed", told || !this.stream ? STOPPED : "You stopped reading, but the server could not be told.");
     return told && this.state === "closed";
   }
 
+  /** Ask the server to stop; true: it has. One that cannot be asked has not. */
   async #stop() {
     const url = `${this.#control}/streams/${this.stream}/cancel`;
-    const headers = await this.#headers();
-    ABOUT_BODY.forEach((name) => headers.delete(name));
     const { credentials } = this.#options;
-    return (await fetch(url, { method: "POST", headers, credentials, keepalive: true })).ok;
+    try {
+      const headers = withoutBody(await this.#headers());
+      return (await fetch(url, { method: "POST", headers, credentials, keepalive: true })).ok;
+    } catch {
+      return false;
+    }
   }
+
+  get #isOver() { return ["completed", "failed", "closed"].includes(this.state); }
 
   async #run() {
-    while (!FINAL.includes(this.state)) {
+    while (!this.#isOver)
       try {
-        await this.#connect();
+        await this.#connect().catch((error) => this.#pause(error));
       } catch (error) {
-        await this.#recover(error);
+        if (error instanceof StreamFailed) this.#finish("failed", error.message, error.code);
+        else this.#finish("failed", `This page could not read the stream: ${error}`);
       }
-    }
-  }
-
-  /** @param {unknown} error */
-  async #recover(error) {
-    try {
-      if (!(error instanceof Lost)) throw error;
-      await this.#pause(error);
-    } catch (failure) {
-      if (failure instanceof StreamFailed) this.#finish("failed", failure.message, failure.code);
-      else this.#finish("failed", `This page could not read the stream: ${failure}`);
-    }
   }
 
   /** Read over one connection; returns when the stream is over, throws Lost or StreamFailed. */
   async #connect() {
-    const abort = (this.#abort = new AbortController());
+    const { signal } = (this.#abort = new AbortController());
+    this.#connections++;
+    this.#arm(this.stream ? this.#stallMs : Math.max(this.#stallMs, FIRST_ANSWER_MS));
     try {
-      this.#arm(this.stream ? this.#stallMs : Math.max(this.#stallMs, FIRST_ANSWER_MS));
-      const response = await this.#ask(abort.signal);
-      if (response.status === 204) this.#endOfAll();
-      else if (isStream(response)) await this.#read(response, abort.signal);
+      const response = await this.#ask(signal);
+      const isStream = /^text\/event-stream\s*(;|$)/i.test(response.headers.get("content-type") ?? "");
+      if (response.status === 204) this.#nothingMore();
+      else if (response.status === 200 && isStream) await this.#read(response, signal);
       else await this.#refuse(response);
     } finally {
       clearTimeout(this.#timer);
-      abort.abort();
+      this.#abort.abort();
     }
   }
 
-  /** @param {AbortSignal} signal @returns {Promise<Response>} */
-  async #ask(signal) {
+  /** @returns {Promise<Response>} */
+  async #ask(/** @type {AbortSignal} */ signal) {
     const gone = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
     try {
       return await Promise.race([gone, this.#request(signal)]);
     } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      if (error instanceof Lost) throw error;
-      const cause = /** @type {any} */ (error)?.cause?.code ?? "";
-      const unsent = /REFUSED|NOTFOUND|EAI_AGAIN|CONNECT_TIMEOUT/.test(cause);
+      if (signal.aborted || error instanceof Lost) throw signal.reason ?? error;
+      const unsent = /REFUSED|NOTFOUND|EAI_AGAIN|CONNECT_TIMEOUT/.test(/** @type {any} */ (error)?.cause?.code);
       throw new Lost("The server cannot be reached.", { unsent });
     }
   }
 
-  /** @param {AbortSignal} signal */
-  async #request(signal) {
+  /** Ask the question, or for the rest of its answer. */
+  async #request(/** @type {AbortSignal} */ signal) {
     const headers = await this.#headers();
-    const again = this.stream !== "" && (this.#method !== "GET" || !!this.#options.join || !this.#seq);
-    const position = this.stream ? (this.#seq ? `${this.stream}.${this.#seq}` : "") : this.lastEventId;
-    const url = again ? `${this.#control}/streams/${this.stream}` : this.url;
-    const query = position && this.#crossOrigin;
-    if (position && !query) headers.set("Last-Event-ID", utf8(position));
-    if (again) ABOUT_BODY.forEach((name) => headers.delete(name));
-    else if (this.#method !== "GET" && !this.#crossOrigin && !headers.has("idempotency-key"))
-      headers.set("Idempotency-Key", this.#key);
-    const { body, credentials } = this.#options;
-    const parted = `${url}${url.includes("?") ? "&" : "?"}last_event_id=${encodeURIComponent(position)}`;
+    const { body, credentials, join } = this.#options;
+    const seq = this.#log.last_seq;
+    const again = !!this.stream && (this.#method !== "GET" || !!join || !seq);
+    const position = !this.stream ? this.lastEventId : seq ? `${this.stream}.${seq}` : "";
+    let url = again ? `${this.#control}/streams/${this.stream}` : this.url;
+    if (position && this.#crossOrigin) url += `${url.includes("?") ? "&" : "?"}last_event_id=${encodeURIComponent(position)}`;
+    else if (position) headers.set("Last-Event-ID", utf8(position));
     /** @type {RequestInit & { duplex?: string }} */
-    const init = { method: again ? "GET" : this.#method, headers, credentials, cache: "no-store", signal };
-    if (!again && body != null) init.body = body;
-    if (body instanceof ReadableStream) init.duplex = "half";
-    return fetch(query ? parted : url, init);
+    const request = { headers, credentials, signal, cache: "no-store" };
+    if (again) return fetch(url, { ...request, headers: withoutBody(headers) });
+    if (this.#method !== "GET" && !this.#crossOrigin && !headers.has("idempotency-key")) headers.set("Idempotency-Key", this.#key);
+    if (body instanceof ReadableStream) request.duplex = "half";
+    return fetch(url, { ...request, method: this.#method, body });
   }
 
+  /** Ask for the header fields, which may be a renewed login. */
   async #headers() {
-    const source = this.#options.headers;
+    const { headers: source } = this.#options;
     try {
       const headers = new Headers(typeof source === "function" ? await source() : source);
       if (!headers.has("accept")) headers.set("Accept", "text/event-stream; sse-events=1");
-      const given = headers.get("last-event-id");
+      const position = headers.get("last-event-id") ?? "";
+      const [, stream, seq] = OWN_ID.exec(position) ?? [];
       headers.delete("last-event-id");
-      if (given && !this.lastEventId && !this.stream) this.#place(given);
+      if (stream && !this.stream) this.#begin(stream, Number(seq));
+      this.lastEventId ||= position;
       return headers;
     } catch {
       throw new Lost("The login could not be renewed.", { unsent: true });
     }
   }
 
-  /** @param {Response} response @param {AbortSignal} signal */
-  async #read(response, signal) {
-    const stream = response.headers.get("sse-stream");
+  async #read(/** @type {Response} */ { headers, body }, /** @type {AbortSignal} */ signal) {
+    const stream = headers.get("sse-stream");
     if (stream && stream !== this.stream) this.#begin(stream);
     this.#ended = this.#renewed = this.#faultIsLast = false;
-    this.#catchingUp = this.#recent.size > 0;
-    this.#opened(response.headers.get("sse-replayed"));
-    const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+    this.#catchingUp = true;
+    this.#opened(headers.get("sse-replayed"));
+    const reader = /** @type {ReadableStream<Uint8Array>} */ (body).getReader();
     const decoder = new TextDecoder();
-    const parser = new Parser(this.#sink);
+    const feed = parser(this.#parts);
     for (;;) {
       this.#arm(this.#ended ? ENDING_MS : this.#stallMs);
-      const chunk = await reader.read().catch(() => null);
-      if (!chunk || chunk.done || signal.aborted) return this.#bodyOver(signal, !!chunk && !signal.aborted);
+      const chunk = await reader.read().catch(() => undefined);
       clearTimeout(this.#timer);
-      parser.feed(decoder.decode(chunk.value, { stream: true }));
+      if (!chunk || chunk.done || signal.aborted) return this.#bodyOver(signal, !!chunk);
+      feed(decoder.decode(chunk.value, { stream: true }));
       if (this.#options.from === "position") this.#store();
-      while (!signal.aborted && this.#isBehind()) await this.#move;
+      while (!signal.aborted && [...this.#queues].some((queue) => queue.length >= QUEUE_MAX)) await this.#move;
     }
   }
 
-  /** Judge the end of a body; `clean`: the server ended it. @param {AbortSignal} signal @param {boolean} clean */
-  #bodyOver(signal, clean) {
-    if (this.#faultIsLast) throw new StreamFailed(this.#fault?.message ?? "", this.#fault?.code);
-    if (this.#ended && this.#seq < this.#endSeq) throw new Lost("The end of the answer is missing.");
+  /** Judge the end of a body; `clean`: the server ended it. */
+  #bodyOver(/** @type {AbortSignal} */ signal, /** @type {boolean} */ clean) {
+    if (this.#fault && this.#faultIsLast) throw new StreamFailed(this.#fault.message, this.#fault.code);
+    if (this.#ended && this.#log.last_seq < this.#endSeq) throw new Lost("The end of the answer is missing.");
     if (this.#ended) return this.#finish("completed", "Complete.");
-    if (!clean) throw signal.aborted ? signal.reason : new Lost(CUT);
+    if (signal.aborted) throw signal.reason;
+    if (!clean) throw new Lost("The connection was lost.");
     const wish = this.#options.onEnd ?? (this.#method === "GET" ? "reconnect" : "complete");
-    if (wish === "complete" && !this.stream) return this.#finish("completed", "Complete.");
-    throw new Lost("The server ended the connection.");
+    if (this.stream || wish === "reconnect") throw new Lost("The server ended the connection.");
+    this.#finish("completed", "Complete.");
   }
 
-  /** There is nothing more to come (204): complete, unless the last word was an error. */
-  #endOfAll() {
+  /** Nothing more will come (204): all is well, unless an error was told before. */
+  #nothingMore() {
     if (this.#fault && (this.stream || this.#faultIsLast)) throw new StreamFailed(this.#fault.message, this.#fault.code);
     this.#finish("completed", "Complete.");
   }
 
-  /** @param {Response} response @returns {Promise<never>} */
-  async #refuse(response) {
-    const { status } = response;
-    const chunk = await response.body?.getReader().read().catch(() => null);
+  /** The answer is no event stream: throws what that means. */
+  async #refuse(/** @type {Response} */ { status, headers, body }) {
+    const chunk = await body?.getReader().read().catch(() => undefined);
     const { message, code } = faultIn(json(new TextDecoder().decode(chunk?.value)));
+    const { headers: source, join, key } = this.#options;
     this.#sidecar ||= code.startsWith("err-sidecar-");
-    const { headers, join, key } = this.#options;
-    if ((status === 401 || status === 403) && typeof headers === "function" && !this.#renewed) {
+    if ((status === 401 || status === 403) && typeof source === "function" && !this.#renewed) {
       this.#renewed = true;
       throw new Lost("The login is renewed.", { again: true, unsent: true });
     }
     if (status === 429 || status >= 500) {
-      const unsent = status === 429 || status === 503;
-      throw new Lost(message || `The server is not available (${status}).`, { unsent, waitMs: retryAfter(response) });
+      const how = { unsent: status === 429 || status === 503, waitMs: retryAfter(headers) };
+      throw new Lost(message || `The server is not available (${status}).`, how);
     }
-    if ((status === 404 || status === 410) && this.#method === "GET" && this.stream && !this.#seq && !join && !key) {
+    if (this.#method === "GET" && this.stream && !this.#log.last_seq && !join && !key && [404, 410].includes(status)) {
       this.stream = "";
-      throw new Lost(message || CUT);
+      throw new Lost(message);
     }
     if (message) throw new StreamFailed(message, code);
     if (status === 200) throw new StreamFailed("The server answered with something else than an event stream.");
@@ -464,33 +384,28 @@ class EventStream extends EventTarget {
     throw new StreamFailed(`The server refused the request (${status}).`);
   }
 
-  /** Wait as long as the server asked, or longer each time; throws StreamFailed where asking again is no use. @param {Lost} lost */
-  async #pause({ message, how }) {
-    if (FINAL.includes(this.state)) return;
-    this.#lostAt ??= performance.now();
-    if (how.stalled) this.#stalls++;
+  /** Wait as long as the server asked, or longer each time; throws StreamFailed where asking again is no use. */
+  async #pause(/** @type {unknown} */ lost) {
+    if (!(lost instanceof Lost)) throw lost;
+    if (this.#isOver) return;
+    const { message, how } = lost;
+    const { attempts = 10 } = this.#options;
+    if (!how.again || !how.unsent) this.#lostAt ||= performance.now();
+    this.#stalls += how.stalled ? 1 : 0;
     this.#refuseToRepeat(message, how.unsent);
-    if (how.again) return;
-    if (!this.#asleep && !isOffline()) {
-      const { attempts = 10 } = this.#options;
+    if (!how.again && !this.#asleep && !isOffline()) {
       if (attempts && this.attempt >= attempts) throw new StreamFailed(`${message} Given up after ${attempts} attempts.`);
-      const ms = this.#delayMs(how.waitMs);
-      this.attempt++;
-      this.retryAt = Date.now() + ms;
-      this.#set(how.stalled ? "stalled" : "reconnecting", message);
-      await this.#wait(ms);
-      this.retryAt = 0;
+      await this.#wait(this.#delayMs(how.waitMs), how.stalled ? "stalled" : "reconnecting", message);
     }
-    while ((this.#asleep || isOffline()) && !FINAL.includes(this.state)) {
-      this.#set("reconnecting", this.#asleep ? ASIDE : OFFLINE);
-      await this.#wait(RETRY_MS_MAX);
+    while ((this.#asleep || isOffline()) && !this.#isOver) {
+      await this.#wait(0, "reconnecting", this.#asleep ? ASIDE : OFFLINE);
       if (!this.#asleep) break;
     }
-    if (!FINAL.includes(this.state)) this.#set("reconnecting", message);
+    if (!this.#isOver && !how.again) this.#set("reconnecting", message);
   }
 
-  /** @param {string} message @param {boolean | undefined} unsent */
-  #refuseToRepeat(message, unsent) {
+  /** Nothing that may have been carried out is asked a second time. */
+  #refuseToRepeat(/** @type {string} */ message, unsent = false) {
     const { body, onEnd } = this.#options;
     if (this.stream || this.#method === "GET") return;
     const repeatable = unsent || onEnd === "reconnect" || (this.#sidecar && !this.#crossOrigin);
@@ -498,291 +413,212 @@ class EventStream extends EventTarget {
     throw new StreamFailed(`${message} What was sent may have been carried out, so it is not sent again.`);
   }
 
-  /** @param {number | undefined} askedMs what `Retry-After` says */
-  #delayMs(askedMs) {
-    const own = /** @type {number} */ (DELAYS_MS[Math.min(this.attempt, DELAYS_MS.length - 1)]);
-    const retry = this.#retryMs ?? own;
-    const ms = askedMs ?? (this.attempt ? Math.max(own, retry) : retry);
+  /** How long to wait, counting the attempt; `asked`: what `Retry-After` says, in ms. */
+  #delayMs(/** @type {number | undefined} */ asked) {
+    const own = DELAYS_MS[Math.min(this.attempt, DELAYS_MS.length - 1)] ?? 0;
+    const retry = this.#retryMs < 0 ? own : this.#retryMs;
+    const ms = asked ?? (this.attempt++ ? Math.max(own, retry) : retry);
     return Math.min(ms, RETRY_MS_MAX) * (1 + JITTER_RATIO * Math.random());
   }
 
-  /** @param {number} ms @returns {Promise<void>} */
-  #wait(ms) {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  /** Wait for the time, or with 0 for an event, but never for longer than is right. */
+  async #wait(/** @type {number} */ ms, /** @type {State} */ state, /** @type {string} */ reason) {
+    this.retryAt = ms && Date.now() + ms;
+    const woken = new Promise((resolve) => (this.#wake = () => resolve(0)));
+    this.#set(state, reason);
+    await within(ms || RETRY_MS_MAX, woken);
+    this.retryAt = 0;
   }
 
-  /** Count the connection as dead if nothing arrives for so long. @param {number} ms */
-  #arm(ms) {
-    clearTimeout(this.#timer);
-    const abort = this.#abort;
+  /** Take the connection for dead if nothing arrives for so long. */
+  #arm(/** @type {number} */ ms) {
     const lost = new Lost(`Nothing has arrived for ${Math.round(ms / 1000)} seconds.`, { stalled: true });
-    this.#timer = setTimeout(() => abort.abort(lost), ms);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#abort.abort(lost), ms);
   }
 
-  /** The answer is there. @param {string | null} replayed */
-  #opened(replayed) {
-    this.#spokeAt = performance.now();
-    this.#connections++;
+  /** The answer is there; `replayed`: how much of it is from the log. */
+  #opened(/** @type {string | null} */ replayed) {
+    const [now, lostAt, attempts] = [performance.now(), this.#lostAt, this.#connections];
+    const seconds = Math.round(now - lostAt) / 1000;
+    this.#lostAt = this.#connections = 0;
+    this.#spokeAt = now;
     this.#set("open", "Connected.");
-    if (this.#lostAt === undefined) return;
-    const seconds = (performance.now() - this.#lostAt) / 1000;
-    const detail = { attempts: this.#connections, seconds, replayed: replayed === null ? null : Number(replayed) };
-    this.#lostAt = undefined;
-    this.#connections = 0;
-    this.#reconnects.push(Math.round(seconds * 1000) / 1000);
-    this.#reconnects.splice(0, this.#reconnects.length - REPORTED_MAX);
+    if (!lostAt) return;
+    keep(this.#reconnects, seconds);
+    const detail = { attempts, seconds, replayed: replayed === null ? null : Number(replayed) };
     this.dispatchEvent(new CustomEvent("recovered", { detail }));
     this.#report("recovery");
   }
 
-  /** Another stream of the sidecar's, to be counted anew. @param {string} stream @param {number} [seq] */
-  #begin(stream, seq = 0) {
+  /** Another stream of the sidecar's: what is read of it is counted anew. */
+  #begin(/** @type {string} */ stream, seq = 0) {
     this.stream = stream;
-    this.#seq = seq;
-    this.#firstSeq = seq + 1;
+    this.#log = { received: 0, first_seq: seq + 1, last_seq: seq, gaps: [] };
     this.#stamped = false;
-    this.#tally = this.#openGap = 0;
-    this.#announced = [];
+    this.#openGap = 0;
     this.#fault = null;
     this.#store();
   }
 
-  /** Where to go on after an id. @param {string} id */
-  #place(id) {
-    const own = OWN_ID.exec(id);
-    if (own) this.#begin(/** @type {string} */ (own[1]), Number(own[2]));
-    this.lastEventId = id;
-  }
-
-  /** @type {Sink} */
-  #sink = {
-    message: (type, data, id) => this.#take(type, data, id),
-    id: (id) => (this.lastEventId = id),
-    retry: (ms) => (this.#retryMs = ms),
-    comment: (text) => this.#beat(text),
+  #parts = {
+    message: (/** @type {[string, string, string | undefined]} */ ...said) => this.#take(...said),
+    id: (/** @type {string} */ id) => (this.lastEventId = id),
+    retry: (/** @type {number} */ ms) => (this.#retryMs = ms),
+    comment: (/** @type {string} */ line) => {
+      const idle = /^: ?hb idle=(\d+)$/.exec(line)?.[1] ?? (performance.now() - this.#spokeAt) / 1000;
+      this.idleSeconds = Math.floor(Number(idle));
+      this.dispatchEvent(new Event("heartbeat"));
+    },
   };
 
-  /** @param {string} text */
-  #beat(text) {
-    const said = /^: ?hb idle=(\d+)$/.exec(text);
-    this.idleSeconds = said ? Number(said[1]) : Math.floor((performance.now() - this.#spokeAt) / 1000);
-    this.dispatchEvent(new Event("heartbeat"));
-  }
-
-  /** @param {string} type @param {string} data @param {string | undefined} id */
-  #take(type, data, id) {
-    if (FINAL.includes(this.state)) return;
+  #take(/** @type {string} */ type, /** @type {string} */ data, /** @type {string | undefined} */ id) {
+    if (this.#isOver) return;
     if (type === "sse-gap") return this.#tellGap(json(data));
-    if (type === "sse-end") {
-      this.#ended = true;
-      this.#endSeq = json(data).last_seq ?? 0;
-      return;
-    }
+    if (type === "sse-end") this.#endSeq = Number(json(data).last_seq ?? 0);
     const fault = faultOf(type, data);
-    this.#faultIsLast = fault !== null;
+    this.#faultIsLast = !!fault;
     this.#fault = fault ?? this.#fault;
-    if (type === "sse-error") {
-      this.#ended = true;
-      return;
-    }
-    if (id === undefined ? !this.#count() : !this.#isNew(id)) {
-      this.duplicates++;
-      return;
-    }
+    this.#ended ||= type === "sse-end" || type === "sse-error";
+    if (this.#ended) return;
+    if (!this.#isNew(id)) return void this.duplicates++;
     this.lastEventId = id ?? this.lastEventId;
     this.received++;
-    this.#tally++;
+    this.#log.received++;
     this.attempt = this.idleSeconds = 0;
     this.#spokeAt = performance.now();
-    const message = new MessageEvent(type, { data, lastEventId: this.lastEventId, origin: new URL(this.url).origin });
+    const message = new MessageEvent(type, { data, lastEventId: this.lastEventId, origin: this.#origin });
     for (const queue of this.#queues) queue.push(message);
     if (this.#queues.size) this.#turn();
     this.dispatchEvent(message);
   }
 
-  /** A message without an id: its place is its number, where the sidecar stamps none. */
-  #count() {
-    if (this.stream && !this.#stamped) this.#seq++;
-    return true;
-  }
-
-  /** Take note of an id; false: this message was here before. @param {string} id */
-  #isNew(id) {
-    const own = OWN_ID.exec(id);
-    if (!own) return this.#count() && this.#isUnseen(id);
-    if (own[1] !== this.stream) this.#begin(/** @type {string} */ (own[1]));
+  /** Take note of a message's place; false: it was here before. */
+  #isNew(/** @type {string | undefined} */ id) {
+    const [, stream, digits] = OWN_ID.exec(id ?? "") ?? [];
+    if (!stream) return this.#isUnseen(id);
+    if (stream !== this.stream) this.#begin(stream);
+    const [log, seq] = [this.#log, Number(digits)];
     this.#stamped = true;
-    const seq = Number(own[2]);
-    if (seq <= this.#seq) return false;
-    if (this.#openGap && this.#openGap < seq) this.#announced.push([this.#openGap, seq - 1]);
-    else if (seq > this.#seq + 1) this.#gap(this.#seq + 1, seq - 1, "lost on the way");
+    if (seq <= log.last_seq) return false;
+    if (this.#openGap && this.#openGap < seq) keep(log.gaps, [this.#openGap, seq - 1]);
+    else if (seq > log.last_seq + 1) this.#gap(log.last_seq + 1, seq - 1, "lost on the way");
     this.#openGap = 0;
-    this.#seq = seq;
+    log.last_seq = seq;
     return true;
   }
 
-  /** Ids of somebody else's need not differ: they are compared only until the first new one after a reconnect. @param {string} id */
-  #isUnseen(id) {
-    if (this.#catchingUp && this.#recent.has(id)) return false;
-    this.#catchingUp = false;
+  #isUnseen(/** @type {string | undefined} */ id) {
+    if (id && this.#catchingUp && this.#recent.has(id)) return false;
     if (id) this.#recent.add(id);
-    for (const oldest of this.#recent) if (this.#recent.size > RECENT_IDS_MAX) this.#recent.delete(oldest);
+    if (id) this.#catchingUp = false;
+    if (this.#recent.size > RECENT_IDS_MAX) this.#recent.delete(this.#recent.keys().next().value ?? "");
+    if (this.stream && !this.#stamped) this.#log.last_seq++; // the sidecar numbers what it does not stamp as well
     return true;
   }
 
-  /** @param {{ missed_from?: number, missed_through?: number | null, reason?: string }} told */
-  #tellGap({ missed_from: from = 0, missed_through: through = null, reason = "" }) {
+  /** The server says what will not come. Where it had forgotten numbers that were here, it gives them out again. */
+  #tellGap(/** @type {any} */ { missed_from: from, missed_through: through = null, reason = "" }) {
+    const log = this.#log;
     if (through === null) this.#openGap = from;
-    else if (from <= this.#seq) this.#seq = from - 1;
-    else {
-      this.#announced.push([from, through]);
-      this.#seq = through;
-    }
+    else if (from <= log.last_seq) log.received -= log.last_seq - from + 1;
+    else keep(log.gaps, [from, through]);
+    if (through !== null) log.last_seq = from <= log.last_seq ? from - 1 : through;
     this.#gap(from, through, reason);
   }
 
-  /** @param {number} missedFrom @param {number | null} missedThrough @param {string} reason */
-  #gap(missedFrom, missedThrough, reason) {
+  #gap(/** @type {number} */ missedFrom, /** @type {number | null} */ missedThrough, /** @type {string} */ reason) {
     const detail = { missedFrom, missedThrough, reason };
-    this.gaps.push(detail);
+    keep(this.gaps, detail);
     this.dispatchEvent(new CustomEvent("gap", { detail }));
   }
 
-  /** Whether an iterator has more before it than it may have. */
-  #isBehind() {
-    for (const queue of this.#queues) if (queue.length >= QUEUE_MAX) return true;
-    return false;
-  }
-
-  /** Wake whoever waits for a message, for room, or for the end. */
+  /** Wake whoever waits for a message, for room or for the end. */
   #turn() {
     this.#moved();
     this.#move = new Promise((resolve) => (this.#moved = resolve));
   }
 
-  /** @param {State} state @param {string} reason */
-  #set(state, reason) {
+  #set(/** @type {State} */ state, /** @type {string} */ reason) {
     this.state = state;
     this.reason = reason;
     this.dispatchEvent(new Event("state"));
   }
 
-  /** @param {State} state @param {string} reason @param {string} [code] */
-  #finish(state, reason, code = "") {
-    if (FINAL.includes(this.state)) return;
-    if (this.#cancelled && state === "failed") [state, reason, code] = ["closed", STOPPED, ""];
-    this.code = code;
+  #finish(/** @type {State} */ state, /** @type {string} */ reason, code = "") {
+    if (this.#isOver) return;
+    const stopped = this.#cancelled && state === "failed";
+    this.code = stopped ? "" : code;
     this.retryAt = 0;
-    this.#set(state, reason);
+    this.#set(stopped ? "closed" : state, stopped ? STOPPED : reason);
     this.#over.abort();
     this.#abort.abort();
     this.#wake();
     this.#turn();
-    this.#storage()?.removeItem(this.#storageKey());
+    this.#store();
     this.#report("end");
-    this.#settle(state);
+    this.#settle(this.state);
   }
 
   /** React to what happens to the page, until all is over. */
   #listen() {
     const { signal } = this.#over;
-    const on = (/** @type {EventTarget | undefined} */ target, /** @type {string[]} */ types, /** @type {() => void} */ act) =>
-      types.forEach((type) => target?.addEventListener?.(type, act, { signal }));
-    on(globalThis, ["online"], () => this.#wake());
-    on(globalThis, ["pagehide"], () => this.#putAside());
-    on(globalThis, ["pageshow"], () => this.#comeBack());
-    on(globalThis.document, ["freeze"], () => this.#putAside());
-    on(globalThis.document, ["resume"], () => this.#comeBack());
-    on(this.#options.signal, ["abort"], () => this.close());
+    const on = (/** @type {any} */ target, /** @type {string} */ type, /** @type {() => void} */ act) =>
+      target?.addEventListener?.(type, act, { signal });
+    const leave = () => {
+      if (this.#asleep) return;
+      this.#asleep = true;
+      this.#store();
+      this.#report("pagehide");
+      this.#abort.abort(new Lost(ASIDE, { again: true }));
+    };
+    const comeBack = () => {
+      this.#asleep = false;
+      this.#wake();
+    };
+    on(globalThis, "online", () => this.#wake());
+    on(globalThis, "pagehide", leave);
+    on(globalThis, "pageshow", comeBack);
+    on(globalThis.document, "freeze", leave);
+    on(globalThis.document, "resume", comeBack);
+    on(this.#options.signal, "abort", () => this.close());
   }
 
-  #putAside() {
-    if (this.#asleep) return;
-    this.#asleep = true;
-    this.#store();
-    this.#report("pagehide");
-    this.#abort.abort(new Lost(ASIDE, { again: true }));
-  }
-
-  #comeBack() {
-    this.#asleep = false;
-    this.#wake();
-  }
-
-  /** @param {"end" | "recovery" | "pagehide"} at */
-  #report(at) {
+  #report(/** @type {"end" | "recovery" | "pagehide"} */ at) {
     if (this.#options.reports === false || !this.stream) return;
-    const body = JSON.stringify({
-      v: 1,
-      stream: this.stream,
-      received: this.#tally,
-      first_seq: this.#firstSeq,
-      last_seq: this.#seq,
-      gaps: this.#announced.slice(-REPORTED_MAX),
-      duplicates: this.duplicates,
-      reconnects: this.#reconnects,
-      stalls: this.#stalls,
-      state: this.state,
-      told: this.#watched,
-      at,
-    });
+    const { stream, duplicates, state } = this;
+    const counts = { duplicates, reconnects: this.#reconnects, stalls: this.#stalls, state, told: this.#watched, at };
+    const body = JSON.stringify({ v: 1, stream, ...this.#log, ...counts });
     const url = `${this.#control}/reports`;
-    if (globalThis.navigator?.sendBeacon?.(url, body)) return;
     // A report that does not arrive is one report less: there is nobody to tell.
-    fetch(url, { method: "POST", body, keepalive: true, mode: "no-cors" }).catch(() => {});
+    if (!globalThis.navigator?.sendBeacon?.(url, body))
+      fetch(url, { method: "POST", body, keepalive: true, mode: "no-cors" }).catch(() => {});
   }
 
-  #storageKey() {
-    return `sse-sidecar:${this.#options.key}`;
-  }
-
-  /** The page's storage, where there is one and a key to it: pages may be forbidden to have one. */
-  #storage() {
-    try {
-      return this.#options.key ? globalThis.sessionStorage : undefined;
-    } catch {
-      return undefined;
-    }
-  }
-
+  /** Storage may be missing, full or forbidden: then a reload begins anew, and everything else works. */
   #store() {
     const { url, stream, lastEventId } = this;
-    const place = JSON.stringify({ url, stream, seq: this.#seq, lastEventId });
+    const place = JSON.stringify({ url, stream, seq: this.#log.last_seq, lastEventId });
+    const name = `sse-sidecar:${this.#options.key}`;
     try {
-      if (place.length <= STORED_CHARS_MAX) this.#storage()?.setItem(this.#storageKey(), place);
-    } catch {
-      // Full or forbidden: a reload begins anew, everything else works.
-    }
+      if (!this.#options.key) return;
+      if (this.#isOver || place.length > STORED_CHARS_MAX) sessionStorage.removeItem(name);
+      else sessionStorage.setItem(name, place);
+    } catch {}
   }
 
   #restore() {
-    const { url, stream, seq, lastEventId } = json(this.#storage()?.getItem(this.#storageKey()) ?? "");
-    if (url !== this.url || this.stream) return;
-    const on = this.#options.from === "position";
-    if (stream) this.#begin(stream, on ? seq : 0);
-    if (on) this.lastEventId = lastEventId;
+    const { key, from } = this.#options;
+    let stored;
+    try {
+      if (key) stored = sessionStorage.getItem(`sse-sidecar:${key}`);
+    } catch {}
+    const { url, stream, seq, lastEventId } = json(stored ?? "");
+    if (url !== this.url) return;
+    if (stream) this.#begin(stream, from === "position" ? seq : 0);
+    if (from === "position") this.lastEventId = lastEventId;
   }
 }
-
-/** What `Retry-After` asks for, in ms. @param {Response} response */
-const retryAfter = ({ headers }) => {
-  const said = headers.get("retry-after") ?? "";
-  const ms = /^\d+$/.test(said) ? Number(said) * 1000 : Date.parse(said) - Date.now();
-  return ms >= 0 ? ms : undefined;
-};
-
-/** @param {Response} response */
-const isStream = ({ status, headers }) =>
-  status === 200 && /^text\/event-stream\s*(;|$)/i.test(headers.get("content-type") ?? "");
-
-/** A header value is bytes: the standard sends ids as UTF-8. @param {string} text */
-const utf8 = (text) => String.fromCharCode(...new TextEncoder().encode(text));
 
 /** @param {string | URL} url @param {Options} [options] */
 export const connect = (url, options = {}) => new EventStream(url, options);
