@@ -23,6 +23,7 @@ from sidecar.metrics import Metrics
 from sidecar.principal import vary
 from sidecar.proxy import Proxy
 from sidecar.readiness import Readiness
+from sidecar.reports import Reports
 from sidecar.server import Listener, Shutdown, admin_listener, listening_socket, public_listener
 from sidecar.settings import Settings
 from sidecar.slo import CANARY_ROUTE
@@ -92,7 +93,12 @@ async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
             routes=routes,
             metrics=metrics,
             attach=attach,
-            control=Control(settings.reserved_prefix, attach, settings.allowed_origins),
+            control=Control(
+                settings.reserved_prefix,
+                attach,
+                Reports(hub, metrics.client_reports),
+                settings.allowed_origins,
+            ),
             readiness=readiness,
             via=f"sse-sidecar-{random.randbytes(4).hex()}",  # noqa: S311 - tells instances apart, guards nothing
             idempotency_body_bytes_max=settings.idempotency_body_bytes_max,

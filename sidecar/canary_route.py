@@ -19,6 +19,7 @@ from sidecar.known_stream import TERMINAL
 from sidecar.metrics import Metrics
 from sidecar.proxy import Proxy
 from sidecar.readiness import Readiness
+from sidecar.reports import Reports
 from sidecar.routes import RoutePolicy, RouteTable
 from sidecar.settings import Settings
 from sidecar.slo import CANARY_ROUTE
@@ -112,7 +113,7 @@ def _proxy(upstream: Upstream, hub: Hub, metrics: Metrics, target: bytes) -> Pro
         routes=RouteTable([POLICY]),
         metrics=metrics,
         attach=attach,
-        control=Control(f"{target.decode()}/", attach, ()),
+        control=Control(f"{target.decode()}/", attach, Reports(hub, metrics.client_reports), ()),
         readiness=Readiness(),
         via=f"canary-{secrets.token_hex(4)}",
         idempotency_body_bytes_max=0,

@@ -174,7 +174,7 @@ STREAM_METRICS = (
     _per_route(
         "sse_messages_confirmed_total",
         "messages",
-        "Delivered messages that a client says it has, by a position, each counted once per logical stream.",
+        "Delivered messages that a client says it has, each counted once per logical stream.",
     ),
     _per_route(
         "sse_messages_replayed_total",
@@ -235,6 +235,9 @@ PROOF_METRICS = (
         "Reports from clients about what they received, by what they say.",
         ("verdict",),
         _rows(ReportVerdict),
+    ),
+    _per_route(
+        "sse_client_missed_messages_total", "messages", "Messages that by a client's word never came to it."
     ),
     Metric(
         "sse_canary_mismatches_total",

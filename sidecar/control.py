@@ -1,4 +1,4 @@
-"""The control API under the reserved prefix: join a stream, cancel it, get the browser client.
+"""The control API under the reserved prefix: join a stream, cancel it, report, get the browser client.
 
 Nothing below the prefix is forwarded.
 """
@@ -10,17 +10,34 @@ from sidecar import errors, event_id, headers
 from sidecar.attach import Attach
 from sidecar.exchange import Exchange
 from sidecar.labels import Outcome
+from sidecar.report import REPORT_BYTES_MAX
+from sidecar.reports import Reports
 from sidecar.scripts import SCRIPTS, Script
 
 PREFLIGHT_S = 600
+REPORT_READ_BYTES_MAX = 2 * 1024 * 1024
+"""So much of a body is read to its end, and all above a report's size thrown away, before it is answered."""
+
+REPORT_FIELDS = [(b"access-control-allow-origin", b"*"), (b"cache-control", b"no-store")]
+"""Any page may report: the token in it is the proof, and no cookie or login adds to it."""
+
+REPORT_PREFLIGHT_FIELDS = [
+    *REPORT_FIELDS,
+    (b"access-control-allow-methods", b"POST"),
+    (b"access-control-allow-headers", b"content-type"),
+    (b"access-control-max-age", b"%d" % PREFLIGHT_S),
+]
 
 
 class Control:
     """Resources below ``prefix``; ``allowed_origins`` may change state from their own pages."""
 
-    def __init__(self, prefix: str, attach: Attach, allowed_origins: Collection[str]) -> None:
+    def __init__(
+        self, prefix: str, attach: Attach, reports: Reports, allowed_origins: Collection[str]
+    ) -> None:
         self._prefix = prefix.encode()
         self._attach = attach
+        self._reports = reports
         self._origins = frozenset(origin.encode() for origin in allowed_origins)
 
     def owns(self, path: bytes) -> bool:
@@ -36,6 +53,8 @@ class Control:
                 await self._stream(exchange, stream_id)
             case ["", "streams", stream_id, "cancel"]:
                 await self._cancel_resource(exchange, stream_id)
+            case ["", "reports"]:
+                await self._report(exchange)
             case ["", name] if name in SCRIPTS:
                 await _script(exchange, SCRIPTS[name])
             case _:
@@ -79,6 +98,16 @@ class Control:
             stream.stop(Outcome.CLIENT_CANCELLED, errors.Cancelled)
         await exchange.answer(204, self._cors(exchange.fields))
 
+    async def _report(self, exchange: Exchange) -> None:
+        """Take a report; whatever it says, its sender learns nothing from the answer."""
+        if exchange.method == "OPTIONS":
+            await exchange.answer(204, REPORT_PREFLIGHT_FIELDS)
+        elif exchange.method == "POST":
+            self._reports.take(await _start_of_body(exchange))
+            await exchange.answer(204, REPORT_FIELDS)
+        else:
+            raise errors.MethodNotAllowed("POST, OPTIONS")
+
     def _same_site(self, fields: headers.Fields) -> bool:
         """Tell whether a page of this very origin sent this, or no browser did (Fetch Metadata)."""
         origin = headers.first(fields, b"origin")
@@ -110,6 +139,17 @@ class Control:
             (b"access-control-allow-credentials", b"true"),
             (b"vary", b"origin"),
         ]
+
+
+async def _start_of_body(exchange: Exchange) -> bytes:
+    """Return a body, or so much of it that it is seen to be too long for a report."""
+    start, size = b"", 0
+    async for chunk in exchange.body():
+        start += chunk[: REPORT_BYTES_MAX + 1 - len(start)]
+        size += len(chunk)
+        if size > REPORT_READ_BYTES_MAX:
+            break
+    return start
 
 
 async def _script(exchange: Exchange, script: Script) -> None:

@@ -4,7 +4,8 @@ import structlog
 
 from sidecar.errors import SidecarError
 from sidecar.event_id import handle
-from sidecar.labels import Outcome
+from sidecar.labels import Outcome, ReportVerdict
+from sidecar.report import Report
 from sidecar.slo import CANARY_ROUTE
 from sidecar.stream import Stream
 
@@ -29,6 +30,22 @@ def stream_ended(stream: Stream, outcome: Outcome) -> None:
         delivered_seq=stream.ledger.delivered_seq,
         duration_s=round(stream.clock() - stream.started_at, 3),
         traceparent=stream.trace or None,
+    )
+
+
+def client_disagrees(stream: Stream, report: Report, verdict: ReportVerdict) -> None:
+    """Say that a client's own account of a stream differs from the log's."""
+    structlog.get_logger().warning(
+        "client disagrees",
+        verdict=str(verdict),
+        stream=stream.handle,
+        route=stream.policy.name,
+        state=report.state,
+        received=report.received,
+        first_seq=report.first_seq,
+        last_seq=report.last_seq,
+        messages=stream.ledger.received,
+        told=report.told,
     )
 
 

@@ -10,6 +10,9 @@ from sidecar.lifecycle import Audience, AudienceCommand, AudienceEvent
 DEPARTURES_MAX = 16
 """Departures that wait for their return; more readers than that leave at once only on a broadcast."""
 
+GOODBYE_S = 10.0
+"""A connection that breaks within this time after its client said goodbye was left, it did not die."""
+
 
 class Reader(Protocol):
     """A connection that reads a stream."""
@@ -34,7 +37,16 @@ class Reader(Protocol):
 class Readership:
     """The readers of one stream now, and the departures nobody has come back from yet."""
 
-    __slots__ = ("_departures", "_early", "_endless", "detached_at", "left_cleanly", "readers", "state")
+    __slots__ = (
+        "_departures",
+        "_early",
+        "_endless",
+        "_goodbye_until",
+        "detached_at",
+        "left_cleanly",
+        "readers",
+        "state",
+    )
 
     def __init__(self, now: float, *, endless: bool) -> None:
         self._endless = endless
@@ -44,6 +56,7 @@ class Readership:
         self.left_cleanly = True
         self._departures: deque[float] = deque(maxlen=DEPARTURES_MAX)
         self._early = 0
+        self._goodbye_until = now
 
     @property
     def outcome(self) -> Outcome:
@@ -62,7 +75,7 @@ class Readership:
     def leave(self, reader: Reader, now: float, *, cleanly: bool, done: bool) -> tuple[AudienceCommand, ...]:
         """A connection reads no more; ``done``: it had everything, so nobody is expected back."""
         self.readers.pop(reader, None)
-        self.left_cleanly = cleanly or done
+        self.left_cleanly = cleanly or done or now < self._goodbye_until
         if not done and self._early:
             self._early -= 1
         elif not done:
@@ -71,6 +84,13 @@ class Readership:
             return ()
         self.detached_at = now
         return self.step(AudienceEvent.LAST_LEFT)
+
+    def goodbye(self, now: float) -> None:
+        """A client says that it leaves, or has left: however its connection ends, or has ended."""
+        if self.readers:
+            self._goodbye_until = now + GOODBYE_S
+        else:
+            self.left_cleanly = True
 
     def returned(self, now: float) -> float | None:
         """Somebody is back: return how many seconds the longest absence took; None: nobody was missing yet.

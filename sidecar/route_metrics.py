@@ -27,6 +27,7 @@ HOT_COUNTERS: Mapping[str, Mapping[tuple[str, ...], str]] = {
     "sse_messages_delivered_total": {(): "delivered"},
     "sse_messages_acknowledged_total": {(): "acknowledged"},
     "sse_messages_confirmed_total": {(): "confirmed"},
+    "sse_client_missed_messages_total": {(): "client_missed"},
     "sse_messages_replayed_total": {(): "replayed"},
     "sse_unread_messages_total": {(): "unread"},
     "sse_heartbeats_total": {(): "heartbeats"},
@@ -54,6 +55,7 @@ class RouteMetrics:
 
     __slots__ = (
         "acknowledged",
+        "client_missed",
         "client_repeated",
         "client_suppressed",
         "confirmed",
@@ -83,6 +85,7 @@ class RouteMetrics:
         self.started = self.received = self.delivered = self.replayed = self.unread = 0
         self.acknowledged = self.confirmed = self.heartbeats = self.generations_saved = 0
         self.suppressed = self.repeated = self.client_suppressed = self.client_repeated = 0
+        self.client_missed = 0
         self.time_to_first_message = TallyHistogram(FIRST_MESSAGE_BUCKETS)
         self.message_gap = TallyHistogram(GAP_BUCKETS)
         self._bind_counters(route, families)
