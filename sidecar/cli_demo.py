@@ -1,4 +1,4 @@
-"""``sse-sidecar demo``: a backend that misbehaves on request, and the sidecar in front of it."""
+"""``sse-sidecar demo``: a backend that misbehaves on request, the sidecar, and a network to be broken."""
 
 import os
 import signal
@@ -9,20 +9,26 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection, HTTPException
+from typing import NamedTuple
 
 import click
 
 from sidecar.config import RouteSettings, Settings
+from sidecar.demo.chat_page import Setup
 
 HOST = "127.0.0.1"
 PORT = click.IntRange(1, 65_535)
 START_S = 20.0
-"""How long the backend may take until it answers."""
+"""How long the backend and the network may take until they answer."""
 
 POLL_S = 0.05
 STOP_S = 5.0
 DRAIN_S = 2.0
 """Ctrl-C in a demo is meant: nobody waits for a stream that was started for show."""
+
+HEARTBEAT_S = 2.0
+STALL_S = 6.0
+"""Quicker than the defaults of 10 and 30 s: nobody wants to wait in front of a demo."""
 
 TRANSCRIPT = """
 The demo runs until Ctrl-C.
@@ -30,6 +36,7 @@ The demo runs until Ctrl-C.
   chat page  {public}/
   admin      {admin}/
   backend    {backend}/   (what the sidecar stands in front of)
+  network    {network}/   (what the page's buttons press: curl -X POST {network}/cut)
 
 Try in another terminal:
 
@@ -48,6 +55,17 @@ Try in another terminal:
 """
 
 
+class Ports(NamedTuple):
+    """Where everything listens; ``public`` and ``bare`` are carried to ``sidecar`` and ``backend``."""
+
+    public: int
+    admin: int
+    backend: int
+    sidecar: int
+    switches: int
+    bare: int
+
+
 @click.command()
 @click.option("--port", type=PORT, help="Where clients connect.  [default: 8080, or a free one]")
 @click.option("--admin-port", type=PORT, help="Metrics and health.  [default: 9464, or a free one]")
@@ -60,13 +78,16 @@ def demo(port: int | None, admin_port: int | None, backend_port: int | None) -> 
         "--port": (port, 8080),
         "--admin-port": (admin_port, 9464),
         "--backend-port": (backend_port, 8000),
+        "behind the network": (None, 0),
+        "the network's switches": (None, 0),
+        "the backend over the network": (None, 0),
     }
-    public, admin, backend = _choose_ports(asked)
+    ports = Ports(*_choose_ports(asked))
     _end_like_ctrl_c()
     try:
-        with _backend(backend):
-            click.echo(_transcript(public, admin, backend))
-            code = run(_settings(public, admin, backend))
+        with _surroundings(ports):
+            click.echo(_transcript(ports))
+            code = run(_settings(ports))
     except KeyboardInterrupt:
         code = 0
     except OSError as error:
@@ -74,23 +95,24 @@ def demo(port: int | None, admin_port: int | None, backend_port: int | None) -> 
     sys.exit(code)
 
 
-def _settings(public: int, admin: int, backend: int) -> Settings:
-    chat = RouteSettings(name="chat", path="/api/chat", complete_on="done")
+def _settings(ports: Ports) -> Settings:
+    chat = RouteSettings(name="chat", path="/api/chat", complete_on="done", heartbeat_s=HEARTBEAT_S)
     feed = RouteSettings(
         name="notifications", path="/notifications", methods=("GET",), kind="live", upstream_resume=True
     )
     return Settings(
-        upstream=_url(backend),
-        listen=f"{HOST}:{public}",
-        admin_listen=f"{HOST}:{admin}",
+        upstream=_url(ports.backend),
+        listen=f"{HOST}:{ports.sidecar}",
+        admin_listen=f"{HOST}:{ports.admin}",
         log_format="console",
         drain_s=DRAIN_S,
         routes=(chat, feed),
     )
 
 
-def _transcript(public: int, admin: int, backend: int) -> str:
-    return TRANSCRIPT.format(public=_url(public), admin=_url(admin), backend=_url(backend))
+def _transcript(ports: Ports) -> str:
+    public, admin, backend, network = map(_url, (ports.public, ports.admin, ports.backend, ports.switches))
+    return TRANSCRIPT.format(public=public, admin=admin, backend=backend, network=network)
 
 
 def _url(port: int) -> str:
@@ -122,34 +144,48 @@ def _end_like_ctrl_c() -> None:
 
 
 @contextmanager
-def _backend(port: int) -> Iterator[None]:
-    """Run the backend below its supervisor, which restarts it after its kill switch; stop both at the end.
+def _surroundings(ports: Ports) -> Iterator[None]:
+    """Run the network, and the backend below the supervisor that restarts it after its kill switch."""
+    origins = (_url(ports.public), f"http://localhost:{ports.public}")
+    setup = Setup(_url(ports.switches), _url(ports.bare), origins, STALL_S)
+    backend = ["supervisor", "--host", HOST, "--port", str(ports.backend), "--setup", setup.as_json()]
+    network = ["network", "--control", str(ports.switches)]
+    for at, to in ((ports.public, ports.sidecar), (ports.bare, ports.backend)):
+        network += ["--carry", str(at), str(to)]
+    with _child(backend) as started, _child(network) as connected:
+        _wait_until_it_answers("backend", started, ports.backend, "/healthz")
+        _wait_until_it_answers("network", connected, ports.switches, "/")
+        yield
+
+
+@contextmanager
+def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a module of the demo, and stop it at the end.
 
     It gets a session of its own: Ctrl-C is for this process, which lets the streams end first.
     """
-    command = [sys.executable, "-m", "sidecar.demo.supervisor", "--host", HOST, "--port", str(port)]
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own
+    whole = [sys.executable, "-m", f"sidecar.demo.{command[0]}", *command[1:]]
+    child = subprocess.Popen(whole, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own
     try:
-        _wait_until_it_answers(child, port)
-        yield
+        yield child
     finally:
         _stop(child)
 
 
-def _wait_until_it_answers(child: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_it_answers(name: str, child: subprocess.Popen[bytes], port: int, path: str) -> None:
     until = time.monotonic() + START_S
-    while not _answers(port):
+    while not _answers(port, path):
         if child.poll() is not None:
-            raise click.ClickException(f"the demo backend ended with exit code {child.returncode}")
+            raise click.ClickException(f"the demo {name} ended with exit code {child.returncode}")
         if time.monotonic() > until:
-            raise click.ClickException(f"the demo backend does not answer within {START_S:g} s")
+            raise click.ClickException(f"the demo {name} does not answer within {START_S:g} s")
         time.sleep(POLL_S)
 
 
-def _answers(port: int) -> bool:
+def _answers(port: int, path: str) -> bool:
     connection = HTTPConnection(HOST, port, timeout=1)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", path)
         return connection.getresponse().status == 200  # noqa: PLR2004
     except (OSError, HTTPException):
         return False

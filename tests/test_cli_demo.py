@@ -93,7 +93,7 @@ def test_one_command_serves_streams_that_can_be_resumed() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_however_it_is_ended_the_backend_ends_with_it(number: int) -> None:
     with _demo() as demo:
-        assert len(demo.children) == 2
+        assert len(demo.children) == 3
         assert demo.end(number) == 0
         assert psutil.wait_procs(demo.children, EXIT_S)[1] == []
 

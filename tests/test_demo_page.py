@@ -1,229 +1,218 @@
-"""The demo's page in Chromium, in front of a script that behaves as the sidecar does on the wire."""
+"""The demo's page where it is made for: the real backend, the real sidecar, and a network that can break."""
 
-import asyncio
-import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib.resources import files
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import expect
 
-from tests.support.fake_upstream import SSE_HEADERS, FakeUpstream, Script, UpstreamRequest, plain, sse
+from sidecar.demo.webapi import create_app
+from sidecar.demo.webapi import running as running_backend
+from sidecar.demo.words import tokens
+from tests.support.admin_page import CONTRASTS
+from tests.support.chat import Chat, chatting
+from tests.support.chromium import needs_chromium, page_at
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PAGE = files("sidecar.demo").joinpath("page.html").read_bytes()
-STREAM_HEADERS = (*SSE_HEADERS, ("SSE-Stream", "s1-abc"))
-STATE_MS = 15_000
+pytestmark = [pytest.mark.browser, needs_chromium]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not shutil.which(CHROMIUM), reason=f"needs {CHROMIUM}: apt-get install chromium"),
-]
-
-
-def _token(number: int, extra: str = "") -> bytes:
-    return f'{extra}data: {{"text": " t{number}", "index": {number}}}\nid: s1-abc.{number}\n\n'.encode()
+UNFINISHED = "The backend ended the answer before it was complete. Try again."
+BROKEN = "The connection to the backend broke before the answer was complete. Try again."
+TOLD = {
+    "no_terminal": UNFINISHED,
+    "empty": UNFINISHED,
+    "reset": BROKEN,
+    "truncate": BROKEN,
+    "error": "The model stopped unexpectedly. Ask again.",
+}
+WAIT_MS = 20_000
+CONTRAST_MIN = 4.5
+"""WCAG 2.2, 1.4.3, level AA."""
 
 
-def _tokens(first: int, last: int) -> bytes:
-    return b"".join(_token(number) for number in range(first, last + 1))
+async def _truth(chat: Chat, n: int) -> str:
+    """Return the answer to the newest question as its backend wrote it."""
+    (kept,) = await chat.page.evaluate("JSON.parse(sessionStorage.talk).slice(-1)")
+    seed = parse_qs(urlsplit(kept["url"]).query)["seed"][0]
+    return "".join(tokens(seed, n))
 
 
-DONE = b'event: done\ndata: {"tokens": 6, "model": "demo-1"}\nid: s1-abc.7\n\n'
+async def test_an_answer_whose_network_is_cut_is_whole_in_the_end() -> None:
+    async with chatting() as chat:
+        await chat.ask(n=60)
+        await chat.tokens(5)
+        await chat.press("Cut the network")
+        assert await chat.until("reconnecting") == "The connection was lost."
+        await expect(chat.page.locator("#network")).to_have_text("The network is cut.")
+        await chat.press("Cut the network")
+        await expect(chat.page.locator("#network")).to_have_text("The network works.")
+        await chat.until("completed")
+        assert await chat.row("ours") == [60, 0, 0, 2]
+        assert await chat.answer() == await _truth(chat, 60)
+        assert chat.sc.outcomes() == {"completed": 1}
 
 
-class _Front:
-    """Serves the page, and the scripts of the answer's connections in their order."""
-
-    def __init__(self, page: Page, *answers: Script) -> None:
-        self.page = page
-        self.answers = list(answers)
-        self.asked: list[UpstreamRequest] = []
-        self.cancels: list[str] = []
-
-    def __call__(self, request: UpstreamRequest) -> Script:
-        if request.target == "/":
-            return plain(headers=[("Content-Type", "text/html; charset=utf-8")], body=PAGE)
-        if request.method == "POST":
-            self.cancels.append(request.target)
-            return plain(headers=[("Content-Type", "application/json")], body=b"{}")
-        self.asked.append(request)
-        return self.answers.pop(0)
-
-    async def press(self, name: str) -> None:
-        await self.page.get_by_role("button", name=name).click()
-
-    async def state(self, name: str) -> str:
-        """Wait for a state and return its sentence."""
-        state = self.page.locator(f"#state[data-is={name}]")
-        await state.wait_for(timeout=STATE_MS)
-        return await state.inner_text()
-
-    async def shows(self, selector: str, text: str) -> None:
-        await self.page.locator(selector, has_text=text).first.wait_for(timeout=STATE_MS)
-
-    async def numbers(self) -> list[str]:
-        return await self.page.locator("dd").all_inner_texts()
+async def test_bytes_that_get_lost_on_the_way_cost_a_connection_and_no_word() -> None:
+    async with chatting() as chat:
+        await chat.ask(n=60)
+        await chat.tokens(5)
+        await chat.press("Lose bytes")
+        await expect(chat.page.locator("#network")).to_have_text("The network has lost what was under way.")
+        await chat.until("completed")
+        assert (await chat.row("ours"))[:3] == [60, 0, 0]
+        assert await chat.answer() == await _truth(chat, 60)
 
 
-@asynccontextmanager
-async def _front(*answers: Script, mode: str = "fetch") -> AsyncIterator[_Front]:
-    async with FakeUpstream() as upstream, async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        front = _Front(await browser.new_page(), *answers)
-        errors: list[str] = []
-        front.page.on("pageerror", lambda error: errors.append(str(error)))
-        upstream.route(front)
-        await front.page.goto(upstream.url)
-        await front.page.select_option("#mode", mode)
-        yield front
-        await browser.close()
-        assert not errors
+async def test_in_silence_the_client_comes_back_and_a_plain_reader_does_not_even_notice() -> None:
+    async with chatting() as chat:
+        await chat.ask(n=100)
+        await chat.tokens(5)
+        await chat.press("Network silent")
+        assert await chat.until("stalled") == "Nothing has arrived for 3 seconds."
+        assert await chat.page.locator("#plain-state").inner_text() == "open"
+        await chat.press("Network silent")
+        await chat.until("completed")
+        assert (await chat.row("ours"))[:3] == [100, 0, 0]
+        assert (await chat.row("ours"))[3] > (await chat.row("plain"))[3] == 1
 
 
-async def test_after_a_cut_it_goes_on_behind_the_last_event_and_nothing_is_missing_or_twice() -> None:
-    first = sse(_tokens(1, 4), then="stall", headers=STREAM_HEADERS)
-    second = sse(_tokens(5, 6) + DONE, headers=STREAM_HEADERS)
-    async with _front(first, second) as front:
-        await front.press("Ask")
-        await front.shows("#tokens", "4")
-        await front.press("Cut my network")
-        assert await front.state("reconnecting") == "reconnecting in 1 s"
-        assert await front.state("completed") == "completed: every token is here"
-        assert await front.numbers() == ["6", "0", "0", "2"]
-        assert await front.page.locator(".answer").inner_text() == " t1 t2 t3 t4 ⟲ t5 t6"
-    assert [request.headers.get("last-event-id") for request in front.asked] == [None, "s1-abc.4"]
-    assert front.asked[0].target == front.asked[1].target
+async def test_straight_from_the_backend_a_plain_reader_gets_words_twice_and_costs_a_second_answer() -> None:
+    async with chatting() as chat:
+        await chat.page.select_option("#beside", "bare")
+        await chat.ask(n=60)
+        await chat.tokens(10)
+        await chat.press("Cut the network")
+        await expect(chat.page.locator("#plain-state")).to_have_text("error; it will try again some time")
+        chat.switches.mend()
+        await chat.until("completed")
+        await expect(chat.page.locator("#plain-state")).to_have_text("done", timeout=WAIT_MS)
+        ours, plain = await chat.row("ours"), await chat.row("plain")
+        assert (ours[0], ours[2]) == (60, 0)
+        assert plain[2] > 0
 
 
-async def test_a_cut_before_the_first_id_goes_back_by_the_stream_s_name() -> None:
-    first = sse(b": hb idle=1\n", then="stall", headers=STREAM_HEADERS)
-    async with _front(first, sse(_tokens(1, 6) + DONE, headers=STREAM_HEADERS)) as front:
-        await front.press("Ask")
-        assert await front.state("thinking")
-        await front.shows("#state", "no token for 1 s")
-        await front.press("Cut my network")
-        await front.state("completed")
-    assert front.asked[1].target == "/_sse/streams/s1-abc"
+async def test_every_failure_of_the_backend_is_told_with_its_reason_and_what_to_do() -> None:
+    async with chatting() as chat:
+        for fault, told in TOLD.items():
+            await chat.ask(n=6, fault=fault)
+            assert await chat.until("failed") == told
+            assert (await chat.row("ours"))[1:3] == [0, 0]
+        assert sum(chat.sc.outcomes().values()) == len(TOLD)
+        assert "completed" not in chat.sc.outcomes()
 
 
-async def test_what_is_missing_and_what_came_twice_is_counted() -> None:
-    answer = sse(_tokens(1, 3) + _tokens(2, 3) + _token(6) + DONE, headers=STREAM_HEADERS)
-    async with _front(answer) as front:
-        await front.press("Ask")
-        assert await front.state("failed") == "failed: 2 tokens are missing"
-        assert await front.numbers() == ["4", "2", "2", "1"]
+async def test_a_backend_that_is_killed_is_told_of() -> None:
+    async with chatting() as chat:
+        await chat.ask(n=60)
+        await chat.tokens(3)
+        await chat.press("Kill the backend")
+        assert await chat.until("failed") == BROKEN
+        told = chat.page.locator("#told")
+        await expect(told).to_have_text("Every live stream of the backend was reset.")
+        await expect(chat.page.get_by_role("button", name="Ask")).to_be_enabled()
 
 
-@pytest.mark.parametrize(
-    ("mode", "terminal"),
-    [
-        ("fetch", b'event: sse-error\ndata: {"error": {"message": "it died"}}\nid: s1-abc.3\n\n'),
-        ("fetch", b'data: {"error": {"message": "it died"}}\n\n'),
-        ("events", b'event: sse-error\ndata: {"error": {"message": "it died"}}\nid: s1-abc.3\n\n'),
-        ("events", b'event: error\ndata: {"error": {"code": "it died"}}\n\n'),
-    ],
-)
-async def test_a_failure_is_shown_with_its_reason_and_not_tried_again(mode: str, terminal: bytes) -> None:
-    async with _front(sse(_tokens(1, 2), terminal, then="stall", headers=STREAM_HEADERS), mode=mode) as front:
-        await front.press("Ask")
-        assert await front.state("failed") == "failed: it died"
-        assert await front.page.get_by_role("button", name="Cut my network").is_disabled()
-    assert len(front.asked) == 1
+async def test_a_reload_keeps_the_talk_and_goes_on_with_the_answer_in_flight() -> None:
+    async with chatting() as chat:
+        await chat.ask(n=4, question="First?")
+        await chat.until("completed")
+        first = await chat.answer()
+        await chat.ask(n=60, question="Second?")
+        await chat.tokens(10)
+        async with chat.page.expect_navigation():
+            await chat.press("Reload this page")
+        await chat.until("completed")
+        assert await chat.page.locator(".question").all_inner_texts() == ["First?", "Second?"]
+        assert await chat.page.locator(".answer").first.text_content() == first
+        assert await chat.answer() == await _truth(chat, 60)
+        async with chat.page.expect_navigation():
+            await chat.press("Reload this page")
+        await chat.until("completed")
+        assert await chat.answer() == await _truth(chat, 60)
+        assert chat.sc.outcomes() == {"completed": 2}
 
 
-async def test_an_end_that_was_lost_with_its_connection_comes_with_the_next_one() -> None:
-    """Chromium's fetch drops what it has received but not yet handed out when the connection breaks."""
-    end = b'event: sse-error\ndata: {"error": {"code": "x", "message": "it died"}}\nid: s1-abc.3\n\n'
-    shown = asyncio.Event()
-    first = sse(_tokens(1, 2), shown, then="fin", headers=STREAM_HEADERS)
-    async with _front(first, sse(end, then="stall", headers=STREAM_HEADERS)) as front:
-        await front.press("Ask")
-        await front.shows("#tokens", "2")
-        shown.set()
-        assert await front.state("failed") == "failed: it died"
-    assert front.asked[1].headers.get("last-event-id") == "s1-abc.2"
+async def test_a_second_device_joins_from_the_start_by_the_link() -> None:
+    async with chatting() as chat:
+        await chat.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await chat.ask(n=80, question="Why?")
+        await chat.tokens(10)
+        await chat.press("Copy the link")
+        await expect(chat.page.locator("#told")).to_have_text("The link is copied.")
+        link = await chat.page.evaluate("navigator.clipboard.readText()")
+        stream = await chat.page.evaluate("new URL(document.getElementById('device').href).hash")
+        assert link == f"{chat.url}/{stream}"
+        assert stream.startswith("#join=s1")
+        async with page_at(link) as page:
+            other = Chat(page, chat.sc, chat.switches, link)
+            await other.until("completed")
+            await chat.until("completed")
+            assert await other.answer() == await chat.answer() == await _truth(chat, 80)
+            assert await page.locator(".question").inner_text() == "Why?"
+            await page.reload()
+            await other.until("completed")
+            assert await other.answer() == await chat.answer()
+        assert chat.sc.outcomes() == {"completed": 1}
 
 
-async def test_an_end_without_its_terminal_is_a_failure() -> None:
-    async with _front(sse(_tokens(1, 6), headers=STREAM_HEADERS)) as front:
-        await front.press("Ask")
-        assert await front.state("failed") == "failed: the answer stopped without its end"
+async def test_stop_stops_the_backend() -> None:
+    async with chatting() as chat:
+        await chat.ask(n=400)
+        await chat.tokens(3)
+        await chat.press("Stop")
+        assert await chat.until("closed") == "You stopped this."
+        await chat.sc.until(lambda: chat.sc.outcomes() == {"client_cancelled": 1})
+        assert (await _truth(chat, 400)).startswith(await chat.answer())
 
 
-async def test_a_refusal_that_may_pass_is_tried_again_and_another_is_not() -> None:
-    problem = [("Content-Type", "application/problem+json")]
-    down = plain(502, problem, b'{"title": "Bad Gateway", "detail": "refused"}')
-    gone = plain(410, problem, b'{"title": "Gone", "detail": "the stream has expired"}')
-    async with _front(down, gone) as front:
-        await front.press("Ask")
-        await front.state("reconnecting")
-        assert await front.state("failed") == "failed: status 410: the stream has expired"
+async def test_the_keyboard_is_enough() -> None:
+    async with chatting() as chat:
+        await chat.page.evaluate("document.getElementById('length').value = 60")
+        await chat.page.focus("#prompt")
+        await chat.page.keyboard.type("Why?")
+        await chat.page.keyboard.press("Enter")
+        await chat.tokens(3)
+        await _tab_to(chat, "Cut the network")
+        await chat.page.keyboard.press("Space")
+        await chat.until("reconnecting")
+        chat.switches.mend()
+        await _tab_to(chat, "Retry now", backwards=True)
+        await chat.page.keyboard.press("Enter")
+        await chat.until("completed")
+        for name in ("Network silent", "Lose bytes", "Kill the backend", "Reload this page", "Copy the link"):
+            await _tab_to(chat, name)
 
 
-@pytest.mark.parametrize("mode", ["fetch", "events"])
-async def test_stop_cancels_the_stream_by_its_name(mode: str) -> None:
-    async with _front(sse(_tokens(1, 2), then="stall", headers=STREAM_HEADERS), mode=mode) as front:
-        await front.press("Ask")
-        await front.shows("#tokens", "2")
-        await front.press("Stop")
-        assert await front.state("stopped") == "stopped: the connection was closed"
-        await front.shows("#diary", "cancelled: nothing more is generated")
-    assert front.cancels == ["/_sse/streams/s1-abc/cancel"]
-
-
-async def test_event_source_resumes_by_itself_and_after_a_cut_by_the_query() -> None:
-    shown = asyncio.Event()
-    first = sse(_token(1, "retry: 50\n"), shown, then="reset", headers=STREAM_HEADERS)
-    second = sse(_tokens(2, 3), then="stall", headers=STREAM_HEADERS)
-    third = sse(_tokens(4, 6) + DONE, headers=STREAM_HEADERS)
-    async with _front(first, second, third, mode="events") as front:
-        await front.press("Ask")
-        await front.shows("#tokens", "1")
-        shown.set()
-        await front.shows("#tokens", "3")
-        await front.press("Cut my network")
-        await front.state("completed")
-        assert await front.numbers() == ["6", "0", "0", "3"]
-    assert front.asked[1].headers.get("last-event-id") == "s1-abc.1"
-    assert front.asked[2].target.endswith("&last_event_id=s1-abc.3")
-
-
-async def test_the_fault_chosen_is_asked_for_once() -> None:
-    answers = [sse(_tokens(1, 6) + DONE, headers=STREAM_HEADERS) for _ in range(2)]
-    async with _front(*answers) as front:
-        await front.page.select_option("#fault", "reset")
-        for _ in answers:
-            await front.press("Ask")
-            await front.state("completed")
-    assert ["fault=reset" in request.target for request in front.asked] == [True, False]
-
-
-@pytest.mark.parametrize("line_end", ["\r\n", "\r"])
-async def test_every_line_end_is_read_wherever_the_pieces_are_cut(line_end: str) -> None:
-    wire = (b"\xef\xbb\xbf" + _tokens(1, 6) + DONE).decode().replace("\n", line_end).encode()
-    pieces = [wire[i : i + 1] for i in range(len(wire))]
-    async with _front(sse(*pieces, headers=STREAM_HEADERS)) as front:
-        await front.press("Ask")
-        await front.state("completed")
-        assert await front.numbers() == ["6", "0", "0", "1"]
+async def test_without_a_sidecar_it_works_as_far_as_it_can_and_says_what_cannot() -> None:
+    async with running_backend(create_app()) as url, page_at(url) as page:
+        await page.fill("#prompt", "Why?")
+        await page.keyboard.press("Enter")
+        await page.locator("sse-status[kind=live]").wait_for()
+        assert await page.get_by_role("button", name="Cut the network").is_disabled()
+        said = await page.locator("#network").inner_text()
+        assert said == "The network is broken by the buttons under `sse-sidecar demo` only."
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-async def test_it_fits_the_screen_and_the_keyboard_is_enough(width: int) -> None:
-    async with _front(sse(_tokens(1, 6) + DONE, headers=STREAM_HEADERS)) as front:
-        await front.page.set_viewport_size({"width": width, "height": 740})
-        await front.page.focus("#prompt")
-        await front.page.keyboard.press("Enter")
-        await front.state("completed")
-        assert await front.page.evaluate("document.documentElement.scrollWidth") == width
+async def test_it_fits_the_screen_and_can_be_read_by_day_and_by_night(width: int) -> None:
+    async with chatting() as chat:
+        await chat.page.set_viewport_size({"width": width, "height": 740})
+        await chat.ask(n=20, fault="error")
+        await chat.until("failed")
+        assert await chat.page.evaluate("document.documentElement.scrollWidth") == width
+        for scheme in ("light", "dark"):
+            await chat.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            contrasts = dict(await chat.page.evaluate(CONTRASTS))
+            assert len(contrasts) > 20
+            assert {text: ratio for text, ratio in contrasts.items() if ratio < CONTRAST_MIN} == {}
+
+
+async def _tab_to(chat: Chat, name: str, *, backwards: bool = False) -> None:
+    focused = """() => {
+      let at = document.activeElement;
+      while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+      return at.textContent.trim();
+    }"""
+    for _ in range(60):
+        if await chat.page.evaluate(focused) == name:
+            return
+        await chat.page.keyboard.press("Shift+Tab" if backwards else "Tab")
+    raise AssertionError(f"{name!r} is not reached by Tab")

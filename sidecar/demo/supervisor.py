@@ -17,13 +17,13 @@ STOP_S = 3.0
 """How long the backend may take to stop before it is killed."""
 
 
-async def supervise(host: str, port: int, *, restart_s: float = RESTART_S) -> int:
+async def supervise(host: str, port: int, *, setup: str = "{}", restart_s: float = RESTART_S) -> int:
     """Run the backend until it exits for another reason than the kill switch; return that exit code.
 
-    When cancelled, the backend is stopped first.
+    ``setup`` is handed on to it. When cancelled, the backend is stopped first.
     """
     while True:
-        backend = await asyncio.create_subprocess_exec(*_command(host, port))
+        backend = await asyncio.create_subprocess_exec(*_command(host, port, setup))
         try:
             exit_code = await backend.wait()
         finally:
@@ -33,8 +33,8 @@ async def supervise(host: str, port: int, *, restart_s: float = RESTART_S) -> in
         await asyncio.sleep(restart_s)
 
 
-async def _supervise_until_terminated(host: str, port: int) -> int:
-    supervising = asyncio.ensure_future(supervise(host, port))
+async def _supervise_until_terminated(host: str, port: int, setup: str) -> int:
+    supervising = asyncio.ensure_future(supervise(host, port, setup=setup))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, supervising.cancel)
     try:
         return await supervising
@@ -42,9 +42,9 @@ async def _supervise_until_terminated(host: str, port: int) -> int:
         return 0
 
 
-def _command(host: str, port: int) -> list[str]:
+def _command(host: str, port: int, setup: str) -> list[str]:
     module = [sys.executable, "-m", "sidecar.demo.webapi"]
-    return [*module, "--host", host, "--port", str(port), "--supervised"]
+    return [*module, "--host", host, "--port", str(port), "--setup", setup, "--supervised"]
 
 
 async def _stop(backend: Process) -> None:
@@ -61,9 +61,10 @@ async def _stop(backend: Process) -> None:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65_535), help="Port to use.")
-def main(host: str, port: int) -> None:
+@click.option("--setup", default="{}", hidden=True, help="What `sse-sidecar demo` tells the page.")
+def main(host: str, port: int, setup: str) -> None:
     """Run the demo backend, and restart it two seconds after it was killed from its page."""
-    sys.exit(asyncio.run(_supervise_until_terminated(host, port)))
+    sys.exit(asyncio.run(_supervise_until_terminated(host, port, setup)))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Every streaming route takes its pace and its fault from the query: ``n``, ``inte
 
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
 
 import click
@@ -19,12 +18,14 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from sidecar.demo.answers import FAILURE, MODEL_DEFAULT, AiSdk, Answer, Anthropic, Chat, OpenAIChat, compact
+from sidecar.demo.chat_page import ChatPage, Setup
 from sidecar.demo.faults import INTERRUPTIONS, BadQuery, Course, Fault
 from sidecar.demo.feed import Feed
 from sidecar.demo.ledger import Ledger
 from sidecar.demo.paced import Blocks, PacedResponse, events_of, halves_of
 from sidecar.demo.plain import PlainRoutes, read_json
 from sidecar.demo.responses import OpenAIResponse
+from sidecar.demo.same_site import is_foreign
 from sidecar.demo.server import die_soon, listen, run, running, serve, url_of
 from sidecar.demo.words import tokens
 
@@ -38,16 +39,15 @@ TEXT_CHARS_MAX = 1_000
 class WebApi:
     """The streaming endpoints and the switch that kills them."""
 
-    def __init__(self, ledger: Ledger, on_kill: Callable[[], None] | None) -> None:
+    def __init__(self, ledger: Ledger, on_kill: Callable[[], None] | None, setup: Setup) -> None:
         self._ledger = ledger
         self._on_kill = on_kill
+        self._setup = setup
         self._feed = Feed()
-        self._page = files("sidecar.demo").joinpath("page.html").read_text(encoding="utf-8")
 
     def routes(self) -> list[Route]:
         """Return the routes."""
         return [
-            Route("/", self.page),
             Route("/api/chat", self.chat),
             Route("/v1/chat/completions", self.openai_chat, methods=["POST"]),
             Route("/v1/responses", self.openai_responses, methods=["POST"]),
@@ -57,13 +57,11 @@ class WebApi:
             Route("/demo/kill", self.kill, methods=["POST"]),
         ]
 
-    async def page(self, _request: Request) -> Response:
-        """Show the chat page."""
-        return HTMLResponse(self._page, headers={"Cache-Control": "no-cache"})
-
     async def chat(self, request: Request) -> Response:
         """Answer ``prompt`` in the demo's own form."""
-        return self._stream(request, Chat(prompt=request.query_params.get("prompt", "")))
+        response = self._stream(request, Chat(prompt=request.query_params.get("prompt", "")))
+        response.headers.update(self._setup.cors(request))
+        return response
 
     async def openai_chat(self, request: Request) -> Response:
         """Answer as OpenAI's Chat Completions."""
@@ -96,8 +94,10 @@ class WebApi:
         position = self._feed.position(request.headers.get("last-event-id", ""))
         return self._paced(self._feed.read(position, course), course, Chat())
 
-    async def kill(self, _request: Request) -> Response:
+    async def kill(self, request: Request) -> Response:
         """Reset every live stream and, where a supervisor waits to restart the process, end it."""
+        if is_foreign(request.headers):
+            raise HTTPException(403, "this came from another site's page")
         return JSONResponse({"exits": self._on_kill is not None}, 202, background=BackgroundTask(self._die))
 
     async def _die(self) -> None:
@@ -134,14 +134,20 @@ class WebApi:
         return PacedResponse(halves_of(body, course), course, self._ledger, headers=headers)
 
 
-def create_app(*, ledger: Ledger | None = None, on_kill: Callable[[], None] | None = None) -> Starlette:
+def create_app(
+    *,
+    ledger: Ledger | None = None,
+    on_kill: Callable[[], None] | None = None,
+    setup: Setup = Setup(),  # noqa: B008 - it is frozen
+) -> Starlette:
     """Return the ASGI application.
 
     ``on_kill`` ends the process after ``POST /demo/kill``; without it only the live streams are reset. The
     faults ``reset`` and ``truncate`` need the server of :mod:`sidecar.demo.server`.
     """
     ledger = ledger or Ledger()
-    routes = [*WebApi(ledger, on_kill).routes(), *PlainRoutes(ledger).routes()]
+    api = WebApi(ledger, on_kill, setup)
+    routes = [*ChatPage(setup).routes(), *api.routes(), *PlainRoutes(ledger).routes()]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refusal})  # type: ignore[dict-item]
     app.state.ledger = ledger
     return app
@@ -179,14 +185,16 @@ async def _refusal(_request: Request, error: HTTPException) -> Response:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65_535), help="0: any free.")
 @click.option("--supervised", is_flag=True, help="POST /demo/kill ends the process with exit code 3.")
-def main(host: str, port: int, *, supervised: bool) -> None:
+@click.option("--setup", default="{}", hidden=True, help="What `sse-sidecar demo` tells the page.")
+def main(host: str, port: int, setup: str, *, supervised: bool) -> None:
     """Run the demo backend until it is interrupted."""
     try:
         listener = listen(host, port)
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror}") from error
     click.echo(f"demo backend on {url_of(listener)}")
-    run(create_app(on_kill=die_soon if supervised else None), listener)
+    app = create_app(on_kill=die_soon if supervised else None, setup=Setup.from_json(setup))
+    run(app, listener)
 
 
 if __name__ == "__main__":
