@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from sidecar.event_parser import EventParser
+from sidecar.client.event_parser import EventParser
 
 CONNECT_S = 10.0
 SILENCE_S = 60.0
@@ -54,7 +54,7 @@ class Reading:
     @property
     def position(self) -> str:
         """The id of the last event, or the stream's start."""
-        return self._parser.last_event_id.decode() or f"{self.stream}.0"
+        return self._parser.last_event_id or f"{self.stream}.0"
 
     def begin(self, response: aiohttp.ClientResponse) -> None:
         """Read on over a new connection."""

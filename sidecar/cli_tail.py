@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from sidecar.event_parser import ClientEvent
-from sidecar.tail import ATTEMPTS_DEFAULT, OWN_EVENTS, STALL_S_DEFAULT, Failed, Question, Tail
+from sidecar.client import Event
+from sidecar.client.options import ATTEMPTS_DEFAULT, STALL_S_DEFAULT
+from sidecar.tail import Failed, Question, Tail
 from sidecar.text_table import cell_text
 
 EXIT_FAILED = 1
@@ -95,17 +96,16 @@ def _field(text: str) -> tuple[str, str]:
     return match[1].lower(), match[2].strip()
 
 
-def _print_data(event: ClientEvent) -> None:
-    if not event.kind.startswith(OWN_EVENTS):
-        _print(event.data + b"\n")
+def _print_data(event: Event) -> None:
+    _print(event.data + "\n")
 
 
-def _print_raw(event: ClientEvent) -> None:
-    _print(event.block + b"\n")
+def _print_raw(event: Event) -> None:
+    _print(event.block + "\n")
 
 
-def _print(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
+def _print(text: str) -> None:
+    sys.stdout.buffer.write(text.encode())
     sys.stdout.flush()
 
 

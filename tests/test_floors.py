@@ -23,7 +23,6 @@ FLOORS = {
     "continuity": PURE,
     "errors": PURE,
     "event_id": PURE,
-    "event_parser": PURE,
     "flood": PURE,
     "framing": PURE,
     "headers": PURE,
@@ -106,7 +105,6 @@ FLOORS = {
     "demo": 3,
     "reference": 3,
     "tail": 3,
-    "tail_connection": 3,
     "text_table": 3,
     "verify": 3,
 }

@@ -7,18 +7,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sidecar.cli import main
-from tests.support.fake_upstream import SSE_HEADERS, FakeUpstream, literal, plain, sse
+from tests.support.fake_sidecar import SIDECAR_HEADERS, STREAM, FakeSidecar, end
+from tests.support.fake_sidecar import event as _event
+from tests.support.fake_upstream import FakeUpstream, literal, plain, sse
 
-STREAM = "s1" + "A" * 40
 QUICK = b"retry: 10\n"
 """Keeps a test from waiting a whole second before the next attempt."""
 
-SIDECAR_HEADERS = (*SSE_HEADERS, ("SSE-Stream", STREAM))
 JSON_HEADERS = (("Content-Type", "application/problem+json"),)
-
-
-def _event(seq: int, text: str) -> bytes:
-    return b"data: %b\nid: %b.%d\n\n" % (text.encode(), STREAM.encode(), seq)
 
 
 async def _tail(up: FakeUpstream, *arguments: str, path: str = "/chat") -> Result:
@@ -27,20 +23,20 @@ async def _tail(up: FakeUpstream, *arguments: str, path: str = "/chat") -> Resul
 
 class TestWhatIsPrinted:
     async def test_the_data_of_each_event_on_lines_of_its_own(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(sse(b": hi\nevent: e\ndata: a\ndata: b\n\n", b"id: 7\n\n", b"data: c\n\n"))
             result = await _tail(up)
         assert (result.exit_code, result.stdout, result.stderr) == (0, "a\nb\nc\n", "")
 
     async def test_raw_prints_whole_events(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(sse(b": hi\r\nevent: e\r\ndata: a\r\n\r\n"))
             result = await _tail(up, "--raw")
         assert (result.exit_code, result.stdout) == (0, ": hi\nevent: e\ndata: a\n\n")
 
     async def test_an_event_is_printed_before_the_next_one_comes(self) -> None:
         go_on = asyncio.Event()
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(sse(b"data: first\n\n", go_on, b"data: second\n\n"))
             process = await asyncio.create_subprocess_exec(
                 *_command("tail", f"{up.url}/"), stdout=asyncio.subprocess.PIPE
@@ -52,7 +48,7 @@ class TestWhatIsPrinted:
             assert await process.wait() == 0
 
     async def test_half_an_event_is_not_printed(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(sse(b"data: whole\n\ndata: half\n"))
             result = await _tail(up)
         assert (result.exit_code, result.stdout) == (0, "whole\n")
@@ -60,92 +56,92 @@ class TestWhatIsPrinted:
 
 class TestComingBack:
     async def test_after_a_break_it_resumes_behind_the_last_event(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(sse(QUICK, _event(1, "a"), _event(2, "b"), then="reset", headers=SIDECAR_HEADERS))
-            up.script(sse(_event(3, "c"), headers=SIDECAR_HEADERS))
+            up.script(sse(_event(3, "c"), end(3), headers=SIDECAR_HEADERS))
             result = await _tail(up)
-            resumed = up.requests[1]
+            resumed = up.asked[1]
         assert (result.exit_code, result.stdout) == (0, "a\nb\nc\n")
         assert (resumed.target, resumed.header("last-event-id")) == ("/chat", f"{STREAM}.2")
         assert result.stderr == (
-            "sse-sidecar: the connection broke: it was cut before the end of the answer; "
+            "sse-sidecar: The connection was lost (it was cut before the end of the answer); "
             "reconnecting in 0.0 s\n"
-            "sse-sidecar: resumed after seq 2\n"
+            "sse-sidecar: Resumed after seq 2\n"
         )
 
     async def test_204_means_that_there_is_no_more(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(sse(QUICK, _event(1, "a"), then="fin", headers=SIDECAR_HEADERS))
             up.script(plain(204))
             result = await _tail(up)
         assert (result.exit_code, result.stdout) == (0, "a\n")
 
     async def test_silence_is_a_broken_connection(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(sse(QUICK, _event(1, "a"), then="stall"))
             up.script(sse(_event(2, "b")))
             result = await _tail(up, "--stall-s", "0.2")
         assert (result.exit_code, result.stdout) == (0, "a\nb\n")
-        assert "stalled: no byte for 0.2 s; reconnecting in 0.0 s" in result.stderr
+        assert "Nothing has arrived for 0.2 seconds; reconnecting in 0.0 s" in result.stderr
 
     async def test_a_feed_s_own_ids_go_back_to_it(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(sse(QUICK, b"id: \xc3\xa97\ndata: a\n\n", then="reset"))
             up.script(sse(b"id: 8\ndata: b\n\n"))
             result = await _tail(up, "-H", "Last-Event-ID: 6")
-            ids = [request.header("last-event-id") for request in up.requests]
+            ids = [request.header("last-event-id") for request in up.asked]
         assert ids[0] == "6"
         assert str(ids[1]).encode("latin-1") == b"\xc3\xa97"
-        assert "resumed after id é7" in result.stderr
+        assert "Resumed after id é7" in result.stderr
 
     async def test_a_stream_without_ids_is_resumed_by_counting(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(
                 sse(QUICK, b"data: a\n\ndata: b\n\n", then="reset", headers=SIDECAR_HEADERS),
-                sse(b"data: c\n\n", headers=SIDECAR_HEADERS),
+                sse(b"data: c\n\n", end(3), headers=SIDECAR_HEADERS),
             )
             result = await _tail(up)
-            resumed = up.requests[1]
+            resumed = up.asked[1]
         assert (result.exit_code, result.stdout) == (0, "a\nb\nc\n")
         assert resumed.target == f"/_sse/streams/{STREAM}"
         assert resumed.header("last-event-id") == f"{STREAM}.2"
 
     async def test_what_a_gap_left_out_counts_too(self) -> None:
         gap = b'event: sse-gap\ndata: {"missed_from":1,"missed_through":4,"reason":"trimmed"}\n\n'
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(sse(QUICK, gap, b"data: e\n\n", then="reset", headers=SIDECAR_HEADERS), plain(204))
             await _tail(up)
-            resumed = up.requests[1]
+            resumed = up.asked[1]
         assert resumed.header("last-event-id") == f"{STREAM}.5"
 
     @pytest.mark.parametrize("status", [429, 502, 503, 504])
     async def test_a_server_that_is_busy_is_asked_again_when_it_says(self, status: int) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(plain(status, [("Retry-After", "0")], b"busy"), sse(b"data: a\n\n"))
             result = await _tail(up)
         assert (result.exit_code, result.stdout) == (0, "a\n")
-        assert f"the server answered {status}: " in result.stderr
+        assert f"(the server answered {status}); reconnecting in 0.0 s" in result.stderr
 
     async def test_it_gives_up_after_so_many_attempts(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(*[plain(503, [("Retry-After", "0")])] * 2)
             result = await _tail(up, "--max-attempts", "1")
-        assert (result.exit_code, len(up.requests)) == (1, 2)
-        assert result.stderr.splitlines()[-1].endswith("; gave up after 1 attempts")
+        assert (result.exit_code, len(up.asked)) == (1, 2)
+        assert result.stderr.splitlines()[-1].endswith(" Given up after 1 attempt. (the server answered 503)")
 
     async def test_an_event_starts_the_count_of_attempts_anew(self) -> None:
-        broken = sse(QUICK, b"id: 1\ndata: a\n\n", then="reset")
-        async with FakeUpstream() as up:
-            up.script(broken, broken, broken, plain(204))
+        broken = [sse(QUICK, b"id: %d\ndata: a\n\n" % number, then="reset") for number in (1, 2, 3)]
+        async with FakeSidecar() as up:
+            up.script(*broken, plain(204))
             result = await _tail(up, "--max-attempts", "1")
         assert result.exit_code == 0
 
     async def test_a_server_that_is_down_is_named(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.refuse()
             result = await _tail(up, "--max-attempts", "1")
         assert result.exit_code == 1
-        words = "sse-sidecar: cannot connect: Connection refused; gave up after 1 attempts\n"
+        words = "sse-sidecar: The server cannot be reached. Given up after 1 attempt. (Connection refused)\n"
         assert result.stderr.endswith(words)
 
 
@@ -155,15 +151,15 @@ class TestFailures:
         [
             (
                 b'event: sse-error\ndata: {"error":{"code":"err-x","message":"It broke."},"stream":"s"}\n\n',
-                "sse-sidecar: the stream failed: It broke. (err-x)\n",
+                "sse-sidecar: It broke. (err-x)\n",
             ),
-            (b'data: {"error":{"message":"Overloaded"}}\n\n', "sse-sidecar: the stream failed: Overloaded\n"),
-            (b'data: {"error":"no"}\n\n', "sse-sidecar: the stream failed: no\n"),
+            (b'data: {"error":{"message":"Overloaded"}}\n\n', "sse-sidecar: Overloaded\n"),
+            (b'data: {"error":"no"}\n\n', "sse-sidecar: no\n"),
         ],
         ids=["sidecar", "openai", "text"],
     )
     async def test_a_failure_inside_the_stream_is_a_failure(self, event: bytes, words: str) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(sse(b"data: a\n\n", event))
             result = await _tail(up)
         assert (result.exit_code, result.stderr) == (1, words)
@@ -172,58 +168,62 @@ class TestFailures:
         "event", [b'data: {"error":null}\n\n', b'data: say "error" twice\n\n', b'data: ["error"]\n\n']
     )
     async def test_what_only_mentions_an_error_is_none(self, event: bytes) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(sse(event))
             assert (await _tail(up)).exit_code == 0
 
     async def test_a_gap_is_told_and_not_printed(self) -> None:
         gap = b'event: sse-gap\ndata: {"missed_from":2,"missed_through":9,"reason":"trimmed"}\n\n'
-        async with FakeUpstream() as up:
-            up.script(sse(gap, _event(10, "j"), headers=SIDECAR_HEADERS))
+        async with FakeSidecar() as up:
+            up.script(sse(gap, _event(10, "j"), end(10), headers=SIDECAR_HEADERS))
             result = await _tail(up, "-H", f"Last-Event-ID: {STREAM}.1")
         assert (result.exit_code, result.stdout) == (0, "j\n")
-        assert result.stderr == "sse-sidecar: gap: seq 2 to 9 will not come (trimmed)\n"
+        assert result.stderr == "sse-sidecar: Gap: seq 2 to 9 will not come (trimmed)\n"
 
     @pytest.mark.parametrize("status", [404, 410])
     async def test_a_stream_that_is_gone_is_told_in_the_server_s_words(self, status: int) -> None:
         body = b'{"title":"It is no longer kept.","code":"err-sidecar-x"}'
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(plain(status, JSON_HEADERS, body))
             result = await _tail(up)
-        words = f"sse-sidecar: the server answered {status}: It is no longer kept. (err-sidecar-x)\n"
+        words = f"sse-sidecar: It is no longer kept. (err-sidecar-x) (the server answered {status})\n"
         assert (result.exit_code, result.stderr) == (1, words)
 
     async def test_what_is_no_event_stream_is_not_printed(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(plain(200, [("Content-Type", "text/html")], b"<p>Sorry"))
             result = await _tail(up)
-        words = "sse-sidecar: the server answered 200 with text/html, which is no event stream\n"
+        words = (
+            "sse-sidecar: The server answered with something else than an event stream. "
+            "(the server answered 200 with text/html)\n"
+        )
         assert (result.exit_code, result.stdout, result.stderr) == (1, "", words)
 
     async def test_a_redirect_is_told_not_followed(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(plain(302, [("Location", "https://elsewhere.example/")]))
             result = await _tail(up)
         assert result.exit_code == 1
         assert (
-            result.stderr == "sse-sidecar: the server answered 302: it moved to https://elsewhere.example/\n"
+            result.stderr == "sse-sidecar: The server refused the request (302). "
+            "(the server answered 302: it moved to https://elsewhere.example/)\n"
         )
 
     async def test_what_a_server_says_cannot_write_to_the_terminal(self) -> None:
         body = b'{"title":"\\u001b[2Jgone"}'
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(plain(404, JSON_HEADERS, body))
             result = await _tail(up)
-        assert result.stderr == "sse-sidecar: the server answered 404: ?[2Jgone\n"
+        assert result.stderr == "sse-sidecar: ?[2Jgone (the server answered 404)\n"
 
 
 class TestPost:
     async def test_it_is_sent_once_and_its_rest_is_asked_for_by_name(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(sse(QUICK, _event(1, "a"), then="reset", headers=SIDECAR_HEADERS))
-            up.script(sse(_event(2, "b"), headers=SIDECAR_HEADERS))
+            up.script(sse(_event(2, "b"), end(2), headers=SIDECAR_HEADERS))
             result = await _tail(up, "-d", '{"n":1}', "-H", "Authorization: Bearer t", path="/v1/chat?x=1")
-            asked, resumed = up.requests
+            asked, resumed = up.asked
         assert (result.exit_code, result.stdout) == (0, "a\nb\n")
         assert (asked.method, asked.target, asked.body) == ("POST", "/v1/chat?x=1", b'{"n":1}')
         assert asked.header("content-type") == "application/json"
@@ -234,31 +234,31 @@ class TestPost:
         assert (resumed.header("content-type"), resumed.header("idempotency-key")) == (None, None)
 
     async def test_without_a_sidecar_in_front_it_is_not_sent_again(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(sse(b"data: a\n\n", then="reset"))
             result = await _tail(up, "-d", "{}")
-        assert (result.exit_code, len(up.requests)) == (1, 1)
-        assert "there is no SSE-Stream header to resume it by" in result.stderr
+        assert (result.exit_code, len(up.asked)) == (1, 1)
+        assert "What was sent may have been carried out, so it is not sent again." in result.stderr
 
     async def test_one_whose_answer_never_began_is_not_sent_again(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(literal(b"", then="reset"))
             result = await _tail(up, "-d", "{}")
-        assert (result.exit_code, len(up.requests)) == (1, 1)
-        assert "the request may have been carried out, so it is not sent again" in result.stderr
+        assert (result.exit_code, len(up.asked)) == (1, 1)
+        assert "What was sent may have been carried out, so it is not sent again." in result.stderr
 
     async def test_one_that_was_turned_away_is_sent_again_under_the_same_key(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(plain(503, [("Retry-After", "0")]), sse(b"data: a\n\n"))
             result = await _tail(up, "-d", "{}")
-            keys = {request.header("idempotency-key") for request in up.requests}
-        assert (result.exit_code, len(up.requests), len(keys)) == (0, 2, 1)
+            keys = {request.header("idempotency-key") for request in up.asked}
+        assert (result.exit_code, len(up.asked), len(keys)) == (0, 2, 1)
 
     async def test_a_bad_gateway_may_have_begun_it(self) -> None:
-        async with FakeUpstream() as up:
+        async with FakeSidecar() as up:
             up.script(plain(502))
             result = await _tail(up, "-d", "{}")
-        assert (result.exit_code, len(up.requests)) == (1, 1)
+        assert (result.exit_code, len(up.asked)) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,16 @@
-"""The Python client: one event stream over as many connections as it takes, and nothing lost in silence."""
+"""The Python client: one event stream over as many connections as it takes, and nothing lost in silence.
+
+    from sidecar.client import EventSource
+
+    async with EventSource("https://chat.example/api/chat") as events:
+        async for event in events:
+            print(event.data)
+
+For programs without asyncio: ``sidecar.client.blocking``. It imports nothing of the server.
+"""
+
+from sidecar.client.event_parser import Event
+from sidecar.client.event_source import EventSource
+from sidecar.client.state import Gap, Recovery, State, StreamFailed
+
+__all__ = ["Event", "EventSource", "Gap", "Recovery", "State", "StreamFailed"]

@@ -34,7 +34,8 @@ class EventTooLarge(ValueError):
 class EventParser:
     """Parses one connection's body. ``last_event_id`` and ``retry_ms`` hold what the stream has said so far.
 
-    ``idle_s``: seconds since the backend's last byte, as the last heartbeat said; 0 after an event.
+    ``idle_s``: seconds since the backend's last byte, as the last heartbeat said; None: it did not say; 0
+    after an event.
 
     Unlike :class:`sidecar.framing.Framer`, which relays blocks, it acts on ``retry`` at once, also right
     before a connection breaks, and on ``id`` at the blank line, also in a block without data.
@@ -43,7 +44,7 @@ class EventParser:
     def __init__(self, last_event_id: str = "", event_chars_max: int = EVENT_CHARS_MAX) -> None:
         self.last_event_id = last_event_id
         self.retry_ms: int | None = None
-        self.idle_s = 0
+        self.idle_s: int | None = 0
         self.heartbeats = 0
         self._limit = event_chars_max
         self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
@@ -120,7 +121,7 @@ class EventParser:
             self.retry_ms = int(value[:RETRY_DIGITS_MAX])
         elif not name and (heartbeat := _heartbeat_form.fullmatch(line)):
             self.heartbeats += 1
-            self.idle_s = int(heartbeat[1] or 0)
+            self.idle_s = None if heartbeat[1] is None else int(heartbeat[1])
 
     def _dispatch(self) -> Event | None:
         self.last_event_id = self._id

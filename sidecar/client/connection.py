@@ -1,0 +1,176 @@
+"""One connection of a client: aiohttp inside, and outside only an answer or the word that it was lost."""
+
+import asyncio
+import os
+import time
+from typing import Protocol
+
+import aiohttp
+from yarl import URL
+
+from sidecar.client.answer import Head, problem_of
+from sidecar.client.course import Loss
+from sidecar.client.request import Request
+from sidecar.client.wait import epoch_of, retry_after_s
+
+CONNECT_S = 10.0
+HEAD_S = 150.0
+"""Longest wait for the head; the sidecar itself gives its backend less by default, and then says so."""
+
+HEADER_BYTES_MAX = 64 * 1024
+PROBLEM_BYTES_MAX = 64 * 1024
+PROBLEM_S = 10.0
+POST_S = 5.0
+"""Longest wait for the answer to a report or a cancel."""
+
+REDIRECTS_MAX = 5
+
+
+class Lost(Exception):
+    """The connection is gone, or did not come about."""
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss.reason)
+        self.loss = loss
+
+
+class Answer(Protocol):
+    """A response: its head, and its body as it comes."""
+
+    head: Head
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """What the answer asks for, in seconds."""
+
+    async def chunk(self) -> bytes:
+        """Return the next bytes of the body, nothing at its end in order; raises Lost if it breaks."""
+
+    def close(self) -> None:
+        """Close the connection; whoever waits for a chunk gets Lost."""
+
+
+class Network(Protocol):
+    """Makes connections."""
+
+    async def ask(self, request: Request) -> Answer:
+        """Send a request and return its answer once the head is there; raises Lost."""
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes = b"") -> bool:
+        """Send something small; True: the server took it. Raises nothing that a network does."""
+
+    async def close(self) -> None:
+        """Close everything that is open."""
+
+
+class HttpAnswer:
+    """An answer of aiohttp's."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        fields = {name.lower(): value for name, value in response.headers.items()}
+        self.head = Head(response.status, fields)
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Return the seconds of Retry-After; a date is held against the server's own clock if it tells it."""
+        now = epoch_of(self.head.headers.get("date", "")) or time.time()
+        return retry_after_s(self.head.headers.get("retry-after", ""), now)
+
+    async def read_problem(self) -> None:
+        """Read what an answer that is no stream says."""
+        try:
+            async with asyncio.timeout(PROBLEM_S):
+                body = await self._response.content.read(PROBLEM_BYTES_MAX)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return
+        self.head = Head(self.head.status, self.head.headers, problem_of(body))
+
+    async def chunk(self) -> bytes:
+        """See Answer."""
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise Lost(Loss("The connection was lost.", _detail(error))) from None
+
+    def close(self) -> None:
+        """See Answer."""
+        self._response.close()
+
+
+class HttpNetwork:
+    """Connections of one stream by aiohttp. Nothing is read from the environment or kept.
+
+    ``session``: the caller's own, for TLS and proxies; it is not closed here. ``redirects``: whether they are
+    followed, REDIRECTS_MAX at most; a login goes to the first origin only.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession | None = None, *, redirects: bool = False) -> None:
+        self._own = session is None
+        self._session = session or _session()
+        self._redirects = redirects
+
+    async def ask(self, request: Request) -> HttpAnswer:
+        """See Network."""
+        try:
+            async with asyncio.timeout(HEAD_S):
+                answer = HttpAnswer(await self._send(request))
+                if not answer.head.is_event_stream:
+                    await answer.read_problem()
+                return answer
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise Lost(Loss("The server cannot be reached.", _detail(error), unsent=True)) from None
+        except TimeoutError:
+            raise Lost(Loss(f"Nothing has arrived for {HEAD_S:g} seconds.", stalled=True)) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Lost(Loss("The server cannot be reached.", _detail(error))) from None
+
+    async def _send(self, request: Request) -> aiohttp.ClientResponse:
+        return await self._session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=request.headers,
+            data=request.body or None,
+            allow_redirects=self._redirects,
+            max_redirects=REDIRECTS_MAX,
+        )
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes = b"") -> bool:
+        """See Network."""
+        try:
+            async with (
+                asyncio.timeout(POST_S),
+                self._session.post(
+                    URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
+                ) as response,
+            ):
+                return response.status == 204  # noqa: PLR2004 - how the control API says that it is done
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return False
+
+    async def close(self) -> None:
+        """See Network."""
+        if self._own:
+            await self._session.close()
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        max_field_size=HEADER_BYTES_MAX,
+        max_line_size=HEADER_BYTES_MAX,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+        connector=aiohttp.TCPConnector(force_close=True),
+        trust_env=False,
+    )
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "it was cut before the end of the answer"
+    system = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    errno = getattr(system, "errno", None) or 0
+    if errno > 0:
+        return os.strerror(errno)
+    return getattr(system, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,286 @@
+"""The client for asyncio: ``async with EventSource(url) as events: async for event in events``."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from sidecar.client.connection import HttpNetwork, Network
+from sidecar.client.course import Course
+from sidecar.client.event_parser import Event
+from sidecar.client.flow import Flow, OnEnd
+from sidecar.client.options import (
+    ATTEMPTS_DEFAULT,
+    CONTROL_DEFAULT,
+    STALL_S_DEFAULT,
+    HeaderSource,
+    asked,
+    check,
+    position_in,
+)
+from sidecar.client.progress import Progress
+from sidecar.client.reading import Listeners
+from sidecar.client.report import At, report
+from sidecar.client.request import Question, without_body
+from sidecar.client.state import Gap, Recovery, State, StreamFailed
+
+CANCEL_S = 2.0
+"""How long a stream that was stopped is read on, so that everything delivered is confirmed."""
+
+SETTLE_S = 2.0
+"""How long leaving the block waits for reports that are under way."""
+
+
+class EventSource:
+    """One stream over as many connections as it takes; every message comes once.
+
+    Its clock is the event loop's. It reads only as fast as the program iterates, and nothing before that.
+    """
+
+    def __init__(  # noqa: PLR0913 - one parameter for each option
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: HeaderSource | None = None,
+        body: bytes | str = b"",
+        join: str = "",
+        position: str = "",
+        stall_s: float = STALL_S_DEFAULT,
+        attempts_max: int = ATTEMPTS_DEFAULT,
+        on_end: OnEnd | None = None,
+        control: str = CONTROL_DEFAULT,
+        reports: bool = True,
+        redirects: bool = False,
+        session: aiohttp.ClientSession | None = None,
+        on_state: Callable[[State, str], None] | None = None,
+        on_gap: Callable[[Gap], None] | None = None,
+        on_heartbeat: Callable[[int], None] | None = None,
+        on_recovered: Callable[[Recovery], None] | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Raise ValueError for what cannot be asked. Options: see ``docs/client-python.md``."""
+        check(url, stall_s, attempts_max)
+        content = body.encode() if isinstance(body, str) else body
+        self.url = url.partition("#")[0]
+        key, control = str(uuid.uuid4()), control.rstrip("/")
+        self._question = Question(self.url, method.upper(), content, join, control, key)
+        self._headers = headers
+        self._progress = Progress(join, position or position_in(headers))
+        self._handed_id = self._progress.last_event_id
+        self._handed_seq = self._progress.last_seq
+        self._handed = 0
+        self._course = Course(attempts_max)
+        self._stall_s = stall_s
+        self._on_end: OnEnd = on_end or ("reconnect" if self._question.method == "GET" else "complete")
+        self._reports = reports and bool(control)
+        self._redirects = redirects
+        self._session = session
+        self._on_state, self._on_gap = on_state, on_gap
+        self._on_heartbeat, self._on_recovered = on_heartbeat, on_recovered
+        self._jitter = jitter
+        self._posts: set[asyncio.Task[bool]] = set()
+        self._pulling = asyncio.Lock()
+        self._reported_end = False
+        self._flow: Flow | None = None
+
+    async def __aenter__(self) -> Self:
+        """Be ready; the first connection is made by the first step of the iteration."""
+        listeners = Listeners(self._tell_state, self._tell_gap, self._tell_heartbeat, self._tell_recovered)
+        self._network = self._make_network()
+        self._flow = Flow(
+            self._question,
+            self._progress,
+            self._course,
+            self._network,
+            listeners,
+            headers=lambda: asked(self._headers),
+            renews=callable(self._headers),
+            stall_s=self._stall_s,
+            on_end=self._on_end,
+            jitter=self._jitter,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave, unless the stream is over, and send off what there is to report (SETTLE_S at most)."""
+        self.close()
+        self._report_end()
+        if self._posts:
+            await asyncio.wait(self._posts, timeout=SETTLE_S)
+        for post in self._posts:
+            post.cancel()
+        await self._network.close()
+
+    def __aiter__(self) -> Self:
+        """Iterate over the messages."""
+        return self
+
+    async def __anext__(self) -> Event:
+        """Return the next message; raises StreamFailed after the last one of a stream that failed."""
+        flow = self._running
+        while not flow.ready:
+            if self._course.over:
+                self._report_end()
+                if self.state is State.FAILED:
+                    raise StreamFailed(self.reason, self.code)
+                raise StopAsyncIteration
+            async with self._pulling:
+                if not flow.ready:
+                    await flow.pull()
+        event, self._handed_seq = flow.ready.popleft()
+        self._handed += 1
+        self._handed_id = event.id
+        return event
+
+    @property
+    def state(self) -> State:
+        """What the stream is doing now."""
+        return self._course.state
+
+    @property
+    def reason(self) -> str:
+        """A sentence that a user can be shown: why the state is what it is."""
+        return self._course.reason
+
+    @property
+    def code(self) -> str:
+        """The error code of a failed stream, such as ``err-sidecar-upstream-truncated``; otherwise ""."""
+        return self._course.code
+
+    @property
+    def detail(self) -> str:
+        """What an engineer wants to know beside the reason, such as ``Connection refused``; may be ""."""
+        return self._course.detail
+
+    @property
+    def stream(self) -> str:
+        """Id of the stream at the sidecar, for ``join``; "" before the first answer and without a sidecar."""
+        return self._progress.stream
+
+    @property
+    def last_event_id(self) -> str:
+        """The last event id of the messages that were handed out."""
+        return self._handed_id
+
+    @property
+    def position(self) -> str:
+        """Where to go on behind the last message that was handed out, also where events carry no ids."""
+        known = Progress(self.stream, self._handed_id)
+        known.last_seq = self._handed_seq
+        return known.position
+
+    @property
+    def received(self) -> int:
+        """Messages handed out."""
+        return self._handed
+
+    @property
+    def duplicates(self) -> int:
+        """Messages that came again and were dropped."""
+        return self._progress.duplicates
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What will not come; the latest hundred."""
+        return tuple(self._progress.gaps)
+
+    @property
+    def attempt(self) -> int:
+        """Number of this reconnect, from 1; 0 after a message."""
+        return self._course.attempt
+
+    @property
+    def retry_at(self) -> float | None:
+        """When the next connection is made, in seconds of ``time.monotonic()``; None: none is waited for."""
+        return self._course.retry_at
+
+    @property
+    def idle_s(self) -> int:
+        """Whole seconds since the backend's last byte, as the last heartbeat said; 0 after a message."""
+        reading = self._flow.reading if self._flow is not None else None
+        return reading.idle_s if reading is not None else 0
+
+    def retry_now(self) -> None:
+        """Do not wait for ``retry_at``."""
+        self._running.wake()
+
+    def close(self) -> None:
+        """Leave: the generation goes on as the server decides. What was not handed out yet is dropped."""
+        if not self._course.over:
+            self._course.closed()
+            self._running.close()
+            self._tell_state()
+
+    async def cancel(self) -> bool:
+        """Stop the generation; True: the server has confirmed. What came until then is still handed out."""
+        flow = self._running
+        if self._course.over:
+            return False
+        if not (self._question.control and self.stream):
+            self.close()
+            return False
+        flow.cancelling = True
+        url = self._question.control_url(f"streams/{self.stream}/cancel")
+        stopped = await self._network.post(url, without_body(await asked(self._headers)))
+        if stopped:
+            await self._read_on(flow)
+            flow.stopped()
+        else:
+            self.close()
+        return stopped
+
+    async def _read_on(self, flow: Flow) -> None:
+        try:
+            async with asyncio.timeout(CANCEL_S):
+                while not self._course.over:
+                    async with self._pulling:
+                        await flow.pull()
+        except TimeoutError:
+            return
+
+    @property
+    def _running(self) -> Flow:
+        if self._flow is None:
+            raise RuntimeError("use it in `async with`")
+        return self._flow
+
+    def _make_network(self) -> Network:
+        return HttpNetwork(self._session, redirects=self._redirects)
+
+    def _tell_state(self) -> None:
+        if self._on_state is not None:
+            self._on_state(self.state, self.reason)
+
+    def _tell_gap(self, gap: Gap) -> None:
+        if self._on_gap is not None:
+            self._on_gap(gap)
+
+    def _tell_heartbeat(self, idle_s: int) -> None:
+        if self._on_heartbeat is not None:
+            self._on_heartbeat(idle_s)
+
+    def _tell_recovered(self, recovery: Recovery) -> None:
+        if self._on_recovered is not None:
+            self._on_recovered(recovery)
+        self._report("recovery")
+
+    def _report_end(self) -> None:
+        if not self._reported_end:
+            self._reported_end = True
+            self._report("end")
+
+    def _report(self, at: At) -> None:
+        if not (self._reports and self._progress.by_sidecar):
+            return
+        said = report(self._progress, self._course, at, unread=len(self._running.ready))
+        url = self._question.control_url("reports")
+        post = asyncio.ensure_future(self._network.post(url, {"content-type": "application/json"}, said))
+        self._posts.add(post)
+        post.add_done_callback(self._posts.discard)
