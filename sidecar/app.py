@@ -41,6 +41,7 @@ class Sidecar:
     hub: Hub
     metrics: Metrics
     attach: Attach
+    reports: Reports
     readiness: Readiness
     canary: CanaryRoute
     public: Listener
@@ -87,18 +88,14 @@ async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
         canary_route(settings, hub, metrics, readiness, public_socket.getsockname()[:2]) as canary,
     ):
         attach = Attach(hub, metrics.resumes, may, settings.principal, settings.subscribers_per_stream_max)
+        reports = Reports(hub, metrics.client_reports)
         proxy = Proxy(
             upstream=upstream,
             hub=hub,
             routes=routes,
             metrics=metrics,
             attach=attach,
-            control=Control(
-                settings.reserved_prefix,
-                attach,
-                Reports(hub, metrics.client_reports),
-                settings.allowed_origins,
-            ),
+            control=Control(settings.reserved_prefix, attach, reports, settings.allowed_origins),
             readiness=readiness,
             via=f"sse-sidecar-{random.randbytes(4).hex()}",  # noqa: S311 - tells instances apart, guards nothing
             idempotency_body_bytes_max=settings.idempotency_body_bytes_max,
@@ -119,7 +116,7 @@ async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
         await public.open(public_socket)
         ports = (public_socket.getsockname()[1], admin_socket.getsockname()[1])
         try:
-            yield Sidecar(hub, metrics, attach, readiness, canary, public, admin, *ports)
+            yield Sidecar(hub, metrics, attach, reports, readiness, canary, public, admin, *ports)
         finally:
             await canary.stop()
             hub.close()
