@@ -398,7 +398,7 @@ class EventStream extends EventTarget {
       await this.#wait(this.#delayMs(how.waitMs), how.stalled ? "stalled" : "reconnecting", message);
     }
     while ((this.#asleep || isOffline()) && !this.#isOver) {
-      await this.#wait(0, "reconnecting", this.#asleep ? ASIDE : OFFLINE);
+      await this.#wait(undefined, "reconnecting", this.#asleep ? ASIDE : OFFLINE);
       if (!this.#asleep) break;
     }
     if (!this.#isOver && !how.again) this.#set("reconnecting", message);
@@ -417,16 +417,17 @@ class EventStream extends EventTarget {
   #delayMs(/** @type {number | undefined} */ asked) {
     const own = DELAYS_MS[Math.min(this.attempt, DELAYS_MS.length - 1)] ?? 0;
     const retry = this.#retryMs < 0 ? own : this.#retryMs;
-    const ms = asked ?? (this.attempt++ ? Math.max(own, retry) : retry);
+    const ms = asked ?? (this.attempt ? Math.max(own, retry) : retry);
+    this.attempt++;
     return Math.min(ms, RETRY_MS_MAX) * (1 + JITTER_RATIO * Math.random());
   }
 
-  /** Wait for the time, or with 0 for an event, but never for longer than is right. */
-  async #wait(/** @type {number} */ ms, /** @type {State} */ state, /** @type {string} */ reason) {
-    this.retryAt = ms && Date.now() + ms;
+  /** Wait for the time or, without one, for an event, but never for longer than is right. */
+  async #wait(/** @type {number | undefined} */ ms, /** @type {State} */ state, /** @type {string} */ reason) {
+    this.retryAt = ms === undefined ? 0 : Date.now() + ms;
     const woken = new Promise((resolve) => (this.#wake = () => resolve(0)));
     this.#set(state, reason);
-    await within(ms || RETRY_MS_MAX, woken);
+    await within(ms ?? RETRY_MS_MAX, woken);
     this.retryAt = 0;
   }
 
