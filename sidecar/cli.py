@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from sidecar import __version__
+from sidecar.cli_client import client
 from sidecar.cli_demo import demo
 from sidecar.cli_evidence import evidence
 from sidecar.cli_streams import streams
@@ -37,6 +38,7 @@ def main() -> None:
     """Make Server-Sent Events streams durable, resumable and measured."""
 
 
+main.add_command(client)
 main.add_command(demo)
 main.add_command(evidence)
 main.add_command(streams)

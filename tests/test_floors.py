@@ -97,6 +97,7 @@ FLOORS = {
     "__main__": 3,
     "admin_client": 3,
     "cli": 3,
+    "cli_client": 3,
     "cli_demo": 3,
     "cli_evidence": 3,
     "cli_streams": 3,

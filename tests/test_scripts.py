@@ -109,6 +109,10 @@ def test_the_integrity_is_the_sha384_of_the_bytes() -> None:
     assert Script("a.js", b"export {};\n").integrity == f"sha384-{digest}"
 
 
+def test_the_client_knows_the_version_that_it_is_served_under() -> None:
+    assert f'export const VERSION = "{__version__}";' in (FOLDER / "client.js").read_text()
+
+
 def test_every_module_of_the_folder_is_served() -> None:
     assert {name: script.body for name, script in SCRIPTS.items()} == {
         path.name: path.read_bytes() for path in FOLDER.glob("*.js")
