@@ -1,7 +1,4 @@
-/**
- * Reads one event stream over as many connections as it takes, and never ends without saying how.
- * One module, no dependency, no build step. What each member promises is said in client.d.ts.
- */
+/** Reads one event stream over as many connections as it takes, and never ends without saying how. API: client.d.ts. */
 
 /** @typedef {import("./client.d.ts").Options} Options */
 /** @typedef {import("./client.d.ts").State} State */
@@ -11,21 +8,16 @@
 
 export const VERSION = "0.1.0";
 
-const DELAYS_MS = [1000, 2000, 4000, 5000];
-const JITTER_RATIO = 0.1;
-const RETRY_MS_MAX = 300_000;
+const [DELAYS_MS, JITTER_RATIO, RETRY_MS_MAX] = [[1000, 2000, 4000, 5000], 0.1, 300_000];
 /** Longest wait for the first answer: a model may think long, and asking again would make it think twice. */
 const FIRST_ANSWER_MS = 150_000;
 /** Longest wait for the connection's end when all is said, and for each of the two steps of a cancel. */
 const ENDING_MS = 2000;
 /** Messages that an iterator may be behind before nothing more is read; looked at between two chunks. */
 const QUEUE_MAX = 1000;
-const RECENT_IDS_MAX = 500;
 /** Gaps and reconnects that are remembered: a report has 4 KiB. */
 const KEPT_MAX = 50;
-const EVENT_CHARS_MAX = 64 * 1024 * 1024;
-const TOLD_CHARS_MAX = 300;
-const STORED_CHARS_MAX = 4096;
+const [RECENT_IDS_MAX, EVENT_CHARS_MAX, TOLD_CHARS_MAX, STORED_CHARS_MAX] = [500, 64 * 1024 * 1024, 300, 4096];
 const OWN_ID = /^(s1[\w-]{40})\.(\d{1,15})$/;
 const OFFLINE = "You are offline. This goes on as soon as you are back online.";
 const ASIDE = "This page was put aside. It goes on when you come back to it.";
@@ -33,9 +25,9 @@ const STOPPED = "You stopped this.";
 
 /** A stream that cannot be read to its end; the message is for the user. */
 export class StreamFailed extends Error {
+  name = "StreamFailed";
   constructor(/** @type {string} */ message, code = "") {
     super(message);
-    this.name = "StreamFailed";
     this.code = code;
   }
 }
@@ -55,9 +47,6 @@ class Lost extends Error {
 const parser = (on) => {
   let [rest, type, chars, afterCr] = ["", "", 0, false];
   let [data, id] = /** @type {(string | undefined)[]} */ ([]);
-  const bound = (/** @type {number} */ more) => {
-    if ((chars += more) > EVENT_CHARS_MAX) throw new StreamFailed("The server sent an event that is too large.");
-  };
   const dispatch = () => {
     const said = [type || "message", data, id];
     [type, chars, data, id] = ["", 0, undefined, undefined];
@@ -81,13 +70,14 @@ const parser = (on) => {
     if (text.includes("\r")) text = text.replace(/\r\n?/g, "\n");
     let start = 0;
     for (let end; (end = text.indexOf("\n", start)) >= 0; start = end + 1) {
-      bound(end - start);
       const line = rest + text.slice(start, end);
       rest = "";
+      chars += end - start;
       line ? field(line) : dispatch();
     }
-    bound(text.length - start);
     rest += text.slice(start);
+    chars += text.length - start;
+    if (chars > EVENT_CHARS_MAX) throw new StreamFailed("The server sent an event that is too large.");
   };
 };
 
@@ -98,10 +88,10 @@ const json = (/** @type {string} */ text) => {
 
 /** What a body says about an error, in any of the usual forms. @returns {Fault} */
 const faultIn = (/** @type {any} */ body) => {
-  const error = body.error ?? body;
+  const error = body.error ?? body.errorText ?? body;
   const said = typeof error === "string" ? error : (error.message ?? error.detail ?? error.title);
-  const code = [error.details?.[0]?.reason, body.code, error.code].find((one) => typeof one === "string");
-  return { message: typeof said === "string" ? said.slice(0, TOLD_CHARS_MAX) : "", code: code ?? "" };
+  const code = [error.details?.[0]?.reason, body.code, error.code].find((one) => typeof one === "string") ?? "";
+  return { message: typeof said === "string" ? said.slice(0, TOLD_CHARS_MAX) : "", code };
 };
 
 /** The error that a message tells, if it tells one. */
@@ -110,8 +100,8 @@ const faultOf = (/** @type {string} */ type, /** @type {string} */ data) => {
   if (!named && !data.includes('"error"')) return null;
   const body = json(data);
   if (!named && (body.jsonrpc || !(body.error || body.type === "error"))) return null;
-  const fault = faultIn(body);
-  return { ...fault, message: fault.message || "The server reported an error." };
+  const { message, code } = faultIn(body);
+  return { message: message || "The server reported an error.", code };
 };
 
 /** What `Retry-After` asks for, in ms. */
@@ -141,39 +131,29 @@ const utf8 = (/** @type {string} */ text) => String.fromCharCode(...new TextEnco
 
 /** @implements {Promised} */
 class EventStream extends EventTarget {
-  state = /** @type {State} */ ("connecting");
-  reason = "Connecting.";
-  code = ""; stream = ""; lastEventId = "";
+  state = /** @type {State} */ ("connecting"); reason = "Connecting."; code = ""; stream = ""; lastEventId = "";
   received = 0; duplicates = 0; attempt = 0; retryAt = 0; idleSeconds = 0;
   gaps = /** @type {import("./client.d.ts").Gap[]} */ ([]);
 
   #options; #method; #origin; #control; #crossOrigin; #stallMs; #sidecar;
-  #abort = new AbortController();
-  #over = new AbortController();
-  #timer = /** @type {any} */ (0);
-  #wake = () => {};
-  #moved = () => {};
-  #move = Promise.resolve();
+  #key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => (byte + 256).toString(16).slice(1)).join("");
+  #abort = new AbortController(); #over = new AbortController();
+  #timer = /** @type {any} */ (0); #wake = () => {}; #moved = () => {}; #move = Promise.resolve();
   #settle = (/** @type {State} */ _) => {};
   #done = new Promise((/** @type {(state: State) => void} */ resolve) => (this.#settle = resolve));
   #queues = /** @type {Set<MessageEvent<string>[]>} */ (new Set());
   #cancelled = /** @type {Promise<boolean> | undefined} */ (undefined);
-  #key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => (byte + 256).toString(16).slice(1)).join("");
   /** `watched`: somebody looks at the state, so the user is told; `renewed`: the login was asked for once more. */
   #watched = false; #renewed = false; #asleep = false;
 
-  /** What of this stream was read here, as a report says it. */
+  /** What of this stream was read here, as a report says it; `openGap`: where a gap begins whose end nobody knows. */
   #log = { received: 0, first_seq: 1, last_seq: 0, gaps: /** @type {number[][]} */ ([]) };
-  #reconnects = /** @type {number[]} */ ([]);
-  #stalls = 0; #connections = 0; #lostAt = 0; #spokeAt = 0;
-  /** `openGap`: where a gap begins whose end the server does not know. */
   #stamped = false; #openGap = 0; #retryMs = -1;
+  #reconnects = /** @type {number[]} */ ([]); #stalls = 0; #connections = 0; #lostAt = 0; #spokeAt = 0;
   /** Ids of another server's making: compared only until the first new one after a reconnect, as they need not differ. */
-  #recent = /** @type {Set<string>} */ (new Set());
-  #catchingUp = false;
-  #fault = /** @type {Fault | null} */ (null);
+  #recent = /** @type {Set<string>} */ (new Set()); #catchingUp = false;
   /** `ended`: the sidecar has said its last word, and only the connection's end is missing. */
-  #faultIsLast = false; #ended = false; #endSeq = 0;
+  #fault = /** @type {Fault | null} */ (null); #faultIsLast = false; #ended = false; #endSeq = 0;
 
   constructor(/** @type {string | URL} */ url, /** @type {Options} */ options) {
     super();
@@ -188,16 +168,16 @@ class EventStream extends EventTarget {
     this.#stallMs = (options.stallSeconds ?? 30) * 1000;
     this.#sidecar = import.meta.url.startsWith(`${this.#control}/`);
     this.stream = options.join ?? "";
-    if (!this.stream) this.#restore();
+    this.#restore();
     this.#turn();
     this.#listen();
     queueMicrotask(() => (options.signal?.aborted ? this.close() : this.#run()));
   }
 
-  get done() {
-    this.#watched = true;
-    return this.#done;
-  }
+  get done() { return (this.#watched = true) && this.#done; }
+  retryNow() { this.#wake(); }
+  close() { this.#finish("closed", "This page left the stream."); }
+  cancel() { return (this.#cancelled ??= this.#cancel()); }
 
   addEventListener(/** @type {Parameters<EventTarget["addEventListener"]>} */ ...how) {
     this.#watched ||= how[0] === "state";
@@ -219,31 +199,20 @@ class EventStream extends EventTarget {
     if (this.state === "failed") throw new StreamFailed(this.reason, this.code);
   }
 
-  retryNow() { this.#wake(); }
-
-  close() { this.#finish("closed", "This page left the stream."); }
-
-  cancel() { return (this.#cancelled ??= this.#cancel()); }
-
   async #cancel() {
     if (this.#isOver) return false;
-    const told = !!this.stream && (await within(ENDING_MS, this.#stop())) === true;
+    const told = !!this.stream && (await within(ENDING_MS, this.#stop().catch(() => false))) === true;
     if (told) this.retryNow();
     if (told) await within(ENDING_MS, this.#done);
     this.#finish("closed", told || !this.stream ? STOPPED : "You stopped reading, but the server could not be told.");
     return told && this.state === "closed";
   }
 
-  /** Ask the server to stop; true: it has. One that cannot be asked has not. */
+  /** Ask the server to stop; true: it has. */
   async #stop() {
-    const url = `${this.#control}/streams/${this.stream}/cancel`;
-    const { credentials } = this.#options;
-    try {
-      const headers = withoutBody(await this.#headers());
-      return (await fetch(url, { method: "POST", headers, credentials, keepalive: true })).ok;
-    } catch {
-      return false;
-    }
+    const headers = withoutBody(await this.#headers());
+    const request = { method: "POST", headers, credentials: this.#options.credentials, keepalive: true };
+    return (await fetch(`${this.#control}/streams/${this.stream}/cancel`, request)).ok;
   }
 
   get #isOver() { return ["completed", "failed", "closed"].includes(this.state); }
@@ -251,7 +220,7 @@ class EventStream extends EventTarget {
   async #run() {
     while (!this.#isOver)
       try {
-        await this.#connect().catch((error) => this.#pause(error));
+        await this.#connect().catch((lost) => this.#pause(lost));
       } catch (error) {
         if (error instanceof StreamFailed) this.#finish("failed", error.message, error.code);
         else this.#finish("failed", `This page could not read the stream: ${error}`);
@@ -264,30 +233,20 @@ class EventStream extends EventTarget {
     this.#connections++;
     this.#arm(this.stream ? this.#stallMs : Math.max(this.#stallMs, FIRST_ANSWER_MS));
     try {
-      const response = await this.#ask(signal);
+      const gone = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      const response = await Promise.race([gone, this.#request(signal)]);
       const isStream = /^text\/event-stream\s*(;|$)/i.test(response.headers.get("content-type") ?? "");
-      if (response.status === 204) this.#nothingMore();
-      else if (response.status === 200 && isStream) await this.#read(response, signal);
-      else await this.#refuse(response);
+      if (response.status === 200 && isStream) await this.#read(response, signal);
+      else if (response.status !== 204) await this.#refuse(response);
+      else if (this.#fault && (this.stream || this.#faultIsLast)) this.#fail(this.#fault);
+      else this.#finish("completed", "Complete.");
     } finally {
       clearTimeout(this.#timer);
       this.#abort.abort();
     }
   }
 
-  /** @returns {Promise<Response>} */
-  async #ask(/** @type {AbortSignal} */ signal) {
-    const gone = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-    try {
-      return await Promise.race([gone, this.#request(signal)]);
-    } catch (error) {
-      if (signal.aborted || error instanceof Lost) throw signal.reason ?? error;
-      const unsent = /REFUSED|NOTFOUND|EAI_AGAIN|CONNECT_TIMEOUT/.test(/** @type {any} */ (error)?.cause?.code);
-      throw new Lost("The server cannot be reached.", { unsent });
-    }
-  }
-
-  /** Ask the question, or for the rest of its answer. */
+  /** Ask the question, or for the rest of its answer. @returns {Promise<any>} */
   async #request(/** @type {AbortSignal} */ signal) {
     const headers = await this.#headers();
     const { body, credentials, join } = this.#options;
@@ -297,12 +256,14 @@ class EventStream extends EventTarget {
     let url = again ? `${this.#control}/streams/${this.stream}` : this.url;
     if (position && this.#crossOrigin) url += `${url.includes("?") ? "&" : "?"}last_event_id=${encodeURIComponent(position)}`;
     else if (position) headers.set("Last-Event-ID", utf8(position));
-    /** @type {RequestInit & { duplex?: string }} */
-    const request = { headers, credentials, signal, cache: "no-store" };
-    if (again) return fetch(url, { ...request, headers: withoutBody(headers) });
-    if (this.#method !== "GET" && !this.#crossOrigin && !headers.has("idempotency-key")) headers.set("Idempotency-Key", this.#key);
-    if (body instanceof ReadableStream) request.duplex = "half";
-    return fetch(url, { ...request, method: this.#method, body });
+    if (again) withoutBody(headers);
+    else if (this.#method !== "GET" && !this.#crossOrigin && !headers.has("idempotency-key"))
+      headers.set("Idempotency-Key", this.#key);
+    const question = { method: this.#method, body, ...(body instanceof ReadableStream && { duplex: "half" }) };
+    return fetch(url, { headers, credentials, signal, cache: "no-store", ...(!again && question) }).catch((error) => {
+      const unsent = /REFUSED|NOTFOUND|EAI_AGAIN|CONNECT_TIMEOUT/.test(error?.cause?.code);
+      throw new Lost("The server cannot be reached.", { unsent });
+    });
   }
 
   /** Ask for the header fields, which may be a renewed login. */
@@ -344,21 +305,18 @@ class EventStream extends EventTarget {
 
   /** Judge the end of a body; `clean`: the server ended it. */
   #bodyOver(/** @type {AbortSignal} */ signal, /** @type {boolean} */ clean) {
-    if (this.#fault && this.#faultIsLast) throw new StreamFailed(this.#fault.message, this.#fault.code);
+    const { onEnd = this.#method === "GET" ? "reconnect" : "complete" } = this.#options;
+    if (this.#fault && this.#faultIsLast) this.#fail(this.#fault);
     if (this.#ended && this.#log.last_seq < this.#endSeq) throw new Lost("The end of the answer is missing.");
     if (this.#ended) return this.#finish("completed", "Complete.");
     if (signal.aborted) throw signal.reason;
     if (!clean) throw new Lost("The connection was lost.");
-    const wish = this.#options.onEnd ?? (this.#method === "GET" ? "reconnect" : "complete");
-    if (this.stream || wish === "reconnect") throw new Lost("The server ended the connection.");
+    if (this.stream || onEnd === "reconnect") throw new Lost("The server ended the connection.");
     this.#finish("completed", "Complete.");
   }
 
-  /** Nothing more will come (204): all is well, unless an error was told before. */
-  #nothingMore() {
-    if (this.#fault && (this.stream || this.#faultIsLast)) throw new StreamFailed(this.#fault.message, this.#fault.code);
-    this.#finish("completed", "Complete.");
-  }
+  /** @returns {never} */
+  #fail(/** @type {Fault} */ { message, code }) { throw new StreamFailed(message, code); }
 
   /** The answer is no event stream: throws what that means. */
   async #refuse(/** @type {Response} */ { status, headers, body }) {
@@ -375,13 +333,12 @@ class EventStream extends EventTarget {
       throw new Lost(message || `The server is not available (${status}).`, how);
     }
     if (this.#method === "GET" && this.stream && !this.#log.last_seq && !join && !key && [404, 410].includes(status)) {
-      this.stream = "";
+      this.stream = ""; // nothing was read of it: the question can be asked anew
       throw new Lost(message);
     }
-    if (message) throw new StreamFailed(message, code);
-    if (status === 200) throw new StreamFailed("The server answered with something else than an event stream.");
-    if (status === 410) throw new StreamFailed("The rest of this is no longer kept. Ask again.");
-    throw new StreamFailed(`The server refused the request (${status}).`);
+    const gone = status === 410 && "The rest of this is no longer kept. Ask again.";
+    const other = status === 200 && "The server answered with something else than an event stream.";
+    throw new StreamFailed(message || gone || other || `The server refused the request (${status}).`, code);
   }
 
   /** Wait as long as the server asked, or longer each time; throws StreamFailed where asking again is no use. */
@@ -391,7 +348,7 @@ class EventStream extends EventTarget {
     const { message, how } = lost;
     const { attempts = 10 } = this.#options;
     if (!how.again || !how.unsent) this.#lostAt ||= performance.now();
-    this.#stalls += how.stalled ? 1 : 0;
+    if (how.stalled) this.#stalls++;
     this.#refuseToRepeat(message, how.unsent);
     if (!how.again && !this.#asleep && !isOffline()) {
       if (attempts && this.attempt >= attempts) throw new StreamFailed(`${message} Given up after ${attempts} attempts.`);
@@ -433,9 +390,9 @@ class EventStream extends EventTarget {
 
   /** Take the connection for dead if nothing arrives for so long. */
   #arm(/** @type {number} */ ms) {
-    const lost = new Lost(`Nothing has arrived for ${Math.round(ms / 1000)} seconds.`, { stalled: true });
+    const lost = () => new Lost(`Nothing has arrived for ${Math.round(ms / 1000)} seconds.`, { stalled: true });
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#abort.abort(lost), ms);
+    this.#timer = setTimeout(() => this.#abort.abort(lost()), ms);
   }
 
   /** The answer is there; `replayed`: how much of it is from the log. */
@@ -447,8 +404,7 @@ class EventStream extends EventTarget {
     this.#set("open", "Connected.");
     if (!lostAt) return;
     keep(this.#reconnects, seconds);
-    const detail = { attempts, seconds, replayed: replayed === null ? null : Number(replayed) };
-    this.dispatchEvent(new CustomEvent("recovered", { detail }));
+    this.#tell("recovered", { attempts, seconds, replayed: replayed === null ? null : Number(replayed) });
     this.#report("recovery");
   }
 
@@ -456,9 +412,7 @@ class EventStream extends EventTarget {
   #begin(/** @type {string} */ stream, seq = 0) {
     this.stream = stream;
     this.#log = { received: 0, first_seq: seq + 1, last_seq: seq, gaps: [] };
-    this.#stamped = false;
-    this.#openGap = 0;
-    this.#fault = null;
+    [this.#stamped, this.#openGap, this.#fault] = [false, 0, null];
     this.#store();
   }
 
@@ -509,8 +463,8 @@ class EventStream extends EventTarget {
     return true;
   }
 
-  #isUnseen(/** @type {string | undefined} */ id) {
-    if (id && this.#catchingUp && this.#recent.has(id)) return false;
+  #isUnseen(id = "") {
+    if (this.#catchingUp && this.#recent.has(id)) return false;
     if (id) this.#recent.add(id);
     if (id) this.#catchingUp = false;
     if (this.#recent.size > RECENT_IDS_MAX) this.#recent.delete(this.#recent.keys().next().value ?? "");
@@ -519,20 +473,24 @@ class EventStream extends EventTarget {
   }
 
   /** The server says what will not come. Where it had forgotten numbers that were here, it gives them out again. */
-  #tellGap(/** @type {any} */ { missed_from: from, missed_through: through = null, reason = "" }) {
+  #tellGap(/** @type {any} */ { missed_from, missed_through, reason }) {
     const log = this.#log;
+    const from = Number.isInteger(missed_from) ? missed_from : log.last_seq + 1;
+    const through = Number.isInteger(missed_through) ? missed_through : null;
     if (through === null) this.#openGap = from;
     else if (from <= log.last_seq) log.received -= log.last_seq - from + 1;
     else keep(log.gaps, [from, through]);
     if (through !== null) log.last_seq = from <= log.last_seq ? from - 1 : through;
-    this.#gap(from, through, reason);
+    this.#gap(from, through, `${reason ?? ""}`);
   }
 
   #gap(/** @type {number} */ missedFrom, /** @type {number | null} */ missedThrough, /** @type {string} */ reason) {
-    const detail = { missedFrom, missedThrough, reason };
-    keep(this.gaps, detail);
-    this.dispatchEvent(new CustomEvent("gap", { detail }));
+    const gap = { missedFrom, missedThrough, reason };
+    keep(this.gaps, gap);
+    this.#tell("gap", gap);
   }
+
+  #tell(/** @type {string} */ type, /** @type {object} */ detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
 
   /** Wake whoever waits for a message, for room or for the end. */
   #turn() {
@@ -541,16 +499,14 @@ class EventStream extends EventTarget {
   }
 
   #set(/** @type {State} */ state, /** @type {string} */ reason) {
-    this.state = state;
-    this.reason = reason;
+    Object.assign(this, { state, reason });
     this.dispatchEvent(new Event("state"));
   }
 
   #finish(/** @type {State} */ state, /** @type {string} */ reason, code = "") {
     if (this.#isOver) return;
     const stopped = this.#cancelled && state === "failed";
-    this.code = stopped ? "" : code;
-    this.retryAt = 0;
+    Object.assign(this, { code: stopped ? "" : code, retryAt: 0 });
     this.#set(stopped ? "closed" : state, stopped ? STOPPED : reason);
     this.#over.abort();
     this.#abort.abort();
@@ -563,9 +519,8 @@ class EventStream extends EventTarget {
 
   /** React to what happens to the page, until all is over. */
   #listen() {
-    const { signal } = this.#over;
     const on = (/** @type {any} */ target, /** @type {string} */ type, /** @type {() => void} */ act) =>
-      target?.addEventListener?.(type, act, { signal });
+      target?.addEventListener?.(type, act, { signal: this.#over.signal });
     const leave = () => {
       if (this.#asleep) return;
       this.#asleep = true;
@@ -573,10 +528,7 @@ class EventStream extends EventTarget {
       this.#report("pagehide");
       this.#abort.abort(new Lost(ASIDE, { again: true }));
     };
-    const comeBack = () => {
-      this.#asleep = false;
-      this.#wake();
-    };
+    const comeBack = () => ((this.#asleep = false), this.#wake());
     on(globalThis, "online", () => this.#wake());
     on(globalThis, "pagehide", leave);
     on(globalThis, "pageshow", comeBack);
@@ -591,33 +543,29 @@ class EventStream extends EventTarget {
     const counts = { duplicates, reconnects: this.#reconnects, stalls: this.#stalls, state, told: this.#watched, at };
     const body = JSON.stringify({ v: 1, stream, ...this.#log, ...counts });
     const url = `${this.#control}/reports`;
+    if (globalThis.navigator?.sendBeacon?.(url, body)) return;
     // A report that does not arrive is one report less: there is nobody to tell.
-    if (!globalThis.navigator?.sendBeacon?.(url, body))
-      fetch(url, { method: "POST", body, keepalive: true, mode: "no-cors" }).catch(() => {});
+    fetch(url, { method: "POST", body, keepalive: true, mode: "no-cors" }).catch(() => {});
   }
 
-  /** Storage may be missing, full or forbidden: then a reload begins anew, and everything else works. */
+  /** What is kept for a reload. Storage may be missing, full or forbidden: then that begins anew, and all else works. */
+  #stored(/** @type {(storage: Storage, name: string) => unknown} */ use) {
+    try { return this.#options.key && use(sessionStorage, `sse-sidecar:${this.#options.key}`); } catch {}
+  }
+
   #store() {
     const { url, stream, lastEventId } = this;
     const place = JSON.stringify({ url, stream, seq: this.#log.last_seq, lastEventId });
-    const name = `sse-sidecar:${this.#options.key}`;
-    try {
-      if (!this.#options.key) return;
-      if (this.#isOver || place.length > STORED_CHARS_MAX) sessionStorage.removeItem(name);
-      else sessionStorage.setItem(name, place);
-    } catch {}
+    const fits = !this.#isOver && place.length <= STORED_CHARS_MAX;
+    this.#stored((storage, name) => (fits ? storage.setItem(name, place) : storage.removeItem(name)));
   }
 
   #restore() {
-    const { key, from } = this.#options;
-    let stored;
-    try {
-      if (key) stored = sessionStorage.getItem(`sse-sidecar:${key}`);
-    } catch {}
-    const { url, stream, seq, lastEventId } = json(stored ?? "");
-    if (url !== this.url) return;
-    if (stream) this.#begin(stream, from === "position" ? seq : 0);
-    if (from === "position") this.lastEventId = lastEventId;
+    const { url, stream, seq, lastEventId } = json(`${this.#stored((storage, name) => storage.getItem(name))}`);
+    if (url !== this.url || this.stream) return;
+    const on = this.#options.from === "position";
+    if (stream) this.#begin(stream, on ? seq : 0);
+    if (on) this.lastEventId = lastEventId;
   }
 }
 
