@@ -124,17 +124,31 @@ class EventSource:
 
     async def __anext__(self) -> Event:
         """Return the next message; raises StreamFailed after the last one of a stream that failed."""
+        while (event := self._taken()) is None:
+            if not await self._more():
+                raise StopAsyncIteration
+        return event
+
+    async def _more(self) -> bool:
+        """Wait until a message is ready; False: there is none to come. Raises StreamFailed."""
         flow = self._running
         while not flow.ready:
             if self._course.over:
                 self._report_end()
                 if self.state is State.FAILED:
                     raise StreamFailed(self.reason, self.code)
-                raise StopAsyncIteration
+                return False
             async with self._pulling:
                 if not flow.ready:
                     await flow.pull()
-        event, self._handed_seq = flow.ready.popleft()
+        return True
+
+    def _taken(self) -> Event | None:
+        """Hand out the next message that is ready."""
+        ready = self._running.ready
+        if not ready:
+            return None
+        event, self._handed_seq = ready.popleft()
         self._handed += 1
         self._handed_id = event.id
         return event
