@@ -85,8 +85,8 @@ def _tiles() -> Iterator[stat.Panel]:
     )
     yield _tier(
         "Confirmed by a client?",
-        "Share of delivered messages that a client itself says it has, by a position it came back with. "
-        "Few clients ever need to come back, so this is small where all is well.",
+        "Share of delivered messages that a client itself says it has: by its report, or by a position it "
+        "came back with. Clients that do not report seldom say so.",
         "sse_messages_confirmed_total",
     )
     yield (
@@ -142,7 +142,8 @@ def _duplicated() -> timeseries.Panel:
     panel = graph(
         "Where do messages repeat?",
         "Messages whose id the stream already had, per minute. Suppressed: the sidecar kept them from the "
-        "client. Delivered: the client got them twice. Objective for delivered: 0.",
+        "client, or the client dropped them. Delivered: the client got them twice. Objective for delivered: "
+        "0.",
         Query(ask.per_minute(queries.DUPLICATED, by=by), "{{stage}}: {{disposition}}"),
     )
     return coloured(stacked(panel), _shades(DuplicateStage, DUPLICATE_SHADES)).unit("cpm")
@@ -174,7 +175,7 @@ def _coverage() -> timeseries.Panel:
     panel = graph(
         "How well is delivery proven?",
         "Share of delivered messages that is proven by more than a write: acknowledged by the client's "
-        "kernel, and confirmed by a position that the client came back with.",
+        "kernel, and confirmed by the client: by its report, or a position it came back with.",
         Query(ask.of_delivered("sse_messages_acknowledged_total", SHORT), "acknowledged"),
         Query(ask.of_delivered("sse_messages_confirmed_total", SHORT), "confirmed"),
     )
@@ -184,9 +185,9 @@ def _coverage() -> timeseries.Panel:
 def _reports() -> timeseries.Panel:
     panel = graph(
         "Do clients agree?",
-        "Reports of clients about what they received, per minute, compared with what was sent. All "
-        "routes. unfinished: the client reported before its stream had ended. rejected: not readable, or "
-        "not its own stream.",
+        "Reports of clients about what they received, per minute, compared with the log. All routes. "
+        "unfinished: a client took for whole what was not. rejected: not readable, or of a stream that is "
+        "not, or no longer, held. The log line 'client disagrees' names the streams.",
         Query(ask.per_minute("sse_client_reports_total", scope=ask.JOB, by=("verdict",)), "{{verdict}}"),
     )
     return coloured(stacked(panel), REPORT_COLOURS).unit("cpm").span(8)
