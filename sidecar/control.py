@@ -123,12 +123,21 @@ class Control:
     async def _preflight(self, exchange: Exchange) -> None:
         cors = self._cors(exchange.fields)
         if cors:
+            asked = dict.fromkeys([b"authorization", b"last-event-id", *self._attach.vary])
             cors += [
                 (b"access-control-allow-methods", b"GET, DELETE, POST"),
-                (b"access-control-allow-headers", b"authorization, last-event-id"),
+                (b"access-control-allow-headers", b", ".join(asked)),
                 (b"access-control-max-age", b"%d" % PREFLIGHT_S),
             ]
         await exchange.answer(204, cors)
+
+    def cors_of_problem(self, fields: headers.Fields) -> list[tuple[bytes, bytes]]:
+        """Return what lets a page of an allowed origin read an error, and when to try again.
+
+        Without it an answer that has expired (410) is a network error to the page, which asks again.
+        """
+        cors = self._cors(fields)
+        return [*cors, (b"access-control-expose-headers", b"Retry-After")] if cors else []
 
     def _cors(self, fields: headers.Fields) -> list[tuple[bytes, bytes]]:
         origin = headers.first(fields, b"origin")

@@ -116,8 +116,11 @@ class Exchange:
         await self.write(body if self.method != "HEAD" else b"", more=False)
         self.metrics.answered(status)
 
-    async def problem(self, error: errors.SidecarError) -> None:
-        """Tell an error: problem+json (RFC 9457), Proxy-Status (RFC 9209); after the head, an abort."""
+    async def problem(self, error: errors.SidecarError, cors: headers.Fields = ()) -> None:
+        """Tell an error: problem+json (RFC 9457), Proxy-Status (RFC 9209); after the head, an abort.
+
+        ``cors`` are the fields that let a page of another origin read it.
+        """
         if self.started:
             self.connection.abort()
             self.metrics.answered(None)
@@ -128,7 +131,7 @@ class Exchange:
             "status": error.status,
             "code": error.code,
         }
-        fields = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
+        fields = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store"), *cors]
         if error.proxy_error is not None:
             fields.append((b"proxy-status", f"{PROXY_NAME}; error={error.proxy_error}".encode()))
         if error.retryable:

@@ -61,7 +61,7 @@ class Proxy:
         except errors.SidecarError as error:
             self._readiness.upstream_ok &= not isinstance(error, errors.UpstreamRefused)
             log_lines.request_failed(exchange.method, exchange.target, exchange.policy.name, error)
-            await exchange.problem(error)
+            await exchange.problem(error, self._control.cors_of_problem(exchange.fields))
         except ClientGoneError:
             exchange.metrics.answered(None)
         except asyncio.CancelledError:

@@ -75,7 +75,7 @@ class Settings(BaseModel):
         default=None, description="Asked before each attach whether the login still holds; 2xx is yes."
     )
     allowed_origins: Origins = Field(
-        default=(), description="Origins of other sites whose pages may cancel streams."
+        default=(), description="Origins of other sites whose pages may cancel streams and read errors."
     )
     workers: Annotated[int, BeforeValidator(_one_worker), Allowed(ONE_WORKER)] = Field(
         default=1, description="Processes."
