@@ -1,6 +1,6 @@
 """How long to wait before the next connection."""
 
-from email.utils import mktime_tz, parsedate_tz
+from email.utils import parsedate_to_datetime
 
 from sidecar import backoff
 
@@ -22,8 +22,7 @@ def retry_after_s(value: str, now_epoch: float) -> float | None:
 def epoch_of(date: str) -> float | None:
     """Return the seconds since 1970 of an HTTP date (RFC 9110 section 5.6.7); None: it is none."""
     try:
-        parsed = parsedate_tz(date)
-        return None if parsed is None else float(mktime_tz(parsed))
+        return parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError, TypeError):
         return None
 
