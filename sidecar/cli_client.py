@@ -23,14 +23,17 @@ def client(*, base: str, as_json: bool) -> None:
 
     The tags are good for this version only: a browser refuses other bytes. Print them anew after an upgrade.
     """
-    rows = [_row(SCRIPTS[name], base.rstrip("/")) for name in sorted(SCRIPTS)]
+    rows = [row(SCRIPTS[name], base.rstrip("/")) for name in sorted(SCRIPTS)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    click.echo("\n\n".join("\n".join((row["name"], f"  {row['url']}", f"  {row['tag']}")) for row in rows))
+    click.echo(
+        "\n\n".join("\n".join((each["name"], f"  {each['url']}", f"  {each['tag']}")) for each in rows)
+    )
 
 
-def _row(script: Script, base: str) -> dict[str, str]:
+def row(script: Script, base: str) -> dict[str, str]:
+    """Return what a page needs to load a module from ``base``, the URL of the control API without a slash."""
     url = f"{base}/{script.name}?{VERSION_PARAMETER.decode()}"
     return {
         "name": script.name,
