@@ -103,6 +103,16 @@ FLOORS = {
     "cli_streams": 3,
     "cli_tail": 3,
     "client": 3,
+    "client.answer": PURE,
+    "client.course": PURE,
+    "client.event_parser": PURE,
+    "client.progress": PURE,
+    "client.reading": PURE,
+    "client.report": PURE,
+    "client.request": PURE,
+    "client.state": PURE,
+    "client.told": PURE,
+    "client.wait": PURE,
     "demo": 3,
     "reference": 3,
     "tail": 3,
@@ -200,8 +210,11 @@ def _modules() -> dict[str, Path]:
 
 
 def _room(module: str) -> str:
-    """Return the key in FLOORS: the first name below the package, nothing for the package itself."""
-    return module.removeprefix(PACKAGE).removeprefix(".").partition(".")[0]
+    """Return the key in FLOORS: the module's own, or its subpackage's; nothing for the package itself."""
+    name = module.removeprefix(PACKAGE).removeprefix(".")
+    while name not in FLOORS and "." in name:
+        name = name.rpartition(".")[0]
+    return name
 
 
 def _floor(module: str) -> int:
