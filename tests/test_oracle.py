@@ -17,8 +17,10 @@ from tests.support.prometheus import Prometheus, needs_prometheus, prometheus
 from tests.support.running import running
 
 TILES = 6
+REPORTS = "sse_client_reports_total"
 UP = f'up{{job="{SLO.job}"}}'
 OVERVIEW = HOME / "generated" / "sse-overview.json"
+INTEGRITY = HOME / "generated" / "sse-integrity.json"
 
 
 @pytest.mark.slow
@@ -33,8 +35,10 @@ async def test_the_metrics_equal_the_ledger_of_those_who_made_the_faults() -> No
             "sse_messages_lost_total": {"": ledger.lost},
             "sse_messages_duplicated_total": {
                 "disposition=delivered": ledger.duplicates_delivered,
-                "disposition=suppressed": ledger.duplicates_suppressed,
+                "stage=upstream": ledger.duplicates_suppressed + ledger.duplicates_delivered,
+                "stage=client": ledger.dropped_by_report,
             },
+            "sse_client_missed_messages_total": {"": ledger.missed_by_report},
             "sse_silent_failures_total": {
                 "disposition=leaked": ledger.leaked,
                 "disposition=surfaced": ledger.surfaced,
@@ -53,6 +57,8 @@ async def test_the_metrics_equal_the_ledger_of_those_who_made_the_faults() -> No
         for name, expected in counted.items():
             said = {which: run.users(name, **_labels(which)) for which in expected}
             assert said == expected, name
+        verdicts = {name: run.sc.metric(REPORTS, verdict=name) for name in ledger.reports}
+        assert (verdicts, run.sc.metric(REPORTS)) == (ledger.reports, ledger.reports.total())
         assert run.sc.conservation() == {"streams": 0.0, "messages": 0.0}
 
 
@@ -70,6 +76,10 @@ async def test_each_headline_tile_shows_exactly_what_the_ledger_says(tmp_path: P
         await prom.until("sum(sse_streams_started_total) >= 0")
         ledger = await run.all()
         assert await _tiles(prom, time.time()) == pytest.approx(expected_tiles(ledger), rel=1e-9, abs=0)
+        asked = {each.where: each.expr for each in queries_of(INTEGRITY.read_text(), rate_interval="60s")}
+        shown = {row.labels["verdict"]: row.value for row in await prom.query(asked["Do clients agree?"])}
+        assert {verdict for verdict, a_minute in shown.items() if a_minute} == set(ledger.reports)
+        assert 0 < (await prom.query(asked["Confirmed by a client?"]))[0].value < 1
         await prom.until_evaluated()
         for recorded in (queries.STREAMS_UNACCOUNTED, queries.MESSAGES_UNACCOUNTED):
             books = await prom.query(recorded)

@@ -8,6 +8,7 @@ from typing import Any
 from sidecar.slo import CANARY_ROUTE
 from tests.support.fake_upstream import FakeUpstream, plain, sse
 from tests.support.protocols import OPENAI
+from tests.support.reporting import post, said
 from tests.support.response import Response
 from tests.support.running import STREAM, Running
 
@@ -48,6 +49,9 @@ class Ledger:
     stalls_false_alarm: int = 0
     stalls_recovered: int = 0
     stalls_failed: int = 0
+    reports: Counter[str] = field(default_factory=Counter)
+    missed_by_report: int = 0
+    dropped_by_report: int = 0
 
     @property
     def completion(self) -> float:
@@ -84,6 +88,9 @@ class FaultRun:
         await self.stall_that_a_reconnect_ends()
         await self.stall_for_ever()
         await self.page_instead_of_a_stream()
+        await self.client_that_misses_messages()
+        await self.client_that_takes_a_broken_answer_for_whole()
+        await self.client_that_writes_nonsense()
         await self.sc.until(lambda: self.users("sse_streams_finished_total") == self.ledger.outcomes.total())
         return self.ledger
 
@@ -95,6 +102,8 @@ class FaultRun:
         self.up.script(sse(OPENAI.first, OPENAI.terminal))
         answer = await self.sc.client.fetch("POST", "/v1/chat", STREAM)
         assert answer.ended == "clean"
+        await self._report(answer, "agree", duplicates=1)
+        self.ledger.dropped_by_report += 1
         self.ledger.outcomes["completed"] += 1
 
     async def cut_and_back(self, absence_s: float) -> None:
@@ -168,8 +177,8 @@ class FaultRun:
         block = b"id: %d\ndata: %d\n\n"
         self.up.script(sse(*(block % (number, number) for number in (1, 2, 2, 3, 1))))
         answer = await self.sc.client.fetch("GET", "/repeat", STREAM)
-        said = [event.data for event in answer.seen]
-        self.ledger.duplicates_delivered += len(said) - len(set(said))
+        seen = [event.data for event in answer.seen]
+        self.ledger.duplicates_delivered += len(seen) - len(set(seen))
         self.ledger.outcomes["completed"] += 1
 
     async def duplicate_suppressed(self) -> None:
@@ -214,6 +223,30 @@ class FaultRun:
         answer = await self.sc.client.fetch("GET", "/v1/chat", STREAM)
         assert (answer.status, answer.ended, answer.seen) == (200, "clean", [])
         self.ledger.leaked += 1
+
+    async def client_that_misses_messages(self) -> None:
+        self.up.script(sse(OPENAI.first, OPENAI.first, OPENAI.terminal))
+        answer = await self.sc.client.fetch("POST", "/v1/chat", STREAM)
+        await self._report(answer, "lost", received=1)
+        await self._report(answer, "duplicated", received=4)
+        self.ledger.missed_by_report += len(answer.seen) - 1
+        self.ledger.outcomes["completed"] += 1
+
+    async def client_that_takes_a_broken_answer_for_whole(self) -> None:
+        self.up.script(sse(OPENAI.first, then="reset"))
+        answer = await self.sc.client.fetch("POST", "/v1/chat", STREAM)
+        await self._report(answer, "unfinished", received=1)
+        self.ledger.outcomes["upstream_truncated"] += 1
+
+    async def client_that_writes_nonsense(self) -> None:
+        await post(self.sc.client, b'{"received": NaN}')
+        self.ledger.reports["rejected"] += 1
+
+    async def _report(self, answer: Response, verdict: str, **said_too: int) -> None:
+        """Say of a whole answer that all of it came, but for what is said too."""
+        all_of_it = {"received": len(answer.seen), "last_seq": len(answer.seen), **said_too}
+        await post(self.sc.client, said(stream=answer.header("SSE-Stream"), **all_of_it))
+        self.ledger.reports[verdict] += 1
 
     async def _read_and_cut(self, method: str, target: str, count: int) -> Response:
         async with self.sc.client.open(method, target) as answer:
