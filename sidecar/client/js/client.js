@@ -260,10 +260,10 @@ class EventStream extends EventTarget {
     }
     if (!this.#isOver && !how.again) this.#set("reconnecting", message);
   }
-  #delayMs(/** @type {number | undefined} */ asked) { // how long to wait; asked: what `Retry-After` says
+  #delayMs(asked = NaN) { // how long to wait; asked: what `Retry-After` says
     const own = DELAYS_MS[Math.min(this.attempt, DELAYS_MS.length - 1)] ?? 0;
     const retry = this.#retryMs < 0 ? own : this.#retryMs;
-    const ms = asked || (this.attempt ? Math.max(own, retry) : retry);
+    const ms = asked >= 0 ? asked : (this.attempt ? Math.max(own, retry) : retry);
     this.attempt++;
     return Math.min(ms, RETRY_MS_MAX) * (1 + JITTER_RATIO * Math.random());
   }
