@@ -3,7 +3,9 @@
 Nothing below the prefix is forwarded.
 """
 
+import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from sidecar import errors, event_id, headers
@@ -17,6 +19,9 @@ from sidecar.scripts import SCRIPTS, Script
 PREFLIGHT_S = 600
 REPORT_READ_BYTES_MAX = 2 * 1024 * 1024
 """So much of a body is read to its end, and all above a report's size thrown away, before it is answered."""
+
+REPORT_READ_S = 5.0
+"""A report that is not there by then is answered as it is: it has a few hundred bytes."""
 
 REPORT_FIELDS = [(b"access-control-allow-origin", b"*"), (b"cache-control", b"no-store")]
 """Any page may report: the token in it is the proof, and no cookie or login adds to it."""
@@ -153,11 +158,13 @@ class Control:
 async def _start_of_body(exchange: Exchange) -> bytes:
     """Return a body, or so much of it that it is seen to be too long for a report."""
     start, size = b"", 0
-    async for chunk in exchange.body():
-        start += chunk[: REPORT_BYTES_MAX + 1 - len(start)]
-        size += len(chunk)
-        if size > REPORT_READ_BYTES_MAX:
-            break
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REPORT_READ_S):
+            async for chunk in exchange.body():
+                start += chunk[: REPORT_BYTES_MAX + 1 - len(start)]
+                size += len(chunk)
+                if size > REPORT_READ_BYTES_MAX:
+                    break
     return start
 
 

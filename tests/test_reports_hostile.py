@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidecar.control import REPORT_READ_S
 from sidecar.errors import UpstreamReset
 from sidecar.event_id import HANDLE_CHARS
 from sidecar.labels import Outcome
 from sidecar.report import GAPS_MAX, OCCASIONS, RECONNECTS_MAX, REPORT_BYTES_MAX, STATES
 from sidecar.reports import Reports
+from tests.support.deadline import WAIT_S, within
 from tests.support.fake_upstream import sse
 from tests.support.held import Held, Reader
 from tests.support.relayed import relayed
@@ -123,6 +125,15 @@ class TestHostile:
             )
             answer = await connection.read()
             assert answer.startswith(b"HTTP/1.1 204 ")
+            assert sc.metric("sse_client_reports_total", verdict="rejected") == 1
+
+    @pytest.mark.slow
+    async def test_a_body_that_never_ends_is_not_waited_for(self) -> None:
+        async with relayed() as (_, sc), sc.client.connect() as connection:
+            head = b"POST /_sse/reports HTTP/1.1\r\nHost: a\r\nContent-Length: 400\r\n\r\n"
+            await connection.send(head + said()[:50])
+            async with within(REPORT_READ_S + WAIT_S, lambda: "no answer"):
+                assert (await connection.read()).startswith(b"HTTP/1.1 204 ")
             assert sc.metric("sse_client_reports_total", verdict="rejected") == 1
 
     async def test_a_report_in_pieces_of_one_byte_is_one_report(self) -> None:
