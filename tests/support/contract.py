@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 
 from tests.support.deadline import within
 from tests.support.eventsource import Event
-from tests.support.fake_upstream import FakeUpstream
+from tests.support.fake_upstream import FakeUpstream, Script, UpstreamConnection, UpstreamRequest, plain
 
 ROOT = Path(__file__).parent.parent.parent
 LONG_S = 20.0
@@ -42,14 +42,14 @@ class Said(NamedTuple):
 class Contract:
     """One test's server of streams (``up``), and the clients that it lets the service make."""
 
-    def __init__(self, up: FakeUpstream, service: str, session: ClientSession) -> None:
+    def __init__(self, up: FakeUpstream, service: str, session: ClientSession, callback_url: str) -> None:
         self.up = up
         self._service = service
         self._session = session
         self._calls: dict[int, dict[str, Any]] = {}
         self._news = asyncio.Condition()
         self._made: list[str] = []
-        self.callback_url = ""
+        self._callback_url = callback_url
 
     async def capabilities(self) -> set[str]:
         """Return what the service says that its client can."""
@@ -60,7 +60,7 @@ class Contract:
         """Let the service make a client that reads a stream of ours."""
         asked = {
             "streamUrl": f"{self.up.url}{path}",
-            "callbackUrl": self.callback_url,
+            "callbackUrl": self._callback_url,
             "tag": "test",
             **params,
         }
@@ -80,12 +80,17 @@ class Contract:
             async with self._session.delete(made) as response:
                 assert response.status // 100 == 2
 
-    async def called(self, request: web.Request) -> web.Response:
+    def called(self, request: UpstreamRequest) -> Script:
         """Take a callback; its number is the end of its path."""
-        self._calls[int(request.match_info["number"])] = json.loads(await request.read())
-        async with self._news:
-            self._news.notify_all()
-        return web.Response(status=202)
+        answer = plain(202)
+
+        async def take(connection: UpstreamConnection) -> None:
+            await answer(connection)
+            self._calls[int(request.target.rpartition("/")[2])] = json.loads(request.body)
+            async with self._news:
+                self._news.notify_all()
+
+        return take
 
     def _enough(self, events: int, errors: int) -> bool:
         said = self._said()
@@ -110,16 +115,8 @@ class Contract:
 @asynccontextmanager
 async def contract(service: str) -> AsyncIterator[Contract]:
     """Be a harness for the length of a block."""
-    async with FakeUpstream() as up, ClientSession() as session:
-        made = Contract(up, service, session)
-        app = web.Application(client_max_size=64 * 1024 * 1024)
-        app.add_routes([web.post(r"/{number:\d+}", made.called)])
-        runner = web.AppRunner(app)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            made.callback_url = "http://{}:{}".format(*runner.addresses[0][:2])
-            yield made
-            await made.close()
-        finally:
-            await runner.cleanup()
+    async with FakeUpstream() as up, FakeUpstream() as callbacks, ClientSession() as session:
+        made = Contract(up, service, session, callbacks.url)
+        callbacks.route(made.called)
+        yield made
+        await made.close()
