@@ -14,7 +14,7 @@ from sidecar.exchange import Exchange
 from sidecar.labels import Outcome
 from sidecar.report import REPORT_BYTES_MAX
 from sidecar.reports import Reports
-from sidecar.scripts import SCRIPTS, Script
+from sidecar.scripts import SCRIPTS, Script, chosen
 
 PREFLIGHT_S = 600
 REPORT_READ_BYTES_MAX = 2 * 1024 * 1024
@@ -61,7 +61,7 @@ class Control:
             case ["", "reports"]:
                 await self._report(exchange)
             case ["", name] if name in SCRIPTS:
-                await _script(exchange, SCRIPTS[name])
+                await _script(exchange, chosen(name, exchange.fields))
             case _:
                 raise errors.ControlNotFound
 

@@ -1,5 +1,6 @@
 """The browser client comes from the sidecar itself: fresh, cacheable, for any page, never forwarded."""
 
+import gzip
 import hashlib
 import subprocess
 import sys
@@ -66,6 +67,29 @@ async def test_who_has_a_module_is_not_sent_it_again(known: str, status: int) ->
         again = await sc.client.fetch("GET", "/_sse/client.js", [("If-None-Match", known.format(tag=tag))])
         assert (again.status, again.header("ETag")) == (status, tag)
         assert again.raw == (b"" if status == 304 else first.raw)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip, deflate, br, zstd", "gzip"),
+        ("br;q=1.0, GZIP;q=0.8", "gzip"),
+        ("identity", None),
+        ("br", None),
+        ("gzip;q=0", None),
+        ("gzip; q=0.000, *", None),
+    ],
+)
+async def test_who_accepts_it_is_sent_a_module_compressed(accepted: str, coding: str | None) -> None:
+    async with relayed() as (_, sc):
+        plain = await sc.client.fetch("GET", "/_sse/client.js")
+        sent = await sc.client.fetch("GET", "/_sse/client.js", [("Accept-Encoding", accepted)])
+        assert sent.header("Content-Encoding") == coding
+        assert (gzip.decompress(sent.raw) if coding else sent.raw) == plain.raw
+        assert (sent.header("Vary"), plain.header("Vary")) == ("accept-encoding", "accept-encoding")
+        assert (sent.header("ETag") == plain.header("ETag")) is (coding is None)
+        if coding:
+            assert len(sent.raw) < len(plain.raw) / 2
 
 
 async def test_a_head_request_has_the_fields_and_no_body() -> None:
