@@ -178,6 +178,20 @@ class TestBounds:
                 "client reports completed, its user was not told: 4 received, seq 1 to 5: lost"
             ) == (NOTES_PER_STREAM_MAX)
 
+    async def test_recoveries_that_agree_are_not_worth_a_line_of_the_history(self) -> None:
+        async with relayed() as (up, sc):
+            up.script(sse(*FIVE))
+            response = await five(sc)
+            await tell(sc, response, received=2, last_seq=2, state="open", at="recovery")
+            await tell(sc, response, received=2, last_seq=3, state="open", at="recovery")
+            await tell(sc, response)
+            (stream,) = sc.parts.hub.streams.values()
+            lines = [line for _, line in stream.timeline if line.startswith("client reports")]
+            assert lines == [
+                "client reports open: 2 received, seq 1 to 3: lost",
+                "client reports completed: 5 received, seq 1 to 5: agree",
+            ]
+
     async def test_nothing_is_confirmed_that_was_not_delivered(self) -> None:
         async with relayed() as (up, sc):
             hand = up.by_hand()

@@ -75,7 +75,17 @@ def nasty(chance: random.Random, count: int = 6) -> str:
     )
 
 
-PATHS = ("/v1/", "/feed?", "/feed", "/", "/_sse/streams/", "/_sse/", "/__canary__/", "/v1/../feed?")
+PATHS = (
+    "/v1/",
+    "/feed?",
+    "/feed",
+    "/",
+    "/_sse/streams/",
+    "/_sse/",
+    "/__canary__/",
+    "/_sse/reports?",
+    "/v1/../feed?",
+)
 """Each gets its share of the requests, whatever the seed, so that no route is left out."""
 
 
