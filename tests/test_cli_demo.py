@@ -113,7 +113,7 @@ def test_a_backend_that_is_killed_comes_back_and_a_tail_waits_for_it() -> None:
             check=False,
         )
     assert (tail.returncode, len(tail.stdout.splitlines())) == (0, 3)
-    assert "(err-sidecar-upstream-refused); reconnecting in " in tail.stderr
+    assert "err-sidecar-upstream-refused); reconnecting in " in tail.stderr
 
 
 @pytest.mark.slow

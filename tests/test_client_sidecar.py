@@ -67,6 +67,8 @@ class TestComingBack:
             assert seen == ["1", "2", "3", "4", "5"]
             assert [request.method for request in at.up.requests] == [method]
             assert [recovery.attempts for recovery in recovered] == [1]
+            assert all(0 <= (recovery.replayed or 0) <= 3 for recovery in recovered)
+            assert recovered[0].replayed is not None
             await at.sc.until(lambda: at.reports("agree") == 2)
             assert at.reports("lost") + at.reports("rejected") + at.reports("unfinished") == 0
 

@@ -123,7 +123,6 @@ class Flow:
         retry_at = self.course.retry_at
         if retry_at is None:
             return
-        self._wake.clear()
         try:
             async with asyncio.timeout_at(retry_at):
                 await self._wake.wait()
@@ -154,7 +153,8 @@ class Flow:
         elif means is Meaning.RENEW:
             self._renewed = True
         elif means is Meaning.AGAIN:
-            self._lost(Loss(head.reason, head.detail, head.code, answer.retry_after_s, unsent=True))
+            detail = f"{head.detail}: {head.code}" if head.code else head.detail
+            self._lost(Loss(head.reason, detail, head.code, answer.retry_after_s, unsent=True))
         elif self._began_nothing(head.status):
             self.progress.forget()
             self._lost(Loss(head.reason, head.detail, head.code))
@@ -244,6 +244,7 @@ class Flow:
             self._fail(Loss(f"{loss.reason} {advice}", loss.detail, loss.code))
         else:
             self.course.lost(loss, self._clock(), self._jitter())
+            self._wake.clear()
             self._listeners.state()
 
     def _advice(self, loss: Loss) -> str:
