@@ -5,12 +5,15 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 COMMAND = [sys.executable, "-m", "tests.bench.client", "4000"]
 FIGURES = re.compile(
     r"^ +(one by one|400 in a chunk): +\d+\.\d parser \( *\d+ MB/s\), +\d+\.\d whole client$"
 )
 
 
+@pytest.mark.slow
 async def test_it_prints_a_figure_for_each_way_of_sending() -> None:
     program = await asyncio.create_subprocess_exec(*COMMAND, stdout=subprocess.PIPE)
     said = (await program.communicate())[0].decode().splitlines()

@@ -61,6 +61,7 @@ class Run:
             return [(event.type, event.data) async for event in events]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 async def test_whatever_is_cut_every_reader_sees_the_whole_answer_once() -> None:
     seed = random.randrange(2**32)

@@ -59,6 +59,7 @@ def test_what_else_is_public_is_named(name: str) -> None:
     assert re.search(rf"`{name}\b", PAGE)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_the_programs_on_the_page_print_what_it_says() -> None:
     async with demo_backend() as backend, running(f"http://127.0.0.1:{backend.port}") as sc:

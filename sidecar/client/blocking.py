@@ -146,6 +146,9 @@ class EventSource:
 
     def _run(self, step: Coroutine[Any, Any, T]) -> T:
         """Run a step in the thread; whatever interrupts the wait for it ends the step as well."""
+        if threading.current_thread() is self._thread:
+            step.close()
+            raise RuntimeError("a callback cannot wait for the thread that calls it")
         future = asyncio.run_coroutine_threadsafe(step, self._loop)
         try:
             return future.result()

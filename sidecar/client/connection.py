@@ -14,9 +14,6 @@ from sidecar.client.request import Request
 from sidecar.client.wait import epoch_of, retry_after_s
 
 CONNECT_S = 10.0
-HEAD_S = 150.0
-"""Longest wait for the head; the sidecar itself gives its backend less by default, and then says so."""
-
 HEADER_BYTES_MAX = 64 * 1024
 PROBLEM_BYTES_MAX = 64 * 1024
 PROBLEM_S = 10.0
@@ -53,8 +50,8 @@ class Answer(Protocol):
 class Network(Protocol):
     """Makes connections."""
 
-    async def ask(self, request: Request) -> Answer:
-        """Send a request and return its answer once the head is there; raises Lost."""
+    async def ask(self, request: Request, within_s: float) -> Answer:
+        """Send a request and return its answer once the head is there; raises Lost, also if it is late."""
 
     async def post(self, url: str, headers: dict[str, str], body: bytes = b"") -> bool:
         """Send something small; True: the server took it. Raises nothing that a network does."""
@@ -110,10 +107,10 @@ class HttpNetwork:
         self._session = session or _session()
         self._redirects = redirects
 
-    async def ask(self, request: Request) -> HttpAnswer:
+    async def ask(self, request: Request, within_s: float) -> HttpAnswer:
         """See Network."""
         try:
-            async with asyncio.timeout(HEAD_S):
+            async with asyncio.timeout(within_s):
                 answer = HttpAnswer(await self._send(request))
                 if not answer.head.is_event_stream:
                     await answer.read_problem()
@@ -121,7 +118,7 @@ class HttpNetwork:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Lost(Loss("The server cannot be reached.", _detail(error), unsent=True)) from None
         except TimeoutError:
-            raise Lost(Loss(f"Nothing has arrived for {HEAD_S:g} seconds.", stalled=True)) from None
+            raise Lost(Loss(f"Nothing has arrived for {within_s:g} seconds.", stalled=True)) from None
         except (aiohttp.ClientError, OSError) as error:
             raise Lost(Loss("The server cannot be reached.", _detail(error))) from None
 

@@ -226,7 +226,7 @@ class EventSource:
         self._running.wake()
 
     def close(self) -> None:
-        """Leave: the generation goes on as the server decides. What was not handed out yet is dropped."""
+        """Leave: the generation goes on as the server decides. What has come already is still handed out."""
         if not self._course.over:
             self._course.closed()
             self._running.close()
@@ -248,7 +248,7 @@ class EventSource:
             flow.stopped()
         else:
             self.close()
-        return stopped
+        return stopped and self.state is State.CLOSED
 
     async def _read_on(self, flow: Flow) -> None:
         try:

@@ -16,6 +16,9 @@ from sidecar.client.request import ACCEPT_TOLD, Question, Request
 ENDING_S = 2.0
 """Longest wait for the connection's end once the sidecar has said its last word."""
 
+FIRST_ANSWER_S = 150.0
+"""Longest wait for the first head; the sidecar itself gives its backend less by default, and then says so."""
+
 LATE_S = 1.0
 """A program that was busy for long gets so long to find what came meanwhile before silence counts."""
 
@@ -97,7 +100,9 @@ class Flow:
         request = self._request = self.question.next(self.progress, headers)
         if self.course.connects():
             self._listeners.state()
-        self._asking = asyncio.ensure_future(self._network.ask(request))
+        # A stream that is kept is answered at once; a model that is asked first may think.
+        within_s = self._stall_s if self.progress.stream else max(self._stall_s, FIRST_ANSWER_S)
+        self._asking = asyncio.ensure_future(self._network.ask(request, within_s))
         try:
             answer = await self._asking
         except Lost as lost:
@@ -142,7 +147,10 @@ class Flow:
         self._met_sidecar |= head.code.startswith(CODE_PREFIX)
         idempotent = "idempotency-key" in request.headers
         means = meaning(
-            head, repeats=request.repeats, idempotent=idempotent, renews=self._renews and not self._renewed
+            head,
+            repeats=request.repeats or self._on_end == "reconnect",
+            idempotent=idempotent,
+            renews=self._renews and not self._renewed,
         )
         if means is Meaning.READ:
             self._begin(answer)

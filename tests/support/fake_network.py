@@ -63,7 +63,7 @@ class FakeNetwork:
         self.posts: list[tuple[str, dict[str, str], bytes]] = []
         self.takes_posts = True
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request, within_s: float) -> Answer:
         self.requests.append(request)
         self.asked_at.append(asyncio.get_running_loop().time())
         answer = self._script(len(self.requests) - 1, request)
