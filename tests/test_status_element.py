@@ -104,6 +104,13 @@ async def test_each_state_has_its_words_from_the_start_and_when_it_comes() -> No
             assert (await shown.kind(), await shown.part("text")) == (kind, text)
 
 
+async def test_what_is_kept_of_a_stream_is_shown_like_the_stream() -> None:
+    async with _shown() as shown:
+        kept = "{ state: 'failed', reason: 'It died.', text: 'a' }"
+        await shown.page.evaluate(f"document.getElementById('one').source = {kept}")
+        assert (await shown.kind(), await shown.part("text")) == ("failed", "It died. Ask again.")
+
+
 async def test_without_a_stream_nothing_is_shown() -> None:
     async with _shown() as shown:
         assert [await shown.part(name) for name in ("text", "count", "gap", "retry")] == ["", "", "", ""]

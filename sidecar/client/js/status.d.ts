@@ -39,10 +39,13 @@ export type Text = string | ((values: TextValues) => string);
 /** The texts in English, each of which `texts` or an attribute `text-<key>` replaces. */
 export const TEXTS: Readonly<Record<TextKey, Text>>;
 
+/** What a page kept of a stream that is over, to show it again. */
+export type Kept = Pick<EventStream, "state" | "reason"> & Partial<Pick<EventStream, "code" | "stream" | "gaps">>;
+
 /** Says in words how a stream stands. */
 export class SseStatus extends HTMLElement {
-  /** The stream; null: nothing is shown. */
-  source: EventStream | null;
+  /** The stream, or what is kept of one; null: nothing is shown. */
+  source: EventStream | Kept | null;
   /** Texts in place of the default ones. */
   texts: Partial<Record<TextKey, Text>>;
   /** What is shown now; also the attribute `kind`. */

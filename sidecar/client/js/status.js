@@ -43,7 +43,7 @@ const STYLE = `
   :host(:is([kind=live], [kind=recovered], [kind=completed])) { --tone: var(--sse-good, light-dark(#1b7a45, #6fd598)); }
   :host(:is([kind=thinking], [kind=stalled], [kind=reconnecting])) { --tone: var(--sse-wait, light-dark(#8f5600, #f2b95c)); }
   :host([kind=failed]), [part=gap] { --tone: var(--sse-bad, light-dark(#b3261e, #ff8f86)); }
-  [part=dot] { width: .7em; height: .7em; border: .35em solid var(--tone); border-radius: 50%; box-sizing: border-box; flex: none; }
+  [part=dot] { border: .35em solid var(--tone); border-radius: 50%; flex: none; }
   :host(:not([kind])) [part=dot] { display: none; }
   [role=status] { min-width: 0; max-width: calc(100% - 1.2em); overflow-wrap: anywhere; }
   [part=text], [part=gap] { color: var(--tone); }
@@ -137,7 +137,7 @@ export class SseStatus extends HTMLElement {
     this.#listening.abort();
     this.#listening = new AbortController();
     if (this.#source && this.isConnected) {
-      const on = (type, then) => this.#source.addEventListener(type, then, { signal: this.#listening.signal });
+      const on = (type, then) => this.#source.addEventListener?.(type, then, { signal: this.#listening.signal });
       on("state", () => this.#show());
       on("gap", () => this.#show());
       on("heartbeat", () => { this.#beatAt = Date.now(); this.#show(); });
@@ -156,7 +156,7 @@ export class SseStatus extends HTMLElement {
     if (kind !== this.getAttribute("kind")) kind ? this.setAttribute("kind", kind) : this.removeAttribute("kind");
     const values = this.#values(kind);
     write(this.#text, this.#say(kind, values));
-    write(this.#gap, this.#source?.gaps.length ? this.#say("gap", values) : "");
+    write(this.#gap, this.#source?.gaps?.length ? this.#say("gap", values) : "");
     write(this.#count, this.#say(WAITS.includes(kind) ? "reconnecting-count" : `${kind}-count`, values));
     write(this.#retry, this.#say("retry", values));
     this.#retry.hidden = !WAITS.includes(kind);

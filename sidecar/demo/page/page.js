@@ -38,6 +38,7 @@ function add(kept) {
   if (turn.over) turn.recall();
   else turn.read(setup.stall_s).finally(keep);
   keep();
+  changed(turn);
   return turn;
 }
 

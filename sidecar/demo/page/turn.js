@@ -25,9 +25,8 @@ export class Turn {
 
   /** Shows what was kept of an answer that is over. */
   recall() {
-    const { state, text, reason } = this.kept;
-    this.#answer.textContent = text;
-    this.#status.source = Object.assign(new EventTarget(), { state, reason, gaps: [] });
+    this.#answer.textContent = this.kept.text;
+    this.#status.source = this.kept;
   }
 
   /** Reads the answer to its end, over as many connections as it takes. */
@@ -70,8 +69,8 @@ export class Turn {
   }
 
   #end() {
-    const { state, reason } = this.stream;
-    Object.assign(this.kept, { state, reason, text: this.#answer.textContent });
+    const { state, reason, code, gaps } = this.stream;
+    Object.assign(this.kept, { state, reason, code, gaps, text: this.#answer.textContent });
     this.changed(this);
   }
 }
