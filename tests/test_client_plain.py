@@ -165,6 +165,25 @@ class TestMisbehaving:
             asked = [request.target for request in up.asked]
         assert asked == ["/feed", f"/_sse/streams/{STREAM}", "/feed"]
 
+    async def test_a_sidecar_that_could_not_ask_is_sent_the_same_key_again(self) -> None:
+        problem = b'{"title":"The backend refused.","code":"err-sidecar-upstream-refused"}'
+        async with FakeSidecar() as up:
+            up.script(plain(502, [("Retry-After", "0")], problem))
+            up.script(sse(event(1, "a"), end(1), headers=SIDECAR_HEADERS))
+            async with EventSource(up.url, method="POST", body="{}") as events:
+                assert await rest(events) == ["a"]
+            keys = [(request.method, request.header("idempotency-key")) for request in up.asked]
+        assert keys[0] == keys[1]
+        assert len(str(keys[0][1])) == 36
+
+    async def test_a_bad_gateway_that_is_no_sidecar_may_have_begun_a_post(self) -> None:
+        async with FakeUpstream() as up:
+            up.script(plain(502))
+            async with EventSource(up.url, method="POST", body="{}") as events:
+                with pytest.raises(StreamFailed, match=r"^The server is not available \(502\)\.$"):
+                    await anext(events)
+            assert len(up.requests) == 1
+
     async def test_reports_can_be_turned_off(self) -> None:
         async with FakeSidecar() as up:
             up.script(sse(event(1, "a"), end(1), headers=SIDECAR_HEADERS))

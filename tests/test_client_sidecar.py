@@ -173,6 +173,23 @@ class TestAsking:
                 ]
             )
 
+    async def test_every_connection_asks_for_the_login_anew(self) -> None:
+        go_on = asyncio.Event()
+        asked: list[str] = []
+
+        def headers() -> dict[str, str]:
+            asked.append(f"Bearer {len(asked)}")
+            return {"Authorization": asked[-1]}
+
+        async with scene(principal=["capability"]) as at:
+            at.up.script(sse(QUICK, *FIVE[:2], go_on, *FIVE[2:]))
+            async with EventSource(at.url, headers=headers) as events:
+                seen = [(await anext(events)).data, (await anext(events)).data]
+                at.network.cut()
+                go_on.set()
+                assert seen + await rest(events) == ["1", "2", "3", "4", "5"]
+            assert len(asked) == 2
+
     async def test_a_login_that_is_refused_twice_is_a_failure(self) -> None:
         async with scene() as at:
             at.up.script(plain(403), plain(403))
