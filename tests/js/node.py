@@ -16,6 +16,7 @@ HOME = Path(__file__).parent
 ROOT = HOME.parent.parent
 CLIENT = ROOT / "sidecar" / "client" / "js"
 NODE_MAJOR_MIN = 20
+TOOLS = ("typescript", "esbuild", "eventsource-parser")
 SAID_CHARS_MAX = 20_000
 
 
@@ -42,9 +43,9 @@ def missing() -> str:
 
 
 def missing_tools() -> str:
-    """Return what is missing of the compilers; empty: nothing is."""
-    if not all((node_sdks.MODULES / name).is_dir() for name in ("typescript", "esbuild")):
-        return "needs TypeScript and esbuild: npm ci in tests/sdk, or make test"
+    """Return what is missing of the packages that tests use; empty: nothing is."""
+    if not all((node_sdks.MODULES / name).is_dir() for name in TOOLS):
+        return f"needs {', '.join(TOOLS)}: npm ci in tests/sdk, or make test"
     return missing()
 
 

@@ -226,6 +226,12 @@ test("a second device joins by the id of the stream, and comes back to it", asyn
   assert.deepEqual([seen.data, stream.state], [["1", "2", "3", "4"], "completed"]);
 });
 
+test("an id from a link leads nowhere but to streams", async () => {
+  here.server.script(answers(404));
+  await here.connect({ join: "../../api/delete?all=1#" });
+  assert.equal(here.server.requests[0].url, "http://sidecar.test/_sse/streams/..%2F..%2Fapi%2Fdelete%3Fall%3D1%23");
+});
+
 test("a stream that is not there for you cannot be joined", async () => {
   here.server.script(answers(404, { body: '{"title":"There is no such stream for you. Start a new request.","code":"err-sidecar-stream-not-found"}' }));
   const { stream } = await here.connect({ join: token() });

@@ -7,24 +7,28 @@ export type HeaderSource = HeadersInit | (() => HeadersInit | Promise<HeadersIni
 export interface Options {
   /** HTTP method; default `GET`. */
   method?: string;
+  /** A `Last-Event-ID` among them is where the stream begins. */
   headers?: HeaderSource;
-  /** Sent once: a connection that resumes carries no body. */
+  /** Sent once: a connection that resumes carries no body. A `ReadableStream` is never sent again. */
   body?: BodyInit | null;
   /** As in `fetch`; default `same-origin`. */
   credentials?: RequestCredentials;
   /** Read a stream in flight by the id that `EventStream.stream` had elsewhere; nothing is sent to `url`. */
   join?: string;
-  /** Name under which the position is kept in `sessionStorage`, so that a reloaded page goes on with its stream. */
+  /**
+   * Name under which the position is kept in `sessionStorage` (as `sse-sidecar:<key>`) until the stream is over, so that a
+   * reloaded page goes on with its stream; it counts for the same `url` only.
+   */
   key?: string;
   /** Where a stream found by `key` goes on: from its `start` (default: the page has lost what it showed) or after the last `position`. */
   from?: "start" | "position";
-  /** Seconds without a byte until the connection counts as stalled and is replaced; default 30. */
+  /** Seconds without a byte until the connection counts as stalled and is replaced; default 30. The first answer may take 150. */
   stallSeconds?: number;
   /** Attempts in a row without a message before the stream counts as failed; default 10, 0: no limit. */
   attempts?: number;
   /**
    * What a clean end means where the server does not say: `reconnect` (default for GET, as EventSource does) or
-   * `complete` (default for everything else). A sidecar says.
+   * `complete` (default for everything else). A sidecar says. `reconnect` also says that the request may be sent again.
    */
   onEnd?: "reconnect" | "complete";
   /** Path of the sidecar's control API on the origin of `url`; default `/_sse`. */
@@ -55,8 +59,8 @@ export interface Recovery {
 
 /**
  * One stream over as many connections as it takes. Every message is dispatched once, as a `MessageEvent` whose type is the
- * event's name; the async iterator yields the same messages. It ends when the stream is completed or closed, and throws
- * `StreamFailed` when it failed.
+ * event's name; the async iterator yields the same messages, from the first one on: iterate right after `connect`. It ends
+ * when the stream is completed or closed, and throws `StreamFailed` when it failed; to leave the loop is `close()`.
  *
  * Further events: `state` (plain `Event`; read `state` and `reason`), `heartbeat` (read `idleSeconds`),
  * `gap` (`CustomEvent<Gap>`), `recovered` (`CustomEvent<Recovery>`).
@@ -75,6 +79,7 @@ export interface EventStream extends EventTarget, AsyncIterable<MessageEvent<str
   readonly received: number;
   /** Messages that came again and were dropped. */
   readonly duplicates: number;
+  /** The last 50. */
   readonly gaps: readonly Gap[];
   /** Number of this reconnect, from 1; 0 after a message. */
   readonly attempt: number;

@@ -138,13 +138,14 @@ class EventStream extends EventTarget {
   async #cancel() {
     if (this.#isOver) return false;
     const { credentials } = this.#options;
-    const ask = async () => fetch(`${this.#control}/streams/${this.stream}/cancel`,
+    const ask = async () => fetch(`${this.#own}/cancel`,
       { method: "POST", headers: withoutBody(await this.#headers()), credentials, keepalive: true });
     const told = !!this.stream && (await within(ENDING_MS, ask().then(({ ok }) => ok, () => false))) === true;
     if (told) { this.retryNow(); await within(ENDING_MS, this.#done); }
     this.#finish("closed", told || !this.stream ? STOPPED : "You stopped reading, but the server could not be told.");
     return told && this.state === "closed";
   }
+  get #own() { return `${this.#control}/streams/${encodeURIComponent(this.stream)}`; }
   get #isOver() { return ["completed", "failed", "closed"].includes(this.state); }
   async #run() {
     while (!this.#isOver)
@@ -169,7 +170,7 @@ class EventStream extends EventTarget {
     const [{ body, credentials, join }, seq] = [this.#options, this.#log.last_seq];
     const again = !!this.stream && (this.#method !== "GET" || !!join || !seq);
     const position = !this.stream ? this.lastEventId : seq ? `${this.stream}.${seq}` : "";
-    let url = again ? `${this.#control}/streams/${this.stream}` : this.url;
+    let url = again ? this.#own : this.url;
     if (position && this.#crossOrigin) url += `${url.includes("?") ? "&" : "?"}last_event_id=${encodeURIComponent(position)}`;
     else if (position) headers.set("Last-Event-ID", utf8(position));
     if (again) withoutBody(headers);
