@@ -14,7 +14,7 @@ RUN_S = 600.0
 
 
 class Cost(NamedTuple):
-    """Reading one kind of body, with the client and with ``eventsource-parser`` alone; MB per second of CPU."""
+    """Reading one kind of body, by the client and by ``eventsource-parser`` alone; MB per second of CPU."""
 
     body: str
     client_mb_per_s: float
