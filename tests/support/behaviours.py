@@ -11,8 +11,8 @@ from tests.support.protocols import OPENAI
 from tests.support.recorder import is_terminal
 from tests.support.response import Response
 
-LINGER_S = 5.0
-RETAIN_S = 5.0
+LINGER_S = 8.0
+RETAIN_S = 8.0
 SLACK_S = 1.5
 """How late the sidecar may be with its timers on a busy machine."""
 

@@ -13,7 +13,7 @@ from tests.support.response import Response
 from tests.support.running import STREAM, Running
 
 WINDOW_EVENTS = 5
-IDLE = {"stall_s": 1, "upstream_idle_s": 2.5}
+IDLE = {"stall_s": 1, "upstream_idle_s": 5}
 ROUTES: list[dict[str, Any]] = [
     {"name": "feed", "path": "/feed", "kind": "live", "log_events_max": WINDOW_EVENTS, "linger_s": 30},
     {"name": "repeat", "path": "/repeat", "kind": "answer"},
