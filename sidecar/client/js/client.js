@@ -27,7 +27,7 @@ class Lost extends Error {
 
 /** Text in, events out (WHATWG HTML section 9.2.6); `retry` counts at once, also right before a connection breaks. */
 const parser = (/** @type {Record<"message" | "id" | "retry" | "comment", (...said: any) => void>} */ on) => {
-  let [rest, type, chars, afterCr] = ["", "", 0, false];
+  let [rest, type, chars, afterCr, atStart] = ["", "", 0, false, true];
   let [data, id] = /** @type {(string | undefined)[]} */ ([]);
   const dispatch = () => {
     if (data !== undefined) on.message(type || "message", data, id);
@@ -47,6 +47,7 @@ const parser = (/** @type {Record<"message" | "id" | "retry" | "comment", (...sa
   return (/** @type {string} */ text) => {
     if (afterCr && text[0] === "\n") text = text.slice(1);
     else if (!text) return;
+    if (atStart) [atStart, text] = [false, text.replace(/^\uFEFF/, "")];
     afterCr = text.endsWith("\r");
     if (text.includes("\r")) text = text.replace(/\r\n?/g, "\n");
     let start = 0;
@@ -110,8 +111,7 @@ class EventStream extends EventTarget {
     const page = globalThis.document?.baseURI ?? globalThis.location?.href;
     const { href, origin } = new URL(url, page);
     this.url = href.replace(/#.*/, ""); this.stream = options.join ?? "";
-    this.#options = options; this.#origin = origin;
-    this.#method = (options.method ?? "GET").toUpperCase();
+    this.#options = options; this.#origin = origin; this.#method = (options.method ?? "GET").toUpperCase();
     this.#control = origin + (options.control ?? "/_sse");
     this.#crossOrigin = page !== undefined && new URL(page).origin !== origin;
     this.#sidecar = import.meta.url.startsWith(`${this.#control}/`);
@@ -199,7 +199,7 @@ class EventStream extends EventTarget {
     this.#renewed = this.#faultIsLast = false; this.#catchingUp = true;
     this.#opened(headers.get("sse-replayed"));
     const reader = /** @type {ReadableStream<Uint8Array>} */ (body).getReader();
-    const [decoder, feed] = [new TextDecoder(), parser({
+    const [decoder, feed] = [new TextDecoder("utf-8", { ignoreBOM: true }), parser({
       message: (type, data, id) => this.#take(type, data, id), comment: (line) => this.#beat(line),
       id: (id) => (this.lastEventId = id), retry: (ms) => (this.#retryMs = ms),
     })];
