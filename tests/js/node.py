@@ -1,11 +1,9 @@
 """Runs Node.js over the files of this folder: the system's own where it is new enough, else the lock's."""
 
 import asyncio
-import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +35,12 @@ def _is_new(program: str) -> bool:
 
 
 @cache
+def nodes() -> list[str]:
+    """Return every Node.js that there is: they do not all decode alike."""
+    return sorted({program for program in (node(), node_sdks.node()) if program})
+
+
+@cache
 def missing() -> str:
     """Return what is missing and how to install it; empty: nothing is."""
     return "" if node() else f"needs Node.js {NODE_MAJOR_MIN} or newer: nodejs.org, or npm ci in tests/sdk"
@@ -49,14 +53,10 @@ def missing_tools() -> str:
     return missing()
 
 
-async def run(*arguments: str | Path, within_s: float, environment: Mapping[str, str] | None = None) -> str:
+async def run(*arguments: str | Path, within_s: float, program: str = "") -> str:
     """Return what Node.js writes; AssertionError with all it said if it fails."""
     process = await asyncio.create_subprocess_exec(
-        node(),
-        *map(str, arguments),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, **(environment or {})},
+        program or node(), *map(str, arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
         async with within(within_s, lambda: f"{arguments} has not come to its end"):
