@@ -72,16 +72,19 @@ class TestComingBack:
             await at.sc.until(lambda: at.reports("agree") == 2)
             assert at.reports("lost") + at.reports("rejected") + at.reports("unfinished") == 0
 
-    async def test_what_is_never_stamped_is_resumed_by_counting(self) -> None:
+    @pytest.mark.parametrize("own", [b"", b"id: 7\n"], ids=["no-ids", "the-backend-s-ids"])
+    async def test_what_is_never_stamped_is_resumed_by_counting(self, own: bytes) -> None:
         go_on = asyncio.Event()
+        five = [own + block for block in FIVE]
         async with scene({"stamp": "never"}) as at:
-            at.up.script(sse(QUICK, *FIVE[:2], go_on, *FIVE[2:]))
+            at.up.script(sse(QUICK, *five[:2], go_on, *five[2:]))
             async with EventSource(at.url) as events:
                 seen = [(await anext(events)).data, (await anext(events)).data]
                 at.network.cut()
                 go_on.set()
                 assert seen + await rest(events) == ["1", "2", "3", "4", "5"]
                 assert events.position == f"{events.stream}.5"
+            assert len(at.up.requests) == 1
             await at.sc.until(lambda: at.reports("agree") == 2)
 
     async def test_a_silent_connection_is_replaced_and_back_in_less_than_five_seconds(self) -> None:

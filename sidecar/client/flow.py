@@ -108,7 +108,7 @@ class Flow:
         except Lost as lost:
             self._lost(lost.loss)
         except asyncio.CancelledError:
-            self._given_up()
+            self._given_up(self._asking)
         else:
             self._judge(answer, request)
         finally:
@@ -134,8 +134,10 @@ class Flow:
         except TimeoutError:
             return
 
-    def _given_up(self) -> None:
+    def _given_up(self, asking: asyncio.Task[Answer]) -> None:
         """Tell a pull that was cancelled itself from one whose connection was closed under it."""
+        if asking.done() and not asking.cancelled() and asking.exception() is None:
+            asking.result().close()
         if not self.course.over:
             self._lost(Loss("The connection was given up before an answer came."))
         task = asyncio.current_task()

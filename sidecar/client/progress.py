@@ -53,7 +53,7 @@ class Progress:
     def answered(self, stream: str) -> None:
         """Begin to read an answer; ``stream``: its ``SSE-Stream``, "" if it has none."""
         self.by_sidecar = bool(stream)
-        self._checks_ids = bool(self._recent)
+        self._checks_ids = not stream  # a sidecar counts, and ids of its backend's making need not differ
         if stream and stream != self.stream:
             if self.stream or self.counted:
                 self._begin(0)
@@ -101,9 +101,8 @@ class Progress:
 
     @property
     def position(self) -> str:
-        """The last event id, or the like for a stream whose events carry none; "": the start."""
-        known = event_id.parse(self.last_event_id)
-        if not self.stream or (known is None and self.last_event_id):
+        """The sidecar's id of the last message, also of one that it did not stamp, else the server's own."""
+        if not self.stream:
             return self.last_event_id
         return str(event_id.EventId(self.stream, self.last_seq)) if self.last_seq else ""
 

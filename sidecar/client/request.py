@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sidecar import event_id
 from sidecar.client.progress import Progress
 
 ACCEPT = "text/event-stream"
@@ -39,7 +40,7 @@ class Question:
         """Return the next request; the caller's ``headers`` are in lower case and win over the usual ones.
 
         A stream that a sidecar keeps is asked for by its name unless asking the URL again is the same thing:
-        a GET that goes on behind an id. So a POST is sent once.
+        a GET that goes on behind a stamped message. So a POST is sent once.
         """
         fields = self._usual() | {name: value for name, value in headers.items() if name != "last-event-id"}
         position = progress.position
@@ -63,7 +64,7 @@ class Question:
     def _by_name(self, progress: Progress) -> bool:
         if not (self.control and progress.stream):
             return False
-        return self.method != "GET" or not progress.last_event_id
+        return self.method != "GET" or event_id.parse(progress.last_event_id) is None
 
 
 def origin(url: str) -> str:
