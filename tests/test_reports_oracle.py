@@ -17,7 +17,7 @@ from tests.support.honest import Honest
 from tests.support.relayed import relayed
 
 RUNS = int(os.environ.get("REPORTS_RUNS", "300"))
-AT_ONCE_MAX = 16
+AT_ONCE_MAX = 8
 LONG_S = 60.0
 """A wait inside one run: it shares the event loop with all the others."""
 
