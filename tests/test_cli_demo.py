@@ -26,7 +26,7 @@ class Demo:
         self.process = process
         self.printed = printed
         self.children = psutil.Process(process.pid).children(recursive=True)
-        names = {"public": "chat page", "admin": "admin", "backend": "backend"}
+        names = {"public": "chat page", "admin": "admin", "backend": "backend", "network": "network"}
         found = {
             key: re.search(rf"{name} +http://127\.0\.0\.1:(\d+)/", printed) for key, name in names.items()
         }
@@ -114,6 +114,18 @@ def test_a_backend_that_is_killed_comes_back_and_a_tail_waits_for_it() -> None:
         )
     assert (tail.returncode, len(tail.stdout.splitlines())) == (0, 3)
     assert "err-sidecar-upstream-refused); reconnecting in " in tail.stderr
+
+
+@pytest.mark.slow
+def test_its_network_can_be_cut_and_mended_while_nothing_passes() -> None:
+    with _demo() as demo:
+        told = json.loads(demo.get("public", "/demo/setup")[1])
+        assert told["network"] == f"http://127.0.0.1:{demo.ports['network']}"
+        assert json.loads(demo.get("network", "/cut?for_s=60", "POST")[1])["state"] == "cut"
+        with pytest.raises(OSError, match="refused"):
+            demo.get("public", "/healthz")
+        assert demo.get("network", "/works", "POST")[0] == 200
+        assert demo.get("public", "/healthz") == (200, b'{"status":"ok"}')
 
 
 @pytest.mark.slow

@@ -37,16 +37,20 @@ async def _truth(chat: Chat, n: int) -> str:
 
 async def test_an_answer_whose_network_is_cut_is_whole_in_the_end() -> None:
     async with chatting() as chat:
-        await chat.ask(n=60)
+        await chat.ask(n=100)
         await chat.tokens(5)
         await chat.press("Cut the network")
-        assert await chat.until("reconnecting") == "The connection was lost."
-        await expect(chat.page.locator("#network")).to_have_text("The network is cut.")
+        assert await chat.until("reconnecting") in {
+            "The connection was lost.",
+            "The server cannot be reached.",
+        }
+        network = chat.page.locator("#network")
+        await expect(network).to_have_text("The network is cut.")
         await chat.press("Cut the network")
-        await expect(chat.page.locator("#network")).to_have_text("The network works.")
+        await expect(network).to_have_text("The network works.", timeout=WAIT_MS)
         await chat.until("completed")
-        assert await chat.row("ours") == [60, 0, 0, 2]
-        assert await chat.answer() == await _truth(chat, 60)
+        assert await chat.row("ours") == [100, 0, 0, 2]
+        assert await chat.answer() == await _truth(chat, 100)
         assert chat.sc.outcomes() == {"completed": 1}
 
 
@@ -78,7 +82,7 @@ async def test_straight_from_the_backend_a_plain_reader_gets_words_twice_and_cos
     async with chatting() as chat:
         await chat.page.select_option("#beside", "bare")
         await chat.ask(n=60)
-        await chat.tokens(10)
+        await chat.holds("Number(document.querySelector('#plain td').textContent) >= 5")
         await chat.press("Cut the network")
         await expect(chat.page.locator("#plain-state")).to_have_text("error; it will try again some time")
         chat.switches.mend()
@@ -101,7 +105,7 @@ async def test_every_failure_of_the_backend_is_told_with_its_reason_and_what_to_
 
 async def test_a_backend_that_is_killed_is_told_of() -> None:
     async with chatting() as chat:
-        await chat.ask(n=60)
+        await chat.ask(n=400)
         await chat.tokens(3)
         await chat.press("Kill the backend")
         assert await chat.until("failed") == BROKEN
@@ -165,7 +169,7 @@ async def test_stop_stops_the_backend() -> None:
 
 async def test_the_keyboard_is_enough() -> None:
     async with chatting() as chat:
-        await chat.page.evaluate("document.getElementById('length').value = 60")
+        await chat.page.evaluate("document.getElementById('length').value = 120")
         await chat.page.focus("#prompt")
         await chat.page.keyboard.type("Why?")
         await chat.page.keyboard.press("Enter")
@@ -191,18 +195,18 @@ async def test_without_a_sidecar_it_works_as_far_as_it_can_and_says_what_cannot(
         assert said == "The network is broken by the buttons under `sse-sidecar demo` only."
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-async def test_it_fits_the_screen_and_can_be_read_by_day_and_by_night(width: int) -> None:
+async def test_it_fits_every_screen_and_can_be_read_by_day_and_by_night() -> None:
     async with chatting() as chat:
-        await chat.page.set_viewport_size({"width": width, "height": 740})
         await chat.ask(n=20, fault="error")
         await chat.until("failed")
-        assert await chat.page.evaluate("document.documentElement.scrollWidth") == width
-        for scheme in ("light", "dark"):
-            await chat.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            contrasts = dict(await chat.page.evaluate(CONTRASTS))
-            assert len(contrasts) > 20
-            assert {text: ratio for text, ratio in contrasts.items() if ratio < CONTRAST_MIN} == {}
+        for width in (360, 1280):
+            await chat.page.set_viewport_size({"width": width, "height": 740})
+            assert await chat.page.evaluate("document.documentElement.scrollWidth") == width
+            for scheme in ("light", "dark"):
+                await chat.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                contrasts = dict(await chat.page.evaluate(CONTRASTS))
+                assert len(contrasts) > 20
+                assert {text: ratio for text, ratio in contrasts.items() if ratio < CONTRAST_MIN} == {}
 
 
 async def _tab_to(chat: Chat, name: str, *, backwards: bool = False) -> None:

@@ -1,6 +1,7 @@
 """Each way a stream can stand is reached by its cause and shown, on real sockets, to everybody."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,11 @@ TOLD = {
     "failed": BROKEN,
     "closed": "You stopped this.",
 }
+COUNTS = {
+    "thinking": re.compile(r"\d+ s"),
+    "stalled": re.compile(r"attempt \d"),
+    "reconnecting": re.compile(r"attempt \d, in "),
+}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WAIT_MS = 20_000
 RECOVERY_S_MAX = 5.0
@@ -48,6 +54,9 @@ async def test_each_state_is_shown_for_its_cause_and_axe_finds_nothing_in_any() 
         for kind, stand in STANDS.items():
             async with stand(chat) as told:
                 assert told == TOLD.get(kind, told)
+                await expect(chat.status.locator("[part=count]")).to_have_text(
+                    COUNTS.get(kind, ""), timeout=WAIT_MS
+                )
                 for scheme in SCHEMES:
                     await chat.page.emulate_media(color_scheme=scheme)
                     assert await _violations(chat) == []
@@ -55,7 +64,7 @@ async def test_each_state_is_shown_for_its_cause_and_axe_finds_nothing_in_any() 
 
 async def test_what_came_late_is_counted_where_it_is_told() -> None:
     async with chatting() as chat:
-        await chat.ask(n=200, pace_ms=20)
+        await chat.ask(n=2000, pace_ms=20)
         await chat.tokens(5)
         chat.switches.break_for("cut", 60)
         await chat.until("reconnecting", "attempt 2")
@@ -63,29 +72,9 @@ async def test_what_came_late_is_counted_where_it_is_told() -> None:
         told = await chat.until("recovered")
         replayed = int(told.removeprefix("Connection restored: ").removesuffix(" messages replayed"))
         assert replayed > 10
-        await chat.until("completed")
-        assert (await chat.row("ours"))[:3] == [200, 0, 0]
-
-
-async def test_seconds_are_shown_while_the_backend_thinks() -> None:
-    async with chatting() as chat:
-        await chat.ask(n=40, pace_ms=5, fault="stall")
-        await chat.until("thinking")
-        await expect(chat.status.locator("[part=count]")).to_have_text("2 s", timeout=WAIT_MS)
-        await expect(chat.status.locator("[part=count]")).to_have_text("3 s", timeout=WAIT_MS)
         await chat.press("Stop")
-
-
-async def test_retry_now_does_not_wait() -> None:
-    async with chatting() as chat:
-        await chat.ask(n=1000)
-        await chat.tokens(5)
-        chat.switches.break_for("cut", 60)
-        await chat.until("reconnecting", "attempt 3, in")
-        chat.switches.mend()
-        await chat.press("Retry now")
-        await chat.until("recovered")
-        await chat.press("Stop")
+        await chat.until("closed")
+        assert (await chat.row("ours"))[1:] == [0, 0, 2]
 
 
 async def test_a_gap_is_told_and_stays_told() -> None:
@@ -133,7 +122,7 @@ async def test_from_stalled_to_recovered_takes_less_than_five_seconds() -> None:
         .observe(status, { attributeFilter: ["kind"] });
     }"""
     async with chatting() as chat:
-        await chat.ask(n=400)
+        await chat.ask(n=1000)
         await chat.tokens(5)
         await chat.page.evaluate(watch)
         chat.network.blackhole()

@@ -26,7 +26,7 @@ from sidecar.verify.toxics import Down
 
 HOST = "127.0.0.1"
 PORT = click.IntRange(1, 65_535)
-FAULT_S_DEFAULT = {"cut": 8.0, "silent": 10.0, "lose": 2.0}
+FAULT_S_DEFAULT = {"cut": 6.0, "silent": 10.0, "lose": 2.0}
 """How long a fault lasts unless the request says ``for_s``; bytes are lost once, and spoken of so long."""
 FAULT_S_MAX = 60.0
 LOST_BYTES = 2 * 1460

@@ -17,6 +17,8 @@ from tests.support.running import Running, running
 HEARTBEAT_S = 0.4
 STALL_S = 3.0
 WAIT_S = 20.0
+STATE_MS = 40_000
+"""The third stall takes 12 s where nothing else runs."""
 POLL_S = 0.02
 ROUTE = {"name": "chat", "path": "/api/chat", "complete_on": "done", "heartbeat_s": HEARTBEAT_S}
 Scheme = Literal["light", "dark"]
@@ -53,7 +55,7 @@ class Chat:
     async def until(self, kind: str, text: str = "") -> str:
         """Wait until the newest answer stands like this, and return all that is said."""
         status = self.page.locator(f"article:last-child sse-status[kind={kind}]", has_text=text)
-        await status.wait_for()
+        await status.wait_for(timeout=STATE_MS)
         return await self.said()
 
     async def said(self) -> str:

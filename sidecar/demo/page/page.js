@@ -54,6 +54,7 @@ function readPlainly(turn) {
 }
 
 function ask(question) {
+  at("told").textContent = "";
   const seed = Math.random().toString(36).slice(2, 10);
   const query = new URLSearchParams({ prompt: question, n: at("length").value, interval_ms: at("pace").value, seed });
   const wrong = fault();
