@@ -158,6 +158,21 @@ class TestWhatIsNew:
         progress.missed(Gap(31, 40, "beyond"))
         assert [progress.take(stamped(seq)) for seq in (30, 31, 32)] == [False, True, True]
 
+    def test_what_a_server_gives_again_is_counted_once(self) -> None:
+        progress = Progress()
+        progress.answered(STREAM)
+        for seq in (1, 2, 3, 4):
+            progress.take(stamped(seq))
+        progress.missed(Gap(3, 4, "beyond"))
+        progress.take(stamped(3))
+        assert (progress.counted, progress.last_seq, progress.received) == (3, 3, 5)
+
+    def test_a_message_without_a_stamp_takes_no_number_of_a_stamped_stream(self) -> None:
+        progress = Progress()
+        progress.answered(STREAM)
+        assert [progress.take(one) for one in (stamped(1), BARE, stamped(2))] == [True, True, True]
+        assert (progress.last_seq, list(progress.gaps)) == (2, [])
+
     def test_another_stream_is_counted_anew(self) -> None:
         progress = Progress()
         progress.answered(STREAM)

@@ -95,12 +95,12 @@ class TestStall:
         assert heard == [10, 22]
 
     def test_a_program_that_was_busy_for_long_has_not_met_a_stall(self) -> None:
-        network = scripted(stream(event(1), event(2), END % (2, 2), headers=SIDECAR))
+        network = scripted(_sidecar(event(1), 0.5, event(2), END % (2, 2)))
 
         async def test() -> None:
             async with FakedSource(network) as events:
                 await anext(events)
-                await asyncio.sleep(3600)
+                await asyncio.sleep(3600)  # after which what came meanwhile takes its time to be read
                 assert [event.data async for event in events] == ["2"]
 
         run_virtually(test())
@@ -193,6 +193,20 @@ class TestBackoff:
         run_virtually(test())
         assert network.asked_at == [0, 0.25]
 
+    def test_retry_now_ends_one_wait_and_not_the_next(self) -> None:
+        network = scripted(_sidecar(event(1), RESET), REFUSED, _sidecar(event(2), END % (2, 2)))
+
+        async def test() -> None:
+            async with FakedSource(network, jitter=lambda: 0.0) as events:
+                await anext(events)
+                task = asyncio.create_task(anext(events))
+                await asyncio.sleep(0.25)
+                events.retry_now()
+                assert (await task).data == "2"
+
+        run_virtually(test())
+        assert network.asked_at == [0, 0.25, 2.25]
+
     def test_too_many_attempts_are_a_failure_that_says_how_many(self) -> None:
         network = FakeNetwork(lambda *_: REFUSED)
         with pytest.raises(
@@ -241,3 +255,47 @@ class TestCancelledSteps:
         assert states[0] == (State.RECONNECTING, "The login could not be renewed.")
         assert network.asked_at == [1]
         assert network.requests[0].headers["authorization"] == "Bearer 2"
+
+    def test_a_connection_that_is_refused_a_login_gets_a_new_one_each_time(self) -> None:
+        network = scripted(
+            status(401),
+            _sidecar(event(1), RESET),
+            status(401),
+            _sidecar(event(2), END % (2, 2)),
+        )
+        assert run_virtually(_texts(FakedSource(network, headers=dict))) == ["1", "2"]
+
+
+class TestEndings:
+    def test_after_the_last_word_the_connection_s_end_is_waited_for_two_seconds(self) -> None:
+        network = scripted(_sidecar(event(1), END % (1, 1), 1e9))
+
+        async def test() -> float:
+            await _texts(FakedSource(network))
+            return asyncio.get_running_loop().time()
+
+        assert run_virtually(test()) == 2.0
+        assert network.reports[-1]["state"] == "completed"
+
+    def test_a_first_answer_may_take_long_and_one_from_the_log_may_not(self) -> None:
+        network = scripted(_sidecar(event(1), RESET), _sidecar(event(2), END % (2, 2)))
+        run_virtually(_texts(FakedSource(network, method="POST", stall_s=7)))
+        assert network.within_s == [150, 7]
+
+    def test_nothing_more_after_an_error_is_a_failure_even_if_messages_came_between(self) -> None:
+        told = b'event: error\ndata: {"error":{"message":"Overloaded"}}\nid: %b.1\n\n' % STREAM.encode()
+        network = scripted(_sidecar(told, event(2), RESET), DONE)
+        with pytest.raises(StreamFailed, match=r"^Overloaded$"):
+            run_virtually(_texts(FakedSource(network)))
+
+    def test_messages_that_were_not_handed_out_are_not_reported(self) -> None:
+        network = scripted(_sidecar(event(1) + event(2) + event(3), 1e9))
+
+        async def test() -> None:
+            async with FakedSource(network) as events:
+                await anext(events)
+                assert events.position == f"{STREAM}.1"
+
+        run_virtually(test())
+        said = network.reports[-1]
+        assert (said["received"], said["last_seq"], said["state"]) == (1, 1, "closed")

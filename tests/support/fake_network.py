@@ -60,11 +60,13 @@ class FakeNetwork:
         self._script = script
         self.requests: list[Request] = []
         self.asked_at: list[float] = []
+        self.within_s: list[float] = []
         self.posts: list[tuple[str, dict[str, str], bytes]] = []
         self.takes_posts = True
 
     async def ask(self, request: Request, within_s: float) -> Answer:
         self.requests.append(request)
+        self.within_s.append(within_s)
         self.asked_at.append(asyncio.get_running_loop().time())
         answer = self._script(len(self.requests) - 1, request)
         if isinstance(answer, Loss):
