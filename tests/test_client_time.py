@@ -207,6 +207,14 @@ class TestBackoff:
         run_virtually(test())
         assert network.asked_at == [0, 0.25, 2.25]
 
+    def test_a_recovery_counts_from_the_loss_over_all_attempts(self) -> None:
+        back = stream(event(2), END % (2, 2), headers=SIDECAR | {"sse-replayed": "1"})
+        network = scripted(_sidecar(event(1), RESET), REFUSED, status(503), back)
+        recovered: list[Recovery] = []
+        run_virtually(_texts(FakedSource(network, on_recovered=recovered.append, jitter=lambda: 0.0)))
+        assert recovered == [Recovery(attempts=3, seconds=7.0, replayed=1)]
+        assert [said["reconnects"] for said in network.reports] == [[7.0], [7.0]]
+
     def test_too_many_attempts_are_a_failure_that_says_how_many(self) -> None:
         network = FakeNetwork(lambda *_: REFUSED)
         with pytest.raises(
