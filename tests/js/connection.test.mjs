@@ -87,6 +87,13 @@ test("the first answer may take as long as a model thinks", async () => {
   assert.equal(stream.reason, "Nothing has arrived for 150 seconds.");
 });
 
+test("a server that has answered before is not waited for so long", async () => {
+  here.server.script(says("data: 1\n\n", { cut: true }), () => new Promise(() => {}), live());
+  const { stream } = await here.connect();
+  await here.clock.advance(1100 + 30_000);
+  assert.deepEqual([stream.state, stream.reason], ["stalled", "Nothing has arrived for 30 seconds."]);
+});
+
 test("50 reconnects wait 1, 2, 4, 5, 5 ... seconds and at most a tenth more", async () => {
   const asked = [];
   here.server.always(() => (asked.push(here.clock.now), unreachable()()));

@@ -352,6 +352,22 @@ test("a signal that was aborted before lets nothing be sent", async () => {
   assert.deepEqual([stream.state, here.server.requests], ["closed", []]);
 });
 
+test("whoever closes at the recovery hears of no recovery, and the last report is the end's", async () => {
+  here.server.script(cutAfter(events(1, 1)), live(NAMED));
+  const { stream, seen } = await here.connect();
+  stream.addEventListener("state", () => stream.state === "open" && stream.close());
+  await here.clock.advance(1100);
+  assert.deepEqual([stream.state, seen.recoveries, here.server.reports.map(({ at }) => at)], ["closed", [], ["end"]]);
+});
+
+test("a page's base leads where its addresses lead, but is not its origin", async () => {
+  Object.assign(globalThis.document, { baseURI: "http://cdn.test/app/" });
+  here.server.script(says(events(1, 2), { cut: true }), live());
+  await here.connect({}, "chat");
+  await here.clock.advance(1100);
+  assert.equal(here.server.requests[1].url, `http://cdn.test/app/chat?last_event_id=${token()}.2`);
+});
+
 test("close right after connect lets nothing be sent", async () => {
   const stream = connect(URL_OF_STREAM);
   stream.close();

@@ -108,12 +108,12 @@ class EventStream extends EventTarget {
   #ended = false; #endSeq = 0; // the sidecar has said its last word: only the connection's end is missing
   constructor(/** @type {string | URL} */ url, /** @type {Options} */ options) {
     super();
-    const page = globalThis.document?.baseURI ?? globalThis.location?.href;
-    const { href, origin } = new URL(url, page);
+    const here = globalThis.location;
+    const { href, origin } = new URL(url, globalThis.document?.baseURI ?? here?.href);
     this.url = href.replace(/#.*/, ""); this.stream = options.join ?? "";
     this.#options = options; this.#origin = origin; this.#method = (options.method ?? "GET").toUpperCase();
     this.#control = origin + (options.control ?? "/_sse");
-    this.#crossOrigin = page !== undefined && new URL(page).origin !== origin;
+    this.#crossOrigin = here !== undefined && here.origin !== origin;
     this.#sidecar = import.meta.url.startsWith(`${this.#control}/`);
     this.#restore(); this.#turn(); this.#listen();
     queueMicrotask(() => (options.signal?.aborted ? this.close() : this.#run()));
@@ -154,7 +154,7 @@ class EventStream extends EventTarget {
   }
   async #connect() { // read over one connection; returns when the stream is over, throws Lost or StreamFailed
     const { signal } = (this.#abort = new AbortController());
-    this.#connections++; this.#ended = false; this.#arm(this.stream ? 0 : FIRST_ANSWER_MS);
+    this.#connections++; this.#ended = false; this.#arm(this.stream || this.#spokeAt ? 0 : FIRST_ANSWER_MS);
     try {
       const gone = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
       const response = await Promise.race([gone, this.#request(signal)]);
@@ -285,7 +285,7 @@ class EventStream extends EventTarget {
     const [now, lostAt, attempts] = [performance.now(), this.#lostAt, this.#connections];
     const seconds = Math.round(now - lostAt) / 1000;
     this.#lostAt = this.#connections = 0; this.#spokeAt = now; this.#set("open", "Connected.");
-    if (!lostAt) return;
+    if (!lostAt || this.#isOver) return;
     const detail = { attempts, seconds, replayed: replayed === null ? null : Number(replayed) };
     keep(this.#reconnects, seconds);
     this.dispatchEvent(new CustomEvent("recovered", { detail })); this.#report("recovery");
