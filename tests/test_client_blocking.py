@@ -127,3 +127,19 @@ async def test_ctrl_c_while_it_waits_ends_the_program_in_order() -> None:
         async with asyncio.timeout(60):
             out, err = await program.communicate()
         assert (out, err, program.returncode) == (b"interrupted closed\n", b"", 0)
+
+
+async def test_a_callback_that_would_wait_for_its_own_thread_is_told_so() -> None:
+    def read() -> None:
+        def tell(*_: object) -> None:
+            events.cancel()
+
+        events = EventSource(url, on_state=tell)
+        with events:
+            next(events)
+
+    async with fake() as up:
+        url = up.url
+        up.script(sse(event(1, "a"), then="stall", headers=SIDECAR_HEADERS))
+        with pytest.raises(RuntimeError, match="a callback cannot wait"):
+            await aside(read)

@@ -20,6 +20,7 @@ from sidecar.client.options import (
     HeaderSource,
     asked,
     check,
+    ignore,
     position_in,
 )
 from sidecar.client.progress import Progress
@@ -80,8 +81,8 @@ class EventSource:
         self._reports = reports and bool(control)
         self._redirects = redirects
         self._session = session
-        self._on_state, self._on_gap = on_state, on_gap
-        self._on_heartbeat, self._on_recovered = on_heartbeat, on_recovered
+        self._on_state, self._on_gap = on_state or ignore, on_gap or ignore
+        self._on_heartbeat, self._on_recovered = on_heartbeat or ignore, on_recovered or ignore
         self._jitter = jitter
         self._posts: set[asyncio.Task[bool]] = set()
         self._pulling = asyncio.Lock()
@@ -90,7 +91,7 @@ class EventSource:
 
     async def __aenter__(self) -> Self:
         """Be ready; the first connection is made by the first step of the iteration."""
-        listeners = Listeners(self._tell_state, self._tell_gap, self._tell_heartbeat, self._tell_recovered)
+        listeners = Listeners(self._tell_state, self._on_gap, self._on_heartbeat, self._tell_recovered)
         self._network = self._make_network()
         self._flow = Flow(
             self._question,
@@ -110,13 +111,20 @@ class EventSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave, unless the stream is over, and send off what there is to report (SETTLE_S at most)."""
-        self.close()
-        self._report_end()
-        if self._posts:
-            await asyncio.wait(self._posts, timeout=SETTLE_S)
-        for post in self._posts:
-            post.cancel()
-        await self._network.close()
+        try:
+            self.close()
+        finally:  # a callback may raise
+            self._report_end()
+            await self._settle()
+
+    async def _settle(self) -> None:
+        try:
+            if self._posts:
+                await asyncio.wait(self._posts, timeout=SETTLE_S)
+        finally:
+            for post in self._posts:
+                post.cancel()
+            await self._network.close()
 
     def __aiter__(self) -> Self:
         """Iterate over the messages."""
@@ -269,20 +277,10 @@ class EventSource:
         return HttpNetwork(self._session, redirects=self._redirects)
 
     def _tell_state(self) -> None:
-        if self._on_state is not None:
-            self._on_state(self.state, self.reason)
-
-    def _tell_gap(self, gap: Gap) -> None:
-        if self._on_gap is not None:
-            self._on_gap(gap)
-
-    def _tell_heartbeat(self, idle_s: int) -> None:
-        if self._on_heartbeat is not None:
-            self._on_heartbeat(idle_s)
+        self._on_state(self.state, self.reason)
 
     def _tell_recovered(self, recovery: Recovery) -> None:
-        if self._on_recovered is not None:
-            self._on_recovered(recovery)
+        self._on_recovered(recovery)
         self._report("recovery")
 
     def _report_end(self) -> None:

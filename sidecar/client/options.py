@@ -39,3 +39,7 @@ def check(url: str, stall_s: float, attempts_max: int) -> None:
         raise ValueError("stall_s must be above 0")
     if attempts_max < 0:
         raise ValueError("attempts_max must not be negative")
+
+
+def ignore(*_: object) -> None:
+    """Do nothing: nobody listens."""
