@@ -170,6 +170,7 @@ async def test_stop_stops_the_backend() -> None:
 async def test_the_keyboard_is_enough() -> None:
     async with chatting() as chat:
         await chat.page.evaluate("document.getElementById('length').value = 120")
+        await chat.page.evaluate("document.getElementById('pace').value = 60")
         await chat.page.focus("#prompt")
         await chat.page.keyboard.type("Why?")
         await chat.page.keyboard.press("Enter")
