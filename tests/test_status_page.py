@@ -15,7 +15,26 @@ MODULE = ROOT / "sidecar/client/js/status.js"
 SOURCE = MODULE.read_text(encoding="utf-8")
 TYPES = (ROOT / "sidecar/client/js/status.d.ts").read_text(encoding="utf-8")
 ESBUILD = ROOT / "tests/sdk/node_modules/.bin/esbuild"
+TSC = ROOT / "tests/sdk/node_modules/.bin/tsc"
 NODE = shutil.which("node")
+
+USES = """
+import { connect } from "%(folder)s/client.js";
+import { SseStatus, TEXTS, type Text } from "%(folder)s/status.js";
+
+const status: SseStatus = document.querySelector("sse-status")!;
+status.source = connect("/api/chat");
+status.source = { state: "failed", reason: "It died." };
+status.source = null;
+status.texts = { recovered: ({ replayed }) => `${replayed ?? "some"}`, "thinking-count": "{seconds}" };
+// @ts-expect-error no such text
+status.texts = { lively: "L" };
+const text: Text = TEXTS.failed;
+const kind: "live" | string = status.kind + typeof text;
+console.log(kind);
+"""
+OPTIONS = "--noEmit --strict --target es2022 --module nodenext --moduleResolution nodenext"
+LIBRARIES = "es2022,dom,dom.iterable,dom.asynciterable"
 
 TEXTS_OF = """
 class Element {}
@@ -64,6 +83,15 @@ def test_the_page_has_every_text_as_it_is() -> None:
     assert set(texts) == _union("Kind") | set(
         re.findall(r'"([a-z-]+)"', TYPES.split("type TextKey")[1].split(";")[0])
     )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TSC.exists(), reason="needs typescript: cd tests/sdk && npm ci")
+def test_the_types_allow_what_the_page_says_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "uses.ts").write_text(USES % {"folder": MODULE.parent}, encoding="utf-8")
+    command = [str(TSC), *OPTIONS.split(), "--lib", LIBRARIES, "uses.ts"]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout) == (0, "")
 
 
 @pytest.mark.skipif(not ESBUILD.exists(), reason="needs esbuild: cd tests/sdk && npm ci")
