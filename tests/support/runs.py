@@ -55,9 +55,7 @@ class Plan:
         ]
         steps = tuple((kind, chance.uniform(0, 0.5), chance.uniform(0.05, 1.2)) for kind in kinds)
         tokens = chance.randint(20, 60)
-        return cls(
-            number, f"{seed}-{number}", tokens, chance.randint(25, 60), chance.randint(1, tokens // 3), steps
-        )
+        return cls(number, f"{seed}-{number}", tokens, chance.randint(25, 60), chance.randint(1, 8), steps)
 
     def url(self) -> str:
         """Return the question."""
