@@ -8,15 +8,27 @@ import { connect } from "../../sidecar/client/js/client.js";
 
 const CAPABILITIES = ["bom", "headers", "last-event-id", "post", "read-timeout", "report", "server-directed-shutdown-request"];
 const STALL_MS = 30_000;
+const TRIES = 3;
+const CLOSING_MS = 20;
 const streams = [];
 
-/** Tells the harness what happens, in order. */
+/** Tell the harness; a connection that it has just closed is no reason to be silent. */
+const post = async (to, body) => {
+  for (let tries = 0; tries < TRIES; tries++) {
+    try {
+      return await fetch(to, { method: "POST", body });
+    } catch (error) {
+      console.error(`callback ${to}: ${error.cause ?? error}`);
+    }
+  }
+};
+
+/** Tells what happens, in order. */
 const caller = (url) => {
   let [number, last] = [0, Promise.resolve()];
   return (kind, what) => {
     const to = `${url}/${++number}`;
-    // A harness that has gone has no more questions.
-    last = last.then(() => fetch(to, { method: "POST", body: JSON.stringify({ kind, ...what }) })).catch(() => {});
+    last = last.then(() => post(to, JSON.stringify({ kind, ...what })));
   };
 };
 
@@ -47,6 +59,12 @@ const begin = (asked) => {
 
 const encoded = (id) => Buffer.from(id).toString("latin1");
 
+/** Node closes the socket of an aborted response a moment later: whoever asked shall find it closed. */
+const leave = (stream, response) => {
+  stream.close();
+  setTimeout(() => response.end(), CLOSING_MS);
+};
+
 const bodyOf = async (request) => {
   let text = "";
   for await (const chunk of request) text += chunk;
@@ -59,7 +77,7 @@ const server = createServer(async (request, response) => {
   response.setHeader("Content-Type", "application/json");
   if (asked === "GET /") response.end(JSON.stringify({ name: "client.js", capabilities: CAPABILITIES }));
   else if (asked === "POST /") response.writeHead(201, { Location: `${here()}/${begin(await bodyOf(request))}` }).end();
-  else if (asked === "DELETE /n" && stream) response.writeHead(204).end(stream.close());
+  else if (asked === "DELETE /n" && stream) leave(stream, response.writeHead(204));
   else if (asked === "POST /n") response.writeHead(stream ? 400 : 404).end(); // it knows no commands
   else if (asked === "DELETE /") response.writeHead(204).end(() => process.exit());
   else response.writeHead(404).end();
