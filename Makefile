@@ -24,7 +24,7 @@ PREVIEW_STAMP := $(if $(NPM),$(PREVIEWS)/node_modules/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo stack test lint format lock drills previews verify-grafana bench clean
+.PHONY: help demo stack test lint format lock drills previews client-pictures verify-grafana bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ drills: $(VENV)/.dev ## break everything once, follow the runbooks, stamp the ti
 
 previews: $(VENV)/.dev $(PREVIEW_STAMP) ## draw docs/images/sse-*.png: the dashboards with the answers of a run of ten minutes
 	@$(BIN)/python -m dashboards.previews $(ARGS)
+
+client-pictures: $(VENV)/.dev ## draw docs/images/client-*.png: the demo's chat in each of its states, in Chromium
+	@$(BIN)/python -m tests.client_pictures $(ARGS)
 
 verify-grafana: $(VENV)/.dev ## import the dashboards into a real Grafana (docker), read them back and compare
 	@$(BIN)/python -m dashboards.verify $(ARGS)
