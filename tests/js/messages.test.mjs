@@ -85,6 +85,14 @@ test("an unstamped stream of the sidecar's goes on behind what was counted", asy
   assert.deepEqual([seen.data, stream.state, lastReport().last_seq], [["a", "b", "c"], "completed", 3]);
 });
 
+test("an unstamped stream whose backend gives every message the same id loses none after a reconnect", async () => {
+  const said = (data) => `data: ${data}\nid: answer-1\n\n`;
+  here.server.script(cutAfter(said("a") + said("b")), says(said("c") + said("d") + end(4), NAMED));
+  const { stream, seen } = await here.connect();
+  await here.clock.advance(1100);
+  assert.deepEqual([seen.data, stream.duplicates, stream.state], [["a", "b", "c", "d"], 0, "completed"]);
+});
+
 test("a server that names no stream in its header, but in its ids, is known by them", async () => {
   here.server.script(says(events(1, 2)), live());
   const { stream } = await here.connect();

@@ -291,6 +291,20 @@ test("cancel while the connection is down tells the server and comes back for th
   assert.deepEqual([seen.data, stream.state], [["1", "2", "3"], "closed"]);
 });
 
+test("a connection that breaks after a cancel is replaced soon, for what was under way", async () => {
+  const first = live(NAMED);
+  here.server.script(first, cutAfter(""), says(events(1, 1) + CANCELLED.replace(".4", ".2"), { ...NAMED, cut: true }));
+  const { stream, seen } = await here.connect();
+  const stopping = stream.cancel();
+  await settle();
+  first.cut();
+  await here.clock.advance(499);
+  assert.equal(here.server.requests.length, 2);
+  await here.clock.advance(1);
+  assert.equal(await stopping, true);
+  assert.deepEqual([seen.data, stream.state, here.server.reports.at(-1).last_seq], [["1"], "closed", 1]);
+});
+
 test("cancel without a sidecar is leaving: there is nobody else to tell", async () => {
   const first = live();
   here.server.script(first);

@@ -7,7 +7,7 @@ const [DELAYS_MS, JITTER_RATIO, RETRY_MS_MAX, TIMER_MS_MAX] = [[1000, 2000, 4000
 const FIRST_ANSWER_MS = 150_000; // longest wait for it: a model may think long, and asked again it would think twice
 const ENDING_MS = 2000; // longest wait for the connection's end when all is said, and for each step of a cancel
 const QUEUE_MAX = 1000; // messages that an iterator may be behind before nothing more is read, looked at between chunks
-const KEPT_MAX = 50; // gaps and reconnects that are remembered: a report has 4 KiB
+const [SOON_MS, KEPT_MAX] = [250, 50]; // between attempts after a cancel; gaps and reconnects kept: a report has 4 KiB
 const [RECENT_IDS_MAX, EVENT_CHARS_MAX, TOLD_CHARS_MAX, STORED_CHARS_MAX] = [500, 64 * 1024 * 1024, 300, 4096];
 const OWN_ID = /^(s1[\w-]{40})\.(\d{1,15})$/;
 const ABOUT_BODY = ["content-type", "content-length", "content-encoding", "idempotency-key"];
@@ -253,7 +253,7 @@ class EventStream extends EventTarget {
       throw new StreamFailed(`${message} What was sent may have been carried out, so it is not sent again.`);
     if (!how.again && !this.#asleep && !isOffline()) {
       if (attempts && this.attempt >= attempts) throw new StreamFailed(`${message} Given up after ${attempts} attempts.`);
-      await this.#wait(this.#delayMs(how.waitMs), how.stalled ? "stalled" : "reconnecting", message);
+      await this.#wait(this.#cancelled ? SOON_MS : this.#delayMs(how.waitMs), how.stalled ? "stalled" : "reconnecting", message);
     }
     while ((this.#asleep || isOffline()) && !this.#isOver) {
       await this.#wait(undefined, "reconnecting", this.#asleep ? ASIDE : OFFLINE);
@@ -325,11 +325,11 @@ class EventStream extends EventTarget {
     return true;
   }
   #isUnseen(id = "") {
-    if (this.#catchingUp && this.#recent.has(id)) return false;
+    const counted = this.stream && !this.#stamped; // the sidecar numbers what it does not stamp as well
+    if (!counted && this.#catchingUp && this.#recent.has(id)) return false;
     if (id) { this.#recent.add(id); this.#catchingUp = false; }
     if (this.#recent.size > RECENT_IDS_MAX) this.#recent.delete(this.#recent.keys().next().value ?? "");
-    if (this.stream && !this.#stamped) this.#log.last_seq++; // the sidecar numbers what it does not stamp as well
-    return true;
+    this.#log.last_seq += counted ? 1 : 0; return true;
   }
   /** The server says what will not come. Where it had forgotten numbers that were here, it gives them out again. */
   #tellGap(/** @type {any} */ { missed_from, missed_through, reason }) {
