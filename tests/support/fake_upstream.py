@@ -39,6 +39,8 @@ Router: TypeAlias = Callable[[UpstreamRequest], Script]
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 4096
+ACCEPTING_TURNS = 4
+"""Turns of the event loop within which a connection that it has accepted becomes known here."""
 
 
 class UnscriptedRequest(AssertionError):
@@ -124,6 +126,7 @@ class FakeUpstream:
         trace: TracebackType | None,
     ) -> None:
         """Close everything; raise what went wrong in the scripts, unless the test has failed already."""
+        await self._accept_the_last()
         self.refuse()
         tasks = dict(self._tasks)
         for task in tasks:
@@ -134,6 +137,15 @@ class FakeUpstream:
             raise ExceptionGroup("the fake upstream", self.failures)
         if self.failures and error is not None:
             error.add_note(f"The fake upstream failed as well: {self.failures!r}")
+
+    async def _accept_the_last(self) -> None:
+        """Take no more connections but those that are half accepted: a closed server forgets these."""
+        if self._server is None:
+            return
+        for listener in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+        for _ in range(ACCEPTING_TURNS):
+            await asyncio.sleep(0)
 
     def _connected(self, wire: Wire) -> None:
         connection = UpstreamConnection(len(self.connections), wire)
