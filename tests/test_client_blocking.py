@@ -46,6 +46,25 @@ async def test_it_reads_a_stream_over_a_broken_connection() -> None:
         assert [report["at"] for report in up.reports] == ["recovery", "end"]
 
 
+def test_outside_its_block_it_says_so_and_waits_for_nothing() -> None:
+    events = EventSource("http://127.0.0.1:1/")
+    uses: tuple[Callable[[], object], ...] = (
+        lambda: next(events),
+        events.cancel,
+        events.close,
+        events.retry_now,
+    )
+    for use in uses:
+        with pytest.raises(RuntimeError, match="use it in `with`"):
+            use()
+    with events:
+        pass
+    assert events.state is State.CLOSED
+    for use in uses:
+        with pytest.raises(RuntimeError, match="use it in `with`"):
+            use()
+
+
 async def test_a_failed_stream_raises_after_its_last_message() -> None:
     def read() -> list[str]:
         with EventSource(url) as events:

@@ -16,6 +16,7 @@ from sidecar.client.state import Gap, State
 
 T = TypeVar("T")
 
+OUTSIDE = "use it in `with`"
 JOIN_S = 10.0
 """Longest wait for the thread when the block is left; it is a daemon, which keeps no program alive."""
 
@@ -29,11 +30,13 @@ class EventSource:
 
     def __init__(self, url: str, **options: Any) -> None:  # noqa: ANN401 - each is checked by the client for asyncio
         self._source = event_source.EventSource(url, **options)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="sse-client", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         """Start the thread; the first connection is made by the first step of the iteration."""
+        self._loop = loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=loop.run_forever, name="sse-client", daemon=True)
         self._thread.start()
         self._run(self._source.__aenter__())
         return self
@@ -46,10 +49,15 @@ class EventSource:
             self._run(self._source.__aexit__(kind, error, trace))
         finally:
             self._run(self._cancel_all())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(JOIN_S)
-            if not self._thread.is_alive():
-                self._loop.close()
+            self._end(self._running, self._thread)
+
+    def _end(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread | None) -> None:
+        self._loop = None
+        loop.call_soon_threadsafe(loop.stop)
+        if thread is not None:
+            thread.join(JOIN_S)
+        if not loop.is_running():
+            loop.close()
 
     def __iter__(self) -> Self:
         """Iterate over the messages."""
@@ -57,6 +65,8 @@ class EventSource:
 
     def __next__(self) -> Event:
         """Return the next message; raises StreamFailed after the last one of a stream that failed."""
+        if self._loop is None:
+            raise RuntimeError(OUTSIDE)
         while (event := self._source._taken()) is None:  # noqa: SLF001 - one client in two forms
             if not self._run(self._source._more()):  # noqa: SLF001
                 raise StopIteration
@@ -134,11 +144,11 @@ class EventSource:
 
     def retry_now(self) -> None:
         """Do not wait for ``retry_at``."""
-        self._loop.call_soon_threadsafe(self._source.retry_now)
+        self._running.call_soon_threadsafe(self._source.retry_now)
 
     def close(self) -> None:
         """Leave: the generation goes on as the server decides."""
-        self._loop.call_soon_threadsafe(self._source.close)
+        self._running.call_soon_threadsafe(self._source.close)
 
     def cancel(self) -> bool:
         """Stop the generation; True: the server has confirmed."""
@@ -149,12 +159,22 @@ class EventSource:
         if threading.current_thread() is self._thread:
             step.close()
             raise RuntimeError("a callback cannot wait for the thread that calls it")
-        future = asyncio.run_coroutine_threadsafe(step, self._loop)
+        try:
+            future = asyncio.run_coroutine_threadsafe(step, self._running)
+        except RuntimeError:
+            step.close()
+            raise
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
+
+    @property
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise RuntimeError(OUTSIDE)
+        return self._loop
 
     async def _cancel_all(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
