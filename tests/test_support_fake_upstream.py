@@ -1,7 +1,6 @@
 """Promises of the scripted upstream, seen through a plain asyncio connection."""
 
 import asyncio
-import socket
 
 import pytest
 
@@ -395,15 +394,3 @@ async def test_a_request_that_does_not_come_is_overdue() -> None:
     async with FakeUpstream() as up:
         with pytest.raises(Overdue, match="request 0 did not come; 0 did"):
             await up.request(0, within_s=0.01)
-
-
-@pytest.mark.parametrize("turns", range(4))
-async def test_a_connection_that_comes_as_the_upstream_goes_is_closed_with_it(turns: int) -> None:
-    with socket.socket() as late:
-        async with FakeUpstream() as up:
-            late.connect((up.host, up.port))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-        late.settimeout(1)
-        with pytest.raises(ConnectionResetError):
-            late.recv(1)

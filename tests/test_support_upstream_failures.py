@@ -1,5 +1,8 @@
 """Promises of the scripted upstream to a test: what goes wrong at it does not stay unseen."""
 
+import asyncio
+import socket
+
 import pytest
 
 from tests.support.client import SSEClient
@@ -61,3 +64,15 @@ async def test_a_test_that_fails_by_itself_is_left_alone_by_a_sound_upstream() -
     with pytest.raises(LookupError) as failure:
         await fail_beside_a_sound_upstream()
     assert not hasattr(failure.value, "__notes__")
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_connection_that_comes_as_the_upstream_goes_is_closed_with_it(turns: int) -> None:
+    with socket.socket() as late:
+        async with FakeUpstream() as up:
+            late.connect((up.host, up.port))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        late.settimeout(1)
+        with pytest.raises(ConnectionResetError):
+            late.recv(1)
