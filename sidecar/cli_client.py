@@ -1,6 +1,7 @@
 """``sse-sidecar client``: how a page loads the browser client of this very version."""
 
 import json
+from urllib.parse import urlsplit
 
 import click
 
@@ -15,7 +16,7 @@ BASE_DEFAULT = "/_sse"
     "--base",
     default=BASE_DEFAULT,
     show_default=True,
-    help="Where the page finds the control API: reserved_prefix, or https://host before it.",
+    help="Where the page finds the control API: its path (reserved_prefix), https://host, or both.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def client(*, base: str, as_json: bool) -> None:
@@ -23,7 +24,10 @@ def client(*, base: str, as_json: bool) -> None:
 
     The tags are good for this version only: a browser refuses other bytes. Print them anew after an upgrade.
     """
-    rows = [row(SCRIPTS[name], base.rstrip("/")) for name in sorted(SCRIPTS)]
+    base = base.rstrip("/")
+    if urlsplit(base).netloc and not urlsplit(base).path:
+        base += BASE_DEFAULT
+    rows = [row(SCRIPTS[name], base) for name in sorted(SCRIPTS)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return

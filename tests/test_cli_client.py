@@ -45,3 +45,9 @@ def test_the_tag_can_be_pasted_as_it_is(name: str) -> None:
 def test_the_control_api_may_be_elsewhere(base: str) -> None:
     url = f"https://api.example/internal/sse/client.js?v={__version__}"
     assert rows("--base", base)["client.js"]["url"] == url
+
+
+@pytest.mark.parametrize("base", ["https://api.example", "https://api.example/"])
+def test_of_another_host_the_usual_path_is_meant(base: str) -> None:
+    url = f"https://api.example/_sse/client.js?v={__version__}"
+    assert rows("--base", base)["client.js"]["url"] == url
