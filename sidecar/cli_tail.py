@@ -3,12 +3,11 @@
 import asyncio
 import re
 import sys
-from urllib.parse import urlsplit
 
 import click
 
 from sidecar.client import Event
-from sidecar.client.options import ATTEMPTS_DEFAULT, STALL_S_DEFAULT
+from sidecar.client.options import ATTEMPTS_DEFAULT, STALL_S_DEFAULT, check_url
 from sidecar.tail import Failed, Question, Tail
 from sidecar.text_table import cell_text
 
@@ -75,13 +74,9 @@ def tail(  # noqa: PLR0913 - one parameter for each option
 
 def _question(url: str, fields: tuple[str, ...], method: str | None, body: str | None) -> Question:
     try:
-        parts = urlsplit(url)
-        fine = parts.scheme in {"http", "https"} and parts.hostname and url.isascii() and url.isprintable()
-        _ = parts.port  # ValueError if it is out of range
-    except ValueError:
-        fine = False
-    if not fine:
-        raise click.BadParameter(f"{url!r} is no http:// or https:// URL", param_hint="URL")
+        check_url(url)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="URL") from None
     headers = dict(map(_field, fields))
     if body is not None:
         headers.setdefault("content-type", "application/json")

@@ -166,9 +166,8 @@ class EventSource:
             raise
         try:
             return future.result()
-        except BaseException:
+        finally:
             future.cancel()
-            raise
 
     @property
     def _running(self) -> asyncio.AbstractEventLoop:

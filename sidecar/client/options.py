@@ -30,15 +30,23 @@ def position_in(headers: HeaderSource | None) -> str:
 
 def check(url: str, stall_s: float, attempts_max: int) -> None:
     """Raise ValueError for what cannot be asked."""
-    parts = urlsplit(url)
-    _ = parts.port  # ValueError if it is out of range
-    fine = parts.scheme in {"http", "https"} and parts.hostname and url.isascii() and url.isprintable()
-    if not fine:
-        raise ValueError(f"{url!r} is no http:// or https:// URL")
+    check_url(url)
     if stall_s <= 0:
         raise ValueError("stall_s must be above 0")
     if attempts_max < 0:
         raise ValueError("attempts_max must not be negative")
+
+
+def check_url(url: str) -> None:
+    """Raise ValueError for what is no address of an event stream."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # ValueError if it is out of range
+        fine = parts.scheme in {"http", "https"} and parts.hostname and url.isascii() and url.isprintable()
+    except ValueError:
+        fine = False
+    if not fine:
+        raise ValueError(f"{url!r} is no http:// or https:// URL")
 
 
 def ignore(*_: object) -> None:

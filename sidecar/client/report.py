@@ -9,6 +9,8 @@ from sidecar.client.progress import Progress
 
 VERSION = 1
 REPORT_BYTES_MAX = 4096
+GAPS_BYTES_MAX = 2500
+"""What the gaps may take of it; all the rest together has a bound below the difference."""
 
 At = Literal["end", "recovery"]
 
@@ -34,9 +36,6 @@ def report(progress: Progress, course: Course, at: At, *, unread: int = 0) -> by
         "at": at,
     }
     return json.dumps(said, separators=(",", ":")).encode()
-
-
-GAPS_BYTES_MAX = 2500
 
 
 def _that_fit(gaps: Iterable[tuple[int, int]], size: int) -> list[tuple[int, int]]:

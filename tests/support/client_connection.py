@@ -40,12 +40,11 @@ class ClientConnection:
         if rcvbuf_bytes:
             new.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf_bytes)
         new.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
+        with contextlib.ExitStack() as failed:
+            failed.callback(new.close)
             async with within(WAIT_S, lambda: f"no connection to {host}:{port}"):
                 await asyncio.get_running_loop().sock_connect(new, (host, port))
-        except BaseException:
-            new.close()
-            raise
+            failed.pop_all()
         return cls(new)
 
     async def send(self, data: bytes, within_s: float = WAIT_S) -> None:

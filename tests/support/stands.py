@@ -41,24 +41,23 @@ async def thinking(chat: Chat) -> AsyncIterator[str]:
 @asynccontextmanager
 async def stalled(chat: Chat) -> AsyncIterator[str]:
     """The network carries nothing any more; held in the third wait, which is the first long one."""
-    await chat.ask(n=LONG)
-    await chat.tokens(8)
-    chat.switches.break_for("silent", HOLD_S)
-    yield await chat.until("stalled", "attempt 3")
-    chat.switches.mend()
-    await chat.press("Retry now")
-    await chat.until("recovered")
-    await chat.press("Stop")
-    await chat.until("closed")
+    async with _without_network(chat, "silent", "stalled", "attempt 3") as said:
+        yield said
 
 
 @asynccontextmanager
 async def reconnecting(chat: Chat) -> AsyncIterator[str]:
     """The network is cut; held in the third wait."""
+    async with _without_network(chat, "cut", "reconnecting", "attempt 3, in") as said:
+        yield said
+
+
+@asynccontextmanager
+async def _without_network(chat: Chat, fault: str, kind: str, words: str) -> AsyncIterator[str]:
     await chat.ask(n=LONG)
     await chat.tokens(8)
-    chat.switches.break_for("cut", HOLD_S)
-    yield await chat.until("reconnecting", "attempt 3, in")
+    chat.switches.break_for(fault, HOLD_S)
+    yield await chat.until(kind, words)
     chat.switches.mend()
     await chat.press("Retry now")
     await chat.until("recovered")
