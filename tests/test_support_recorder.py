@@ -2,10 +2,10 @@
 
 import pytest
 
+from sidecar.verify.history import Attached, Finished, Left, Opened, Received, Record, Sent, Told
 from tests.support.client import SSEClient
 from tests.support.eventsource import Event
 from tests.support.fake_upstream import Ending, FakeUpstream, plain, sse
-from tests.support.history import Attached, Finished, Left, Opened, Received, Record, Sent, Told
 from tests.support.recorder import Recorder, data_hash, is_terminal
 
 TRUTH = sse(b"data: a\n\ndata: b\n\n")

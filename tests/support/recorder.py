@@ -4,19 +4,9 @@ import hashlib
 import json
 import re
 
+from sidecar.verify.history import Attached, Finished, Left, Opened, Received, Record, Sent, Told
+from sidecar.verify.invariants import Violation, check
 from tests.support.eventsource import Event
-from tests.support.history import (
-    Attached,
-    Finished,
-    Left,
-    Opened,
-    Received,
-    Record,
-    Sent,
-    Told,
-    Violation,
-    check,
-)
 from tests.support.response import Response
 from tests.support.upstream_request import UpstreamRequest
 

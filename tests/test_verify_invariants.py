@@ -1,19 +1,11 @@
 """Promises of the history checker: sound histories pass, and each rule fails on a history planted for it."""
 
+from math import nan
+
 import pytest
 
-from tests.support.history import (
-    Attached,
-    Finished,
-    Kind,
-    Left,
-    Opened,
-    Received,
-    Record,
-    Sent,
-    Told,
-    check,
-)
+from sidecar.verify.history import Attached, Finished, Kind, Left, Opened, Received, Record, Sent, Told
+from sidecar.verify.invariants import check
 
 BACKEND: list[Record] = [Opened("s"), Sent("s", 1, "a"), Sent("s", 2, "b"), Sent("s", 3, "c")]
 WHOLE: list[Record] = [*BACKEND, Finished("s")]
@@ -231,4 +223,21 @@ def test_every_rule_has_a_history_that_breaks_it() -> None:
 
 def test_two_clients_are_judged_apart() -> None:
     history = [*WHOLE, *got(1, 2, 3), CLEAN, Received("bob", "s", 1, "a"), Left("bob", "s")]
+    assert check(history) == []
+
+
+def ended_at(ended_s: float, attached_s: float, told_s: float) -> list[Record]:
+    attached, end = Attached("ann", "s", at_s=attached_s), Told("ann", "s", "no_content", at_s=told_s)
+    return [*BACKEND, Finished("s", at_s=ended_s), attached, *got(1, 2, 3), end]
+
+
+@pytest.mark.parametrize("history", [ended_at(10, 1, 14.9), ended_at(10, 60, 64.9), ended_at(10, 1, nan)])
+def test_who_was_told_in_time_was_not_told_late(history: list[Record]) -> None:
+    assert check(history, told_within_s=5) == []
+
+
+@pytest.mark.parametrize("history", [ended_at(10, 1, 15.5), ended_at(10, 60, 65.5)])
+def test_who_was_told_too_late_is_named(history: list[Record]) -> None:
+    (late,) = check(history, told_within_s=5)
+    assert (late.rule, str(late)) == ("late", "ann on s was told its no_content 0.5 s too late.")
     assert check(history) == []

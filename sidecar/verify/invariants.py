@@ -1,86 +1,30 @@
-"""What must hold of every run, whatever went wrong in it: a pure check of who sent, received and was told.
+"""What must hold of every run, whatever went wrong in it: pure checks of a history.
 
-A history is a list of records: the backend's (``Opened``, ``Sent``, ``Finished``) and, in the order in which
-each client saw them, the clients' (``Attached``, ``Received``, ``Told``, ``Left``). ``check`` returns one
-sentence for each broken promise. A stream is named by the test; its entries count 1, 2, 3 ..., a terminal
-entry included.
+``check`` returns one sentence for each broken promise: nothing missing without an explicit gap, nothing
+twice, nothing out of order or with other bytes, one end that is told and is the true one, in time, nobody
+else's stream, one request to the backend for each stream.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf, isnan, nan
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["gap", "terminal", "abort", "no_content", "clean_end"]
+from sidecar.verify.history import Attached, Finished, Kind, Left, Opened, Received, Record, Sent, Told
+
 Rule: TypeAlias = Literal[
-    "missing", "twice", "order", "bytes", "invented", "ending", "untold", "principal", "upstream", "truth"
+    "missing",
+    "twice",
+    "order",
+    "bytes",
+    "invented",
+    "ending",
+    "untold",
+    "late",
+    "principal",
+    "upstream",
+    "truth",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The backend got a request for this stream."""
-
-    stream: str
-    principal: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The backend sent this event: the truth."""
-
-    stream: str
-    seq: int
-    data_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The backend's response ended: ``whole`` if that was its proper end."""
-
-    stream: str
-    whole: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """A client asked for what comes after ``after``; it has seen, or does not want, what is before."""
-
-    client: str
-    stream: str
-    after: int = 0
-    principal: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A client received this event."""
-
-    client: str
-    stream: str
-    seq: int
-    data_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A client was told something other than an event; a gap says which entries are missed, both included."""
-
-    client: str
-    stream: str
-    kind: Kind
-    missed_from: int = 0
-    missed_through: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """A client went away by itself, and is owed nothing until it attaches again."""
-
-    client: str
-    stream: str
-
-
-Record: TypeAlias = Opened | Sent | Finished | Attached | Received | Told | Left
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +38,11 @@ class Violation:
         return self.sentence
 
 
-def check(history: Iterable[Record]) -> list[Violation]:
-    """Return every violation, those of the backend's own records first."""
+def check(history: Iterable[Record], *, told_within_s: float = inf) -> list[Violation]:
+    """Return every violation, those of the backend's own records first.
+
+    ``told_within_s``: how long after the end of a stream, or after it came for it, a client may be told.
+    """
     records = list(history)
     streams = _streams(records)
     found = [violation for stream in streams.values() for violation in stream.violations()]
@@ -103,7 +50,9 @@ def check(history: Iterable[Record]) -> list[Violation]:
     for record in records:
         if isinstance(record, Attached | Received | Told | Left):
             stream = streams.get(record.stream) or _Stream(record.stream)
-            reader = readers.setdefault((record.client, record.stream), _Reader(record.client, stream))
+            reader = readers.setdefault(
+                (record.client, record.stream), _Reader(record.client, stream, told_within_s)
+            )
             found += reader.take(record)
     return found + [violation for reader in readers.values() for violation in reader.at_the_end()]
 
@@ -124,6 +73,7 @@ class _Stream:
     principals: list[str] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     whole: bool | None = None
+    ended_at_s: float = nan
 
     def take(self, record: Opened | Sent | Finished) -> None:
         if isinstance(record, Opened):
@@ -131,7 +81,7 @@ class _Stream:
         elif isinstance(record, Sent):
             self.sent.append(record)
         else:
-            self.whole = record.whole
+            self.whole, self.ended_at_s = record.whole, record.at_s
 
     def hash_of(self, seq: int) -> str | None:
         return self.sent[seq - 1].data_hash if 1 <= seq <= len(self.sent) else None
@@ -150,9 +100,11 @@ class _Stream:
 class _Reader:
     """One client's side of one stream: ``expected`` is the seq that has to come next."""
 
-    def __init__(self, client: str, stream: _Stream) -> None:
+    def __init__(self, client: str, stream: _Stream, told_within_s: float) -> None:
         self._who = f"{client} on {stream.name}"
         self._stream = stream
+        self._told_within_s = told_within_s
+        self._attached_at_s = nan
         self._principal = ""
         self._expected = 1
         self._received: set[int] = set()
@@ -173,10 +125,11 @@ class _Reader:
             case Told(kind="gap"):
                 return [*self._foreign(record), *self._gap(record)]
             case Told():
-                return [*self._foreign(record), *self._end(record.kind)]
+                return [*self._foreign(record), *self._late(record), *self._end(record.kind)]
 
     def _attach(self, record: Attached) -> None:
         self._principal = record.principal
+        self._attached_at_s = record.at_s
         self._expected = record.after + 1
         self._received = {seq for seq in self._received if seq <= record.after}
         if self._terminal_at is not None and record.after < self._terminal_at:
@@ -224,6 +177,12 @@ class _Reader:
         missed = range(self._expected, seq)
         if missed:
             yield Violation("missing", f"{self._who} missed {_span(missed)} {when}, without an explicit gap.")
+
+    def _late(self, record: Told) -> Iterable[Violation]:
+        starts = [at for at in (self._stream.ended_at_s, self._attached_at_s) if not isnan(at)]
+        late_s = record.at_s - max(starts, default=nan) - self._told_within_s
+        if record.kind != "abort" and self._told_end is None and late_s > 0:
+            yield Violation("late", f"{self._who} was told its {record.kind} {late_s:.1f} s too late.")
 
     def _end(self, kind: Kind) -> Iterable[Violation]:
         if kind != "abort":
