@@ -1,0 +1,63 @@
+"""The way from people to a server, and what can be ordered of it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Literal, Protocol, TypeVar
+
+Outcome = TypeVar("Outcome")
+PathKind = Literal["real", "userspace"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weather:
+    """What a way is like, in both directions; the default is a way on which all is well."""
+
+    rate_bytes: float = inf
+    """Per second, of all connections together."""
+
+    delay_s: float = 0.0
+    """One way: half of the round trip."""
+
+    loss: float = 0.0
+    """Share of the packets that never arrive."""
+
+    silent: bool = False
+    """Nothing passes, and nobody is told: no FIN, no RST."""
+
+
+FINE = Weather()
+
+
+class Path(Protocol):
+    """A way to one server: real (network namespaces) or in userspace (a TCP proxy)."""
+
+    @property
+    def kind(self) -> PathKind:
+        """Return which of the two it is."""
+        ...
+
+    @property
+    def pieces(self) -> Mapping[str, str]:
+        """Return what makes each impairment, such as ``{"loss": "iptables statistic (real)"}``."""
+        ...
+
+    def url(self, url: str) -> str:
+        """Return the address at which people on this way find what ``url`` names on the far side."""
+        ...
+
+    async def set(self, weather: Weather) -> None:
+        """Let the weather change, for open connections and new ones."""
+        ...
+
+    async def cut(self) -> None:
+        """Reset every open connection; new ones can be made."""
+        ...
+
+    async def hand_off(self) -> None:
+        """Give people another address: what was open goes dark without FIN or RST, new connections pass."""
+        ...
+
+    async def run(self, people: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        """Run people where their sockets are on this way; its loop may be another one than the caller's."""
+        ...
