@@ -79,6 +79,9 @@ class ScenarioResult:
     eligible: int
     completed: int
     completion: float
+    completion_min: float | None = None
+    """The completion that the promise asks of this target; None where it asks for none."""
+
     reconnects_s: list[float]
     """From the loss of a connection to the first byte of the next, of each that came back."""
 
