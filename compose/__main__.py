@@ -9,10 +9,10 @@ import click
 
 from alerts import links
 from compose.faults import FAULTS, Fault, table
-from compose.program import Missing, NotReady
 from compose.sink import Notification
 from compose.stack import Ports, Stack, stack
 from compose.users import USERS_DEFAULT, USERS_MAX
+from sidecar.verify.program import Missing, NotReady
 
 HELP = "help"
 DRILL_SPEED = 30.0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import aiohttp
 
-from compose.program import HOST, find, free_port, program, write
-from compose.prometheus import INSTALL
+from sidecar.verify.program import HOST, find, free_port, program, write
+from sidecar.verify.prometheus import INSTALL
 
 PROGRAMS = ("prometheus-alertmanager", "alertmanager")
 USUAL_PORT = 9093
@@ -35,7 +35,7 @@ class Alertmanager:
 async def alertmanager(config: str, directory: Path, port: int | None = None) -> AsyncIterator[Alertmanager]:
     """Start it with a configuration (YAML), wait until it is ready, and stop it at the end.
 
-    :class:`compose.program.Missing` where it is not installed.
+    :class:`sidecar.verify.program.Missing` where it is not installed.
     """
     path = find(PROGRAMS, INSTALL)
     write(directory, {CONFIG: config})

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from compose.program import HOST
+from sidecar.verify.program import HOST
 
 CHUNK_BYTES_MAX = 64 * 1024
 CONNECTIONS_MAX = 16

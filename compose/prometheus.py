@@ -1,25 +1,20 @@
-"""A real Prometheus on loopback, in a directory of its own, for the length of a block."""
+"""What a Prometheus of the stack is told: whom to scrape, which rules to evaluate, whom to alert."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+import sidecar.verify.prometheus
 from alerts.duration import duration
-from compose.program import HOST, find, free_port, program, write
-from compose.prometheus_api import PrometheusApi
 from sidecar.slo import SLO
+from sidecar.verify.prometheus import CONFIG
+from sidecar.verify.prometheus_api import PrometheusApi
 
-INSTALL = "apt-get install --no-install-recommends prometheus prometheus-alertmanager"
-PROGRAMS = ("prometheus",)
-TOOLS = ("promtool",)
 USUAL_PORT = 9090
-CONFIG = "prometheus.yaml"
-RETENTION = "5d"
-"""Two days more than the longest window of a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +57,8 @@ def _job(name: str, targets: Sequence[str]) -> dict[str, Any]:
     return {"job_name": name, "honor_labels": False, "static_configs": [{"targets": list(targets)}]}
 
 
-@asynccontextmanager
-async def prometheus(
+def prometheus(
     scraping: Scraping, directory: Path, port: int | None = None
-) -> AsyncIterator[PrometheusApi]:
-    """Start it, wait until it is ready, and stop it at the end; it keeps what it stores in ``directory``.
-
-    :class:`compose.program.Missing` where it is not installed.
-    """
-    path = find(PROGRAMS, INSTALL)
-    write(directory, scraping.files())
-    address = f"{HOST}:{port or free_port()}"
-    command = [
-        path,
-        f"--config.file={directory / CONFIG}",
-        f"--storage.tsdb.path={directory / 'data'}",
-        f"--storage.tsdb.retention.time={RETENTION}",
-        "--enable-feature=exemplar-storage",
-        "--web.enable-lifecycle",
-        f"--web.listen-address={address}",
-        f"--web.external-url=http://{address}/",
-        "--log.level=warn",
-    ]
-    log = directory / "prometheus.log"
-    async with (
-        program(command, log, f"http://{address}/-/ready"),
-        PrometheusApi(f"http://{address}") as api,
-    ):
-        yield api
+) -> AbstractAsyncContextManager[PrometheusApi]:
+    """See :func:`sidecar.verify.prometheus.prometheus`."""
+    return sidecar.verify.prometheus.prometheus(scraping.files(), directory, port)

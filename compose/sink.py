@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from compose.program import HOST, free_port
+from sidecar.verify.program import HOST, free_port
 
 NOTIFICATIONS_MAX = 10_000
 """Notifications kept; the oldest is forgotten first."""

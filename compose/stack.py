@@ -24,12 +24,12 @@ from compose import alertmanager, prometheus
 from compose.alertmanager import Alertmanager
 from compose.faults import FAULTS, Blow, Fault
 from compose.front import Front, front
-from compose.program import HOST, POLL_S, READY_S, NotReady, Program, free_port, program, write
 from compose.prometheus import Scraping
-from compose.prometheus_api import PrometheusApi
 from compose.sink import Notification, Sink, sink
 from compose.users import USERS_DEFAULT, Users
 from sidecar.slo import SLO, Slo
+from sidecar.verify.program import HOST, POLL_S, READY_S, NotReady, Program, free_port, program, write
+from sidecar.verify.prometheus_api import PrometheusApi
 
 SCRAPE_S_MIN = 0.25
 """However fast the rules run, nobody scrapes more often."""
@@ -166,7 +166,7 @@ async def stack(  # noqa: PLR0913 - each has a name and a default
 
     ``speed`` divides every window and wait of the rules; ``told`` gets each notification, ``died`` the word
     that a process ended by itself. A scrape has as long as until the next one, at least ``scrape_s_min``.
-    :class:`compose.program.Missing` without Prometheus or Alertmanager.
+    :class:`sidecar.verify.program.Missing` without Prometheus or Alertmanager.
     """
     ports, slo = ports or Ports.free(), replace(SLO, speed=speed)
     with TemporaryDirectory(prefix="sse-sidecar-stack-") as name:

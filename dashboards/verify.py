@@ -15,9 +15,9 @@ from typing import Any
 import aiohttp
 import click
 
-from compose.program import HOST, free_port
 from dashboards.frame import FOLDER
 from dashboards.rendered import HOME
+from sidecar.verify.program import HOST, free_port
 
 IMAGE = "docker.io/grafana/grafana:11.6.0"
 """The version whose components draw the previews."""

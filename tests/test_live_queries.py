@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from alerts.rules import alert_names, expressions
-from compose.prometheus_api import QueryFailed
 from dashboards.asked import Asked, queries_of
 from dashboards.frame import encode
 from dashboards.promql import selectors
 from dashboards.rendered import boards
+from sidecar.verify.prometheus_api import QueryFailed
 from tests.support.lively import RATE_INTERVAL, SCRAPE_S, lively, seed_of
 from tests.support.prometheus import Prometheus, needs_prometheus
 

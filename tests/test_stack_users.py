@@ -11,10 +11,10 @@ from compose import habits
 from compose.chat_client import ChatClient, Question, client
 from compose.faults import FAULTS
 from compose.front import front
-from compose.program import free_port
 from compose.users import QUESTIONS, Users
 from sidecar.demo.webapi import create_app
 from sidecar.demo.webapi import running as running_backend
+from sidecar.verify.program import free_port
 from tests.support.client import SSEClient
 from tests.support.running import Running, running
 

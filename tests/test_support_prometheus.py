@@ -13,8 +13,8 @@ import psutil
 import pytest
 from aiohttp import web
 
-from compose.program import Missing, NotReady, find, free_port, program
-from compose.prometheus import INSTALL
+from sidecar.verify.program import Missing, NotReady, find, free_port, program
+from sidecar.verify.prometheus import INSTALL
 from tests.support.deadline import Overdue, within
 from tests.support.prometheus import Prometheus, alertmanager, needs_prometheus, prometheus
 
@@ -153,7 +153,7 @@ async def test_a_program_that_ignores_requests_to_end_is_ended_all_the_same(tmp_
 async def test_a_program_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
     parent = f"""
 import asyncio, pathlib
-from compose.program import program
+from sidecar.verify.program import program
 async def main():
     async with program(["sleep", "60"], pathlib.Path({str(tmp_path / "log")!r})) as running:
         print(running.process.pid, flush=True)

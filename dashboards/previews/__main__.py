@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from compose.program import Missing as MissingProgram
 from dashboards.previews import drawing
 from dashboards.previews.recording import record
+from sidecar.verify.program import Missing as MissingProgram
 
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
 RUN_S = 600.0

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from compose.prometheus_api import PrometheusApi
 from compose.stack import stack
 from dashboards.asked import Asked, queries_of
 from dashboards.frame import encode
 from dashboards.rendered import boards
+from sidecar.verify.prometheus_api import PrometheusApi
 
 SPEED = 15.0
 """Of the rules: alerts fire within the run. At this speed Prometheus scrapes once a second."""

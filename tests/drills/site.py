@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 from aiohttp import web
 
-from compose.program import HOST
 from compose.stack import Stack, stack
 from sidecar.slo import Slo
+from sidecar.verify.program import HOST
 
 SETTING = "setting.yaml"
 EDITOR = Path(__file__).with_name("editor.py")

@@ -22,9 +22,10 @@ import compose.alertmanager
 import compose.prometheus
 from compose.alertmanager import Alertmanager
 from compose.prometheus import Scraping
-from compose.prometheus_api import Alert, PrometheusApi, Sample
 from compose.sink import Notification, Sink, sink
 from sidecar.slo import SLO
+from sidecar.verify.prometheus import INSTALL
+from sidecar.verify.prometheus_api import Alert, PrometheusApi, Sample
 from tests.support.deadline import WAIT_S, within
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ POLL_S = 0.1
 
 needs_prometheus = pytest.mark.skipif(
     not all(map(shutil.which, ("prometheus", "promtool", "prometheus-alertmanager", "amtool"))),
-    reason=f"needs Prometheus and Alertmanager: {compose.prometheus.INSTALL}",
+    reason=f"needs Prometheus and Alertmanager: {INSTALL}",
 )
 
 
