@@ -1,0 +1,219 @@
+"""Targets of our own: a demo backend and a sidecar in front of it, each a process of this interpreter."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+START_S = 30.0
+"""How long a process may take until it serves."""
+
+STOP_S = 5.0
+"""How long a process may take to end by itself once it is asked to."""
+
+LINES_MAX = 2_000
+"""Log lines kept of a process; the oldest go first."""
+
+LINE_BYTES_MAX = 1024 * 1024
+STATS_S = 15.0
+
+DEMO_SAYS = "demo backend on "
+
+CHAT = "/api/chat"
+SMALL = "/api/cha%74"
+"""The same endpoint under another spelling: its route keeps next to nothing, for next to no time."""
+
+SMALL_EVENTS = 8
+SMALL_S = 1.0
+
+HEARTBEAT_S = 1.0
+STALL_S = 1.5
+UPSTREAM_IDLE_S = 6.0
+"""Silence of the backend after which our sidecar gives it up: short, so that it can be waited for."""
+
+
+class NotStarted(Exception):
+    """A process of ours did not come up; the sentence holds what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A process of ours that serves at ``url``; ``admin_url``: of a sidecar only; ``lines``: what it says."""
+
+    url: str
+    admin_url: str
+    pid: int
+    lines: deque[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A backend, and the sidecar in front of it if there is one."""
+
+    backend: Server
+    sidecar: Server | None
+
+    async def generations(self) -> list[dict[str, Any]]:
+        """Return the backend's own record of its streams; raises aiohttp.ClientError or TimeoutError."""
+        timeout = aiohttp.ClientTimeout(total=STATS_S)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
+            session.get(f"{self.backend.url}/api/stats") as answer,
+        ):
+            streams: list[dict[str, Any]] = (await answer.json())["streams"]
+            return streams
+
+
+@asynccontextmanager
+async def own(*, sidecar: bool = True, settings: Mapping[str, object] | None = None) -> AsyncIterator[Own]:
+    """Run a demo backend and, if wanted, a sidecar; ``settings`` replace those of ``configuration``.
+
+    Both listen on every address, so that people in a network namespace reach them without a relay.
+    Raises NotStarted.
+    """
+    async with AsyncExitStack() as stack:
+        backend = await stack.enter_async_context(demo_backend())
+        server = None
+        if sidecar:
+            chosen = {**configuration(backend.url), **(settings or {})}
+            server = await stack.enter_async_context(sidecar_process(chosen))
+        yield Own(backend, server)
+
+
+@asynccontextmanager
+async def demo_backend() -> AsyncIterator[Server]:
+    """Run a demo backend on a free port; raises NotStarted."""
+    command = ["sidecar.demo.webapi", "--host", "0.0.0.0", "--port", "0"]  # noqa: S104 - see own
+    async with _process(command, _demo_urls) as server:
+        yield server
+
+
+@asynccontextmanager
+async def sidecar_process(settings: Mapping[str, object]) -> AsyncIterator[Server]:
+    """Run a sidecar with these settings, as its configuration file has them; raises NotStarted."""
+    with tempfile.TemporaryDirectory(prefix="sse-verify-") as folder:
+        file = _configuration_file(folder, settings)
+        async with _process(["sidecar", "serve", "--config", file], _sidecar_urls) as server:
+            yield server
+
+
+def _configuration_file(folder: str, settings: Mapping[str, object]) -> str:
+    file = Path(folder, "sidecar.yaml")
+    file.write_text(json.dumps(settings))  # JSON is YAML
+    return str(file)
+
+
+def configuration(upstream: str) -> dict[str, object]:
+    """Return the settings of verify's own sidecar: usual ones, but quick to notice and to say."""
+    quick = {
+        "complete_on": "done",
+        "heartbeat_s": HEARTBEAT_S,
+        "stall_s": STALL_S,
+        "upstream_idle_s": UPSTREAM_IDLE_S,
+    }
+    small = {"log_events_max": SMALL_EVENTS, "linger_s": SMALL_S, "retain_s": SMALL_S}
+    return {
+        "upstream": upstream,
+        "listen": "0.0.0.0:0",
+        "admin_listen": "127.0.0.1:0",
+        "drain_s": 0,
+        "canary_interval_s": 0,
+        "routes": [
+            {"name": "chat", "path": CHAT, **quick},
+            {"name": "small", "path": SMALL, **quick, **small},
+        ],
+    }
+
+
+@asynccontextmanager
+async def _process(
+    arguments: list[str], urls: Callable[[str], tuple[str, str] | None]
+) -> AsyncIterator[Server]:
+    """Run a module until the block ends; ``urls`` finds the addresses in a line that it writes."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=PIPE,
+        stderr=STDOUT,
+        start_new_session=True,
+        limit=LINE_BYTES_MAX,
+    )
+    lines: deque[str] = deque(maxlen=LINES_MAX)
+    draining = None
+    try:
+        url, admin_url = await _started(process, lines, urls)
+        draining = asyncio.create_task(_drain(process, lines))
+        yield Server(url, admin_url, process.pid, lines)
+    finally:
+        await _stop(process)
+        if draining is not None:
+            await draining
+
+
+async def _started(
+    process: Process, lines: deque[str], urls: Callable[[str], tuple[str, str] | None]
+) -> tuple[str, str]:
+    try:
+        async with asyncio.timeout(START_S):
+            while line := await _line(process):
+                lines.append(line)
+                if found := urls(line):
+                    return found
+    except TimeoutError:
+        lines.append(f"(nothing more for {START_S:g} s)")
+    raise NotStarted("a server of ours did not start: " + " ".join(list(lines)[-5:]))
+
+
+async def _line(process: Process) -> str:
+    line = await process.stdout.readline() if process.stdout is not None else b""
+    return line.decode("utf-8", "replace")
+
+
+async def _drain(process: Process, lines: deque[str]) -> None:
+    while line := await _line(process):
+        lines.append(line.rstrip())
+
+
+async def _stop(process: Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_S):
+            await process.wait()
+    except TimeoutError:
+        os.killpg(process.pid, signal.SIGKILL)  # its session is ours alone
+        await process.wait()
+
+
+def _demo_urls(line: str) -> tuple[str, str] | None:
+    if not line.startswith(DEMO_SAYS):
+        return None
+    return _reachable(line.removeprefix(DEMO_SAYS).strip()), ""
+
+
+def _sidecar_urls(line: str) -> tuple[str, str] | None:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(said, dict) or said.get("event") != "started":
+        return None
+    return _reachable(f"http://{said['listen']}"), f"http://{said['admin']}"
+
+
+def _reachable(url: str) -> str:
+    """Return the address at which this host finds a server that listens everywhere."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:")

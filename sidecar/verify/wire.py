@@ -1,0 +1,175 @@
+"""What a client's connections carried, block by block: read here on its own, not by the code under test."""
+
+import asyncio
+import re
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from sidecar.client.connection import Answer, Lost, Network
+from sidecar.client.request import Request
+
+BLOCKS_MAX = 50_000
+"""Blocks kept of one connection; the oldest go first."""
+
+CONNECTIONS_MAX = 1_000
+"""Connections kept of one client; the oldest go first."""
+
+Ended = Literal["open", "clean", "lost", "left"]
+"""In order; not in order; by the client itself, which had enough or had waited long enough."""
+
+_line_end = re.compile(rb"\r\n|\n|\r")
+
+
+class Block(NamedTuple):
+    """The lines between two blank lines, and when the last of them was there (seconds, monotonic)."""
+
+    at_s: float
+    lines: tuple[str, ...]
+
+    def value(self, name: str) -> str | None:
+        """Return the last value of a field; None: the block has no such field."""
+        found = [value for own, value in self.fields if own == name]
+        return found[-1] if found else None
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """The fields in order; a comment is one without a name (WHATWG HTML section 9.2.6)."""
+        parts = [line.partition(":") for line in self.lines]
+        return [(name, value.removeprefix(" ")) for name, _, value in parts]
+
+    @property
+    def data(self) -> str | None:
+        """The data that a client is given; None: the block has none."""
+        values = [value for name, value in self.fields if name == "data"]
+        return "\n".join(values) if values else None
+
+
+class Splitter:
+    """Cuts a body into blocks, whatever its line ends and however it is chunked."""
+
+    def __init__(self) -> None:
+        self.tail = b""
+        """What has come of a line that has not ended."""
+        self.lines: list[str] = []
+        """The lines of a block that has not ended."""
+
+    def feed(self, chunk: bytes, at_s: float) -> list[Block]:
+        """Return the blocks that a chunk completes."""
+        held = self.tail + chunk
+        cut = -1 if held.endswith(b"\r") else len(held)  # its LF may follow
+        *lines, rest = _line_end.split(held[:cut])
+        self.tail = rest + held[cut:] if cut == -1 else rest
+        return [block for line in lines if (block := self._line(line, at_s)) is not None]
+
+    def _line(self, line: bytes, at_s: float) -> Block | None:
+        if line:
+            self.lines.append(line.decode("utf-8", "replace"))
+            return None
+        block = Block(at_s, tuple(self.lines))
+        self.lines = []
+        return block if block.lines else None
+
+
+@dataclass(slots=True)
+class Connection:
+    """One connection: what was asked, what came, how it ended. Times are seconds, monotonic."""
+
+    method: str
+    url: str
+    after: str
+    """The ``Last-Event-ID`` that was sent; "" if there was none."""
+    asked_at_s: float
+    answered_at_s: float | None = None
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    first_byte_at_s: float | None = None
+    last_byte_at_s: float | None = None
+    blocks: deque[Block] = field(default_factory=lambda: deque(maxlen=BLOCKS_MAX))
+    ended: Ended = "open"
+    detail: str = ""
+    over_at_s: float | None = None
+
+    @property
+    def stream(self) -> str:
+        """Id of the stream at a sidecar; "" without one."""
+        return self.headers.get("sse-stream", "")
+
+    def end(self, how: Ended, detail: str = "") -> None:
+        """Take note of the end; the first counts."""
+        if self.ended == "open":
+            self.ended, self.detail, self.over_at_s = how, detail, time.monotonic()
+
+
+class RecordedAnswer:
+    """An answer whose body is written down on its way to the client."""
+
+    def __init__(self, answer: Answer, connection: Connection) -> None:
+        self.head = answer.head
+        self._answer = answer
+        self._connection = connection
+        self._splitter = Splitter()
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """See Answer."""
+        return self._answer.retry_after_s
+
+    async def chunk(self) -> bytes:
+        """See Answer."""
+        try:
+            chunk = await self._answer.chunk()
+        except Lost as lost:
+            self._connection.end("lost", lost.loss.detail or lost.loss.reason)
+            raise
+        if chunk:
+            self._note(chunk)
+        else:
+            self._connection.end("clean")
+        return chunk
+
+    def _note(self, chunk: bytes) -> None:
+        connection, now = self._connection, time.monotonic()
+        connection.first_byte_at_s = connection.first_byte_at_s or now
+        connection.last_byte_at_s = now
+        connection.blocks.extend(self._splitter.feed(chunk, now))
+
+    def close(self) -> None:
+        """See Answer."""
+        self._connection.end("left")
+        self._answer.close()
+
+
+class RecordedNetwork:
+    """A network whose connections are written down, in the order in which they were asked for."""
+
+    def __init__(self, network: Network, connections: deque[Connection]) -> None:
+        self._network = network
+        self._connections = connections
+
+    async def ask(self, request: Request, within_s: float) -> RecordedAnswer:
+        """See Network."""
+        after = request.headers.get("last-event-id", "")
+        connection = Connection(request.method, request.url, after, time.monotonic())
+        self._connections.append(connection)
+        try:
+            answer = await self._network.ask(request, within_s)
+        except Lost as lost:
+            connection.end("left" if lost.loss.stalled else "lost", lost.loss.detail or lost.loss.reason)
+            raise
+        except asyncio.CancelledError:
+            connection.end("left")
+            raise
+        connection.answered_at_s = time.monotonic()
+        connection.status, connection.headers = answer.head.status, answer.head.headers
+        return RecordedAnswer(answer, connection)
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes = b"") -> bool:
+        """See Network."""
+        return await self._network.post(url, headers, body)
+
+    async def close(self) -> None:
+        """See Network."""
+        await self._network.close()
