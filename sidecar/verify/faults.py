@@ -7,7 +7,10 @@ from contextlib import suppress
 from math import isinf
 from typing import NamedTuple, TypeVar
 
-from sidecar.verify.toxics import Direction, Down, Toxic
+from sidecar.verify.toxics import Bandwidth, Direction, Down, Toxic
+
+SLACK_S = 0.02
+"""What a slow link has missed in this time it may send at once: as even as a timer allows."""
 
 TOXICS_MAX = 32
 """In force at the same time; whoever adds more has forgotten to remove."""
@@ -31,6 +34,7 @@ class Faults:
         self._in_force: list[InForce] = []
         self._added = 0
         self._changed = asyncio.Event()
+        self._taken_until: dict[Direction, float] = {}
 
     @property
     def down(self) -> bool:
@@ -54,6 +58,7 @@ class Faults:
     def _tell(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+        self._taken_until.clear()
 
     def on(self, connection: int, direction: Direction, kind: type[Kind]) -> Iterator[tuple[Kind, float]]:
         """Yield the toxics of one kind that hit a direction of a connection, each with its start."""
@@ -70,6 +75,26 @@ class Faults:
             return True
         chance = random.Random(f"{self._seed} {number} {connection}")  # noqa: S311 - repeatable
         return chance.random() < toxic.toxicity
+
+    async def turn(self, connection: int, direction: Direction, size: int) -> None:
+        """Wait until ``size`` bytes of a connection may go over the slow link that all share, if any.
+
+        Whoever asks first goes first. Times that were given are void when the toxics change.
+        """
+        changed = None
+        while changed is not self._changed:
+            changed = self._changed
+            at = self._book(connection, direction, size)
+            await self.until(lambda: at if changed is self._changed else 0.0)  # noqa: B023 - waited for here
+
+    def _book(self, connection: int, direction: Direction, size: int) -> float:
+        shared = [toxic for toxic, _ in self.on(connection, direction, Bandwidth) if toxic.shared]
+        if not shared:
+            return 0.0
+        earliest = asyncio.get_running_loop().time() - SLACK_S
+        at = max(earliest, self._taken_until.get(direction, earliest))
+        self._taken_until[direction] = at + size / min(toxic.rate_bytes for toxic in shared)
+        return at
 
     async def until(self, due: Callable[[], float]) -> None:
         """Wait until loop time ``due()``, which is asked again whenever the toxics change."""

@@ -3,14 +3,16 @@
 import asyncio
 import random
 import socket
+from math import log
 from typing import NamedTuple
 
-from sidecar.verify.faults import Faults
+from sidecar.verify.faults import SLACK_S, Faults
 from sidecar.verify.toxics import (
     Bandwidth,
     Direction,
     Latency,
     LimitData,
+    Loss,
     ResetPeer,
     Slicer,
     SlowClose,
@@ -21,8 +23,8 @@ READ_BYTES = 4096
 PIECES_MAX = 256
 """Pieces under way in one direction, READ_BYTES each at most; then nothing is read until one has left."""
 
-BANDWIDTH_STEP_S = 0.02
-"""A slow link sends what it can in this time, then the next: as even as a timer allows."""
+LOST_IN_A_ROW_MAX = 8
+"""A piece that was lost so often arrives all the same: a share of 1 is not the way to say silence."""
 
 NEVER = float("inf")
 
@@ -36,10 +38,11 @@ class Broken(Exception):
 
 
 class Piece(NamedTuple):
-    """What was read at once: when, in loop time, and what chance says of its jitter, from -1 to 1."""
+    """What was read at once and when, in loop time; what chance says of jitter (-1 to 1), loss (0 to 1)."""
 
     arrived_at: float
     jitter: float
+    luck: float
     data: bytes
 
 
@@ -85,7 +88,8 @@ class Link:
             except OSError:
                 await self._faults.until(self._open_at)
                 raise Broken(reset=True) from None
-            await self._pieces.put(Piece(self._loop.time(), self._chance.uniform(-1, 1), data))
+            jitter, luck = self._chance.uniform(-1, 1), self._chance.random()
+            await self._pieces.put(Piece(self._loop.time(), jitter, luck, data))
 
     async def _write(self) -> None:
         while True:
@@ -104,14 +108,16 @@ class Link:
     async def _pass(self, data: bytes) -> None:
         """Send data in the pieces that a slicer, a slow link or a limit make of it."""
         while data:
+            size = self._size_of_next(len(data))
+            await self._faults.turn(self._number, self._direction, size)
             await self._faults.until(self._free_at)
             free_at = self._free_at()
-            size = self._size_of_next(len(data))
+            size = min(size, self._size_of_next(len(data)))
             try:
                 await self._loop.sock_sendall(self._sink, data[:size])
             except OSError:
                 raise Broken(reset=True) from None
-            self._sent_at = max(free_at, self._loop.time() - BANDWIDTH_STEP_S)
+            self._sent_at = max(free_at, self._loop.time() - SLACK_S)
             self._sent_bytes = size
             self.passed_bytes += size
             data = data[size:]
@@ -131,7 +137,16 @@ class Link:
     def _due(self, piece: Piece) -> float:
         toxics = [toxic for toxic, _ in self._faults.on(self._number, self._direction, Latency)]
         delay_s = sum(max(0.0, toxic.latency_s + piece.jitter * toxic.jitter_s) for toxic in toxics)
-        return max(self._open_at(), piece.arrived_at + delay_s)
+        return max(self._open_at(), piece.arrived_at + delay_s + self._again_s(piece))
+
+    def _again_s(self, piece: Piece) -> float:
+        """Return how much later it arrives because it was lost, perhaps more than once in a row."""
+        waits_s = 0.0
+        for toxic, _ in self._faults.on(self._number, self._direction, Loss):
+            share = min(max(toxic.share, 0.0), 1.0)
+            lost = LOST_IN_A_ROW_MAX if share == 1 else int(log(max(piece.luck, 1e-9), share)) if share else 0
+            waits_s += toxic.again_s * (2 ** min(lost, LOST_IN_A_ROW_MAX) - 1)
+        return waits_s
 
     def _open_at(self) -> float:
         """Return 0 or, while nothing passes, NEVER."""
@@ -139,20 +154,21 @@ class Link:
 
     def _free_at(self) -> float:
         """Return when the piece that was sent last has left, at the pace of the link and of a slicer."""
-        rate_bytes = self._rate_bytes()
+        rate_bytes = self._rate_bytes(shared=False)
         took_s = self._sent_bytes / rate_bytes if rate_bytes else 0.0
         if self._sent_bytes:
             took_s += sum(s.delay_s for s, _ in self._faults.on(self._number, self._direction, Slicer))
         return max(self._open_at(), self._sent_at + took_s)
 
-    def _rate_bytes(self) -> float:
+    def _rate_bytes(self, *, shared: bool) -> float:
         toxics = self._faults.on(self._number, self._direction, Bandwidth)
-        return min((toxic.rate_bytes for toxic, _ in toxics), default=0.0)
+        return min((toxic.rate_bytes for toxic, _ in toxics if toxic.shared == shared), default=0.0)
 
     def _size_of_next(self, size: int) -> int:
         """Return how many of ``size`` bytes go out at once."""
-        if rate_bytes := self._rate_bytes():
-            size = min(size, int(rate_bytes * BANDWIDTH_STEP_S))
+        for shared in (False, True):
+            if rate_bytes := self._rate_bytes(shared=shared):
+                size = min(size, int(rate_bytes * SLACK_S))
         for toxic, _ in self._faults.on(self._number, self._direction, Slicer):
             variation = self._chance.randint(-toxic.variation_bytes, toxic.variation_bytes)
             size = min(size, toxic.average_bytes + variation)

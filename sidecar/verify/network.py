@@ -8,25 +8,22 @@ async with FaultyNetwork("127.0.0.1", 8080) as network:
 
 import asyncio
 import socket
-import struct
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+from sidecar.verify.dark import RESET_ON_CLOSE, Dark
 from sidecar.verify.faults import Faults
 from sidecar.verify.link import NEVER, Broken, Link
 from sidecar.verify.toxics import Down, Timeout, Toxic
 
 CONNECTIONS_MAX = 1024
-"""Open at the same time; whoever comes when there are so many is reset."""
+"""Open at the same time, unless more is asked for; whoever comes when there are so many is reset."""
 
-BACKLOG = 128
+BACKLOG = 1024
 CONNECT_TIMEOUT_S = 10.0
 SOCKET_BUFFER_BYTES = 64 * 1024
 """What the kernel may hold in each direction: a slow link is to be felt by who sends."""
-
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-"""SO_LINGER on, for 0 seconds: close() drops what is unsent and sends a RST."""
 
 _BLACKHOLE = Timeout(direction="both")
 _STALL = Timeout(direction="down")
@@ -35,16 +32,28 @@ _STALL = Timeout(direction="down")
 class FaultyNetwork:
     """Carries every connection to ``host``:``port``; what is ordered hits open connections and new ones.
 
-    It listens on 127.0.0.1 at ``port_of_its_own`` (0: any that is free), from ``async with`` on. ``seed``
-    decides whom a toxicity below 1 hits, and all jitter.
+    It listens on ``own_host`` at ``port_of_its_own`` (0: any that is free), from ``async with`` on. ``seed``
+    decides whom a toxicity below 1 hits, and all jitter and loss.
     """
 
-    def __init__(self, host: str, port: int, *, seed: int = 0, port_of_its_own: int = 0) -> None:
+    def __init__(  # noqa: PLR0913 - each has a name and nearly each a default
+        self,
+        host: str,
+        port: int,
+        *,
+        seed: int = 0,
+        own_host: str = "127.0.0.1",
+        port_of_its_own: int = 0,
+        connections_max: int = CONNECTIONS_MAX,
+    ) -> None:
         self._target = (host, port)
         self._seed = seed
+        self._own_host = own_host
+        self._connections_max = connections_max
         self._faults = Faults(seed)
         self._listener: socket.socket | None = None
         self._connections: dict[asyncio.Task[None], _Connection] = {}
+        self._dark: set[asyncio.Task[None]] = set()
         self.port = port_of_its_own
         self.accepted = 0
         """How many connections there were."""
@@ -78,6 +87,16 @@ class FaultyNetwork:
             connection.reset = True
             task.cancel()
 
+    def hand_off(self) -> None:
+        """Leave every open connection in the dark for good, no FIN, no RST; new ones pass.
+
+        So it is when a phone gets another address: what was sent to the old one is lost, what the phone says
+        on the old connection too, and the server drops it after dark.GIVE_UP_S.
+        """
+        for task, connection in self._connections.items():
+            connection.moved = True
+            task.cancel()
+
     def blackhole(self) -> None:
         """Let nothing pass in either direction, not even the end of a connection, until ``heal``."""
         self.add(_BLACKHOLE)
@@ -107,13 +126,15 @@ class FaultyNetwork:
         """Reset what is open and listen no more."""
         self._deafen()
         self.cut()
-        if self._connections:
-            await asyncio.wait(self._connections)
+        while pending := {*self._connections, *self._dark}:
+            for task in self._dark:
+                task.cancel()
+            await asyncio.wait(pending)
 
     def _listen(self) -> None:
         if self._listener is not None or self._faults.down:
             return
-        listener = socket.create_server(("127.0.0.1", self.port), backlog=BACKLOG)
+        listener = socket.create_server((self._own_host, self.port), backlog=BACKLOG)
         listener.setblocking(False)  # noqa: FBT003 - the word of the library
         _bound_buffers(listener)
         self.port = listener.getsockname()[1]
@@ -133,13 +154,22 @@ class FaultyNetwork:
             return  # gone before it was taken, or no descriptor is left: it is asked again
         self.accepted += 1
         connection = _Connection(client, self.accepted)
-        if len(self._connections) >= CONNECTIONS_MAX:
+        if len(self._connections) + len(self._dark) >= self._connections_max:
             connection.reset = True
             connection.close()
             return
         task = asyncio.ensure_future(connection.run(self._target, self._faults, self._seed))
         self._connections[task] = connection
-        task.add_done_callback(self._connections.pop)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        connection = self._connections.pop(task)
+        if connection.moved:
+            dark = asyncio.ensure_future(connection.dark().run())
+            self._dark.add(dark)
+            dark.add_done_callback(self._dark.discard)
+        else:
+            connection.close()
 
 
 class _Connection:
@@ -150,18 +180,18 @@ class _Connection:
         self._number = number
         self.down: Link | None = None
         self.reset = False
+        self.moved = False
+        """Whether its client has another address by now."""
         client.setblocking(False)  # noqa: FBT003 - the word of the library
 
     async def run(self, target: tuple[str, int], faults: Faults, seed: int) -> None:
-        """Carry both directions until they have ended, or until this task is cancelled."""
+        """Carry both directions until they have ended, or until this task is cancelled; closes nothing."""
         try:
             await self._carry(target, faults, seed)
         except* Broken as broken:
             self.reset |= any(error.reset for error in _leaves(broken))
         except* OSError:
             self.reset = True  # the server cannot be reached
-        finally:
-            self.close()
 
     async def _carry(self, target: tuple[str, int], faults: Faults, seed: int) -> None:
         client = self._sockets[0]
@@ -186,6 +216,10 @@ class _Connection:
         for end in self._sockets:
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return server
+
+    def dark(self) -> Dark:
+        """Return what is left of it once its client has moved."""
+        return Dark(self._sockets[0], self._sockets[1] if len(self._sockets) > 1 else None)
 
     def close(self) -> None:
         """Close both sockets, as ``reset`` says."""

@@ -22,6 +22,12 @@ class Weather:
     loss: float = 0.0
     """Share of the packets that never arrive."""
 
+    duplicate: float = 0.0
+    """Share of the packets that arrive twice; on real paths only."""
+
+    reorder: float = 0.0
+    """Share of the packets that are overtaken by those after them; on real paths only."""
+
     silent: bool = False
     """Nothing passes, and nobody is told: no FIN, no RST."""
 

@@ -25,9 +25,21 @@ class Latency(Toxic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bandwidth(Toxic):
-    """At most ``rate_bytes`` pass in a second."""
+    """At most ``rate_bytes`` pass in a second: of each connection or, ``shared``, of all together."""
 
     rate_bytes: float
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss(Toxic):
+    """A ``share`` of what is sent is lost, as far as a proxy can show it: it arrives later, in order.
+
+    Each piece counts as one packet; TCP sends it again after ``again_s``, then after twice that, and so on.
+    """
+
+    share: float
+    again_s: float = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

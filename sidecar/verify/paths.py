@@ -1,0 +1,26 @@
+"""Which kind of path there is here, and the path itself.
+
+async with path_to("http://127.0.0.1:8080", "auto", seed=1) as path:
+    await path.set(Weather(rate_bytes=50_000, delay_s=0.2))
+    await path.run(lambda: people(path.url("http://127.0.0.1:8080/api/chat")))
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from sidecar.verify.path import Path, PathKind
+from sidecar.verify.target import PathError
+from sidecar.verify.userspace_path import PIECES, userspace_path
+
+
+@asynccontextmanager
+async def path_to(url: str, kind: PathKind | Literal["auto"], seed: int) -> AsyncIterator[Path]:
+    """Make a path to the server of ``url``: the real one where it can be had, if that is left open.
+
+    Raises PathError if the kind that is asked for cannot be had.
+    """
+    if kind == "real":
+        raise PathError("there are no real paths yet")
+    async with userspace_path(url, seed, PIECES) as path:
+        yield path

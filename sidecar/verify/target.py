@@ -1,0 +1,38 @@
+"""The server at the far end of a path, as its URL names it."""
+
+from typing import NamedTuple, Self
+from urllib.parse import urlsplit
+
+DEFAULT_PORTS = {"http": 80}
+
+
+class PathError(Exception):
+    """There is no such path; the message says why, and what to install where that would help."""
+
+
+class Target(NamedTuple):
+    """Where it listens."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """Return the host and the port of an http URL; raises PathError for any other."""
+        parts = urlsplit(url)
+        if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+            raise PathError(
+                f"{url}: paths lead to http://host[:port] only (for https: a plain proxy in front)"
+            )
+        try:
+            return cls(parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme])
+        except ValueError as error:
+            raise PathError(f"{url}: {error}") from None
+
+    def elsewhere(self, url: str, host: str, port: int) -> str:
+        """Return ``url`` with another host and port; raises PathError if it names another server."""
+        if (other := Target.of(url)) != self:
+            raise PathError(
+                f"{url}: this path leads to {self.host}:{self.port}, not {other.host}:{other.port}"
+            )
+        return urlsplit(url)._replace(netloc=f"{host}:{port}").geturl()
