@@ -1,0 +1,55 @@
+"""How reports write numbers: the one place where a figure of the results becomes text.
+
+Nothing is rounded towards the better: a share that is not whole is never shown as whole.
+"""
+
+from decimal import ROUND_FLOOR, Decimal
+
+NOTHING = "-"
+TWO_PLACES_BELOW_S = 10
+MEBIBYTE = 1 << 20
+
+
+def seconds(value: float | None) -> str:
+    """Write a time: two decimal places below ten seconds, one above."""
+    if value is None:
+        return NOTHING
+    return f"{value:.2f} s" if value < TWO_PLACES_BELOW_S else f"{value:,.1f} s"
+
+
+def share(value: float | None) -> str:
+    """Write a share of 1 in per cent, cut (not rounded) after one decimal place."""
+    if value is None:
+        return NOTHING
+    percent = (Decimal(str(value)) * 100).quantize(Decimal("0.1"), ROUND_FLOOR)
+    return f"{percent:.0f} %" if percent == percent.to_integral() and value in {0, 1} else f"{percent} %"
+
+
+def count(value: float | None) -> str:
+    """Write a number of things, with commas; of what is not whole four significant digits."""
+    if value is None:
+        return NOTHING
+    return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
+
+
+def size(value: int) -> str:
+    """Write bytes as MiB, with one decimal place."""
+    return f"{value / MEBIBYTE:,.1f} MiB"
+
+
+def quantity(name: str, value: float | None) -> str:
+    """Write a figure in the unit that its name tells: a share, a time, or a number of things."""
+    words = name.lower()
+    if "completion" in words or "ratio" in words:
+        return share(value)
+    if "seconds" in words or words.endswith("_s") or "reconnect" in words:
+        return seconds(value)
+    return count(value)
+
+
+def times(values: list[float], most: int) -> str:
+    """Write the first of a list of times in order, and that there are more."""
+    if not values:
+        return NOTHING
+    more = ", ..." if len(values) > most else ""
+    return ", ".join(f"{value:.2f}" for value in values[:most]) + more + " s"

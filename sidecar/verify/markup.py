@@ -1,0 +1,35 @@
+"""HTML and SVG as text: whatever is put into an element is escaped, unless it is markup itself."""
+
+from html import escape
+
+Part = str | None
+
+
+class Markup(str):
+    """Text that is markup already."""
+
+    __slots__ = ()
+
+
+def element(name: str, *parts: Part, **attributes: str | float | bool | None) -> Markup:
+    """Return an element. ``class_`` is class, other underscores are hyphens; None and False are left out."""
+    words = "".join(_attribute(key, value) for key, value in attributes.items())
+    return Markup(f"<{name}{words}>{together(*parts)}</{name}>")
+
+
+def together(*parts: Part) -> Markup:
+    """Return parts one after the other."""
+    return Markup("".join(_escaped(part) for part in parts))
+
+
+def _escaped(part: Part) -> str:
+    if part is None:
+        return ""
+    return part if isinstance(part, Markup) else escape(part, quote=False)
+
+
+def _attribute(key: str, value: str | float | None) -> str:
+    if value is None or value is False:
+        return ""
+    name = key.rstrip("_").replace("_", "-")
+    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'

@@ -1,0 +1,89 @@
+"""The plot of reconnect times: how many took how long, against the line at five seconds."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from sidecar.slo import SLO
+from sidecar.verify.comparison import Comparison
+from sidecar.verify.markup import Markup, element, together
+from sidecar.verify.svg import Scale, axis, bar, grid, plot, stroke, words
+
+BIN_S = 0.25
+SHOWN_S = 6.0
+SHOWN_S_MAX = 30.0
+HEIGHT_PX = 64
+LEAST_PX = 3
+NAME_PX = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """The reconnect times of one column or load, in seconds."""
+
+    label: str
+    class_: str
+    times: Sequence[float]
+
+    @property
+    def late(self) -> int:
+        """Return how many took longer than the objective allows."""
+        return sum(each > SLO.reconnect_s for each in self.times)
+
+    @property
+    def sentence(self) -> str:
+        """Say how many there were, and how many of them late."""
+        if not self.times:
+            return "no reconnect"
+        return f"{len(self.times):,} reconnects, {self.late:,} above {SLO.reconnect_s:g} s"
+
+
+def waited(comparison: Comparison) -> list[Waited]:
+    """Return the reconnect times of all scenarios per column, then those of each load."""
+    columns = [
+        Waited(
+            column.label, f"c{index % 6}", [s for each in column.target.scenarios for s in each.reconnects_s]
+        )
+        for index, column in enumerate(comparison.columns)
+    ]
+    loads = [Waited(f"{load.users:,} users", "c4", load.reconnects_s) for load in comparison.loads]
+    return [*columns, *loads]
+
+
+def reconnects_plot(comparison: Comparison) -> Markup:
+    """Return a histogram per column and load, all on one scale."""
+    every = waited(comparison)
+    most = max((s for each in every for s in each.times), default=0.0)
+    scale = Scale(min(max(SHOWN_S, ceil(most)), SHOWN_S_MAX))
+    rows = (_lane(each, scale) for each in every)
+    return together(*rows, element("div", element("p", class_="name"), axis(scale, " s"), class_="lane"))
+
+
+def _lane(each: Waited, scale: Scale) -> Markup:
+    name = element("p", each.label, element("span", each.sentence, class_="quiet"), class_="name")
+    return element("div", name, _histogram(each, scale), class_="lane")
+
+
+def _histogram(each: Waited, scale: Scale) -> Markup:
+    bins = Counter(int(min(s, scale.most - BIN_S / 2) / BIN_S) for s in each.times)
+    highest = max(bins.values(), default=1)
+    bars = (_bar(each, scale, number, found / highest) for number, found in sorted(bins.items()))
+    line = stroke(scale, SLO.reconnect_s, top=0, height=HEIGHT_PX, class_="limit")
+    label = words(f"{SLO.reconnect_s:g} s", scale, SLO.reconnect_s, middle=NAME_PX / 2, class_="limit")
+    return plot(
+        HEIGHT_PX, f"Reconnects of {each.label}: {each.sentence}.", grid(scale, HEIGHT_PX), *bars, line, label
+    )
+
+
+def _bar(each: Waited, scale: Scale, number: int, share: float) -> Markup:
+    begin = number * BIN_S
+    height = max(LEAST_PX, share * (HEIGHT_PX - NAME_PX))
+    late = begin >= SLO.reconnect_s
+    return bar(
+        scale,
+        (begin + BIN_S * 0.06, begin + BIN_S * 0.94),
+        top=HEIGHT_PX - height,
+        height=height,
+        class_="late" if late else each.class_,
+    )

@@ -1,0 +1,146 @@
+"""The plot of one stream's course: faults, connections, messages, and what was shown."""
+
+from collections.abc import Iterator, Sequence
+
+from sidecar.verify.figures import seconds
+from sidecar.verify.markup import Markup, element, together
+from sidecar.verify.results import Band, Mark, Timeline
+from sidecar.verify.svg import Scale, axis, bar, dot, grid, plot, stroke, words
+
+LANE_PX = 22
+FAULT_LINE_PX = 20
+FAULT_LINES_MAX = 4
+FAULT_TEXT_SHARE = 30
+"""Of the width: what the words of a fault may need before the next one goes into a line of its own."""
+
+NEAR_SHARE = 0.25
+"""Of the width in per cent: messages nearer to each other than this are drawn as one bar."""
+
+OPEN = ("answered",)
+CLOSED = ("lost", "end", "asked")
+
+
+def timeline_plot(timeline: Timeline, took_s: float) -> Markup:
+    """Return the lanes of one stream and the scale below; nothing if nothing was recorded."""
+    marks = sorted(timeline.marks, key=lambda mark: mark.at_s)
+    last = max([mark.at_s for mark in marks] + [band.to_s for band in timeline.bands], default=took_s)
+    scale = Scale(max(last, 0.1))
+    lanes = [
+        ("faults", _faults(timeline.bands, scale)),
+        ("connection", _connections(marks, scale)),
+        ("messages", _messages(marks, scale)),
+        ("shown", _states(marks, scale)),
+        ("", axis(scale, " s")),
+    ]
+    return together(*(_lane(name, shapes) for name, shapes in lanes))
+
+
+def _lane(name: str, shapes: Markup) -> Markup:
+    return element("div", element("p", name, class_="name"), shapes, class_="lane")
+
+
+def _faults(bands: Sequence[Band], scale: Scale) -> Markup:
+    lines = list(_lines(bands, scale))
+    height = FAULT_LINE_PX * (max(lines, default=0) + 1)
+    shapes = (
+        together(
+            bar(
+                scale,
+                (band.from_s, band.to_s),
+                top=line * FAULT_LINE_PX + 1,
+                height=FAULT_LINE_PX - 2,
+                class_="fault",
+            ),
+            words(band.what, scale, band.from_s, middle=line * FAULT_LINE_PX + FAULT_LINE_PX / 2),
+        )
+        for band, line in zip(bands, lines, strict=True)
+    )
+    told = [f"{band.what} from {seconds(band.from_s)} to {seconds(band.to_s)}" for band in bands]
+    return plot(height, f"Faults: {'; '.join(told) or 'none'}.", grid(scale, height), *shapes)
+
+
+def _lines(bands: Sequence[Band], scale: Scale) -> Iterator[int]:
+    """Yield the line of each fault: the first whose last words it does not touch."""
+    free = [0.0] * FAULT_LINES_MAX
+    for band in bands:
+        at = scale.share(band.from_s)
+        line = next((n for n, end in enumerate(free) if end <= at), FAULT_LINES_MAX - 1)
+        free[line] = max(scale.share(band.to_s), at + FAULT_TEXT_SHARE)
+        yield line
+
+
+def _connections(marks: Sequence[Mark], scale: Scale) -> Markup:
+    spans = list(_spans(marks, scale.most))
+    bars = (bar(scale, (begin, end), top=7, height=8, class_="open") for begin, end in spans)
+    asked = (
+        dot(scale, mark.at_s, middle=11, radius=4, class_="asked") for mark in marks if mark.kind == "asked"
+    )
+    lost = (
+        stroke(scale, mark.at_s, top=2, height=18, class_="lost") for mark in marks if mark.kind == "lost"
+    )
+    tries = sum(mark.kind == "asked" for mark in marks)
+    return plot(LANE_PX, f"Connections: {tries} made.", grid(scale, LANE_PX), *bars, *asked, *lost)
+
+
+def _spans(marks: Sequence[Mark], last: float) -> Iterator[tuple[float, float]]:
+    """Yield from when to when a connection was open."""
+    begin: float | None = None
+    for mark in marks:
+        if begin is not None and mark.kind in CLOSED:
+            yield begin, mark.at_s
+            begin = None
+        if mark.kind in OPEN:
+            begin = mark.at_s
+    if begin is not None:
+        yield begin, last
+
+
+def _messages(marks: Sequence[Mark], scale: Scale) -> Markup:
+    beats = (
+        stroke(scale, mark.at_s, top=14, height=5, class_="beat")
+        for mark in marks
+        if mark.kind == "heartbeat"
+    )
+    runs = (
+        bar(scale, (begin, max(end, begin + scale.most * NEAR_SHARE / 100)), top=4, height=14, class_="event")
+        for begin, end in _runs([mark.at_s for mark in marks if mark.kind == "event"], scale)
+    )
+    gaps = (dot(scale, mark.at_s, middle=11, radius=5, class_="gap") for mark in marks if mark.kind == "gap")
+    events = sum(mark.kind == "event" for mark in marks)
+    return plot(LANE_PX, f"Messages: {events}.", grid(scale, LANE_PX), *beats, *runs, *gaps)
+
+
+def _runs(times: Sequence[float], scale: Scale) -> Iterator[tuple[float, float]]:
+    """Yield messages that are too near to be told apart as one span each."""
+    begin = end = None
+    for at in times:
+        if begin is not None and end is not None and scale.share(at) - scale.share(end) > 2 * NEAR_SHARE:
+            yield begin, end
+            begin = at
+        begin = at if begin is None else begin
+        end = at
+    if begin is not None and end is not None:
+        yield begin, end
+
+
+def _states(marks: Sequence[Mark], scale: Scale) -> Markup:
+    states = [mark for mark in marks if mark.kind in {"state", "end"}]
+    ends = [*(mark.at_s for mark in states[1:]), scale.most]
+    shapes = (
+        _state(mark, end, scale) for mark, end in zip(states, ends, strict=False) if mark.kind == "state"
+    )
+    told = [f"{mark.what} at {seconds(mark.at_s)}" for mark in states]
+    return plot(LANE_PX, f"Shown: {'; '.join(told) or 'nothing'}.", grid(scale, LANE_PX), *shapes)
+
+
+def _state(mark: Mark, end: float, scale: Scale) -> Markup:
+    name = mark.what.partition(":")[0].strip() or "open"
+    title = element("title", f"{mark.what} from {seconds(mark.at_s)}")
+    shape = bar(scale, (mark.at_s, end), top=3, height=16, class_=f"state {name.replace(' ', '-')}")
+    roomy = scale.share(end) - scale.share(mark.at_s) > 14  # noqa: PLR2004 - its name fits in, also on a phone
+    inside = _inside(name, scale, mark.at_s) if roomy else None
+    return element("g", title, shape, inside)
+
+
+def _inside(name: str, scale: Scale, begin: float) -> Markup:
+    return element("text", name, x=scale.at(begin), dx=5, y=15, class_="inside")
