@@ -63,6 +63,11 @@ def request_failed(method: str, target: bytes, route: str, error: SidecarError) 
     )
 
 
+def request_refused(status: int, why: str) -> None:
+    """Say that a connection brought no request that could be served; port scans do, so nobody is told."""
+    structlog.get_logger().debug("request refused", status=status, why=why)
+
+
 def task_failed(error: BaseException, where: str) -> None:
     """Report a defect of ours: the one line that carries a traceback."""
     structlog.get_logger().error("task failed", where=where, exc_info=error)

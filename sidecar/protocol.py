@@ -8,10 +8,11 @@ import termios
 from collections.abc import Callable, MutableMapping
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from sidecar import headers
 from sidecar.connection import EXTENSION
+from sidecar.request_clock import ClockedProtocol
 
 WRITE_BUFFER_BYTES_MAX = 16 * 1024
 """Held for a client that takes nothing, beside what its kernel holds; then the writer waits."""
@@ -110,12 +111,12 @@ class ClientConnection:
             self.on_lost()
 
 
-class SidecarProtocol(HttpToolsProtocol):
+class SidecarProtocol(ClockedProtocol):
     """Keeps the raw request target, tells of lost connections, and frames bodies for HTTP/1.0 clients."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Bound what is buffered for a client that does not read."""
-        super().connection_made(cast("asyncio.Transport", transport))
+        super().connection_made(transport)
         self._open: list[ClientConnection] = []
         self._parting_bytes: int | None = None
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)

@@ -13,6 +13,7 @@ from sidecar.attach import Attach
 from sidecar.hub import Hub
 from sidecar.protocol import SidecarProtocol
 from sidecar.readiness import Readiness
+from sidecar.request_clock import ClockedProtocol
 from sidecar.subscriber import Subscriber
 
 BACKLOG = 4096
@@ -99,7 +100,7 @@ def public_listener(app: Callable[..., Any]) -> Listener:
 
 def admin_listener(app: Callable[..., Any]) -> Listener:
     """Return the listener of metrics and health."""
-    return Listener(_config(app, http="httptools"))
+    return Listener(_config(app, http=ClockedProtocol))
 
 
 class Shutdown:

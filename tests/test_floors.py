@@ -90,6 +90,7 @@ FLOORS = {
     "proxy": 2,
     "receipt": 2,
     "reports": 2,
+    "request_clock": 2,
     "server": 2,
     "snapshot": 2,
     "subscriber": 2,
