@@ -11,6 +11,9 @@ from typing import Protocol
 TICK_S = 0.05
 """Items due within one tick are visited together; no visit is later than this."""
 
+STALLED_S = 1.0
+"""A turn so late shows that the process stood still: what peers sent meanwhile is read before it visits."""
+
 
 class Visited(Protocol):
     """Something that is looked at from time to time."""
@@ -32,6 +35,7 @@ class Wheel:
         self._order: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_slot = 0
+        self._timer_due = 0.0
 
     def __len__(self) -> int:
         return sum(map(len, self._slots.values()))
@@ -70,12 +74,18 @@ class Wheel:
             if self._timer_slot <= first:
                 return
             self._timer.cancel()
-        self._timer_slot = first
-        self._timer = self._loop.call_at(first * self._tick_s, self._turn)
+        self._turn_at(max(first * self._tick_s, self._loop.time()), first)
+
+    def _turn_at(self, due: float, slot: int) -> None:
+        self._timer_due, self._timer_slot = due, slot
+        self._timer = self._loop.call_at(due, self._turn)
 
     def _turn(self) -> None:
         self._timer = None
         now = self._loop.time()
+        if now - self._timer_due > STALLED_S:
+            self._turn_at(now + self._tick_s, self._timer_slot)
+            return
         reached = int(now / self._tick_s)
         while self._order and self._order[0] <= reached:
             slot = heappop(self._order)

@@ -127,6 +127,19 @@ def test_ten_thousand_items_keep_their_own_phases(loop: Loop, wheel: Wheel) -> N
     assert max(per_tick) < 150, "spread over ten seconds, not bunched"
 
 
+def test_after_the_process_stood_still_there_is_a_tick_to_read_what_came_before_the_first_visit(
+    loop: Loop, wheel: Wheel
+) -> None:
+    item = Item(lambda now: now + 1)
+    wheel.add(item, 1.0)
+    loop.now = 6.0  # nothing ran for five seconds
+    loop.run_until(6.0)
+    assert item.visits == []
+    loop.run_until(7.0)
+    assert len(item.visits) == 1
+    assert 6 + TICK_S <= item.visits[0] <= 6 + TICK_S + ROUNDING_S
+
+
 def test_a_later_item_makes_no_timer_and_an_earlier_one_replaces_it(loop: Loop, wheel: Wheel) -> None:
     wheel.add(Item(), 5.0)
     wheel.add(Item(), 6.0)
