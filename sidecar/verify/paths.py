@@ -6,10 +6,11 @@ async with path_to("http://127.0.0.1:8080", "auto", seed=1) as path:
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
 
 from sidecar.verify.path import Path, PathKind
+from sidecar.verify.real_path import real_path
 from sidecar.verify.target import PathError
 from sidecar.verify.userspace_path import PIECES, userspace_path
 
@@ -20,7 +21,17 @@ async def path_to(url: str, kind: PathKind | Literal["auto"], seed: int) -> Asyn
 
     Raises PathError if the kind that is asked for cannot be had.
     """
-    if kind == "real":
-        raise PathError("there are no real paths yet")
-    async with userspace_path(url, seed, PIECES) as path:
-        yield path
+    async with AsyncExitStack() as stack:
+        yield await _path(url, kind, seed, stack)
+
+
+async def _path(url: str, kind: PathKind | Literal["auto"], seed: int, stack: AsyncExitStack) -> Path:
+    pieces = PIECES
+    if kind != "userspace":
+        try:
+            return await stack.enter_async_context(real_path(url, seed))
+        except PathError as error:
+            if kind == "real":
+                raise
+            pieces = {**PIECES, "why not real": str(error)}
+    return await stack.enter_async_context(userspace_path(url, seed, pieces))
