@@ -56,8 +56,11 @@ class Comparison:
 
     @property
     def sentences(self) -> list[str]:
-        """Say what became of each target and each load, one sentence each."""
-        return [*map(_of_target, self.columns), *map(_of_load, self.loads)]
+        """Say what became of each target and each load, one sentence each; what decides comes first."""
+        columns = sorted(self.columns, key=lambda column: not column.decides)
+        deciding = sum(column.decides for column in columns)
+        told = [_of_target(column) for column in columns]
+        return [*told[:deciding], *map(_of_load, self.loads), *told[deciding:]]
 
 
 def _columns(runs: Sequence[Results]) -> Iterator[Column]:
@@ -92,11 +95,12 @@ def _rows(columns: Sequence[Column]) -> Iterator[Row]:
 
 
 def _of_target(column: Column) -> str:
+    name = column.label if column.decides else f"{column.label}, which decides nothing"
     scenarios = column.target.scenarios
     failed = [each for each in scenarios if each.verdict == "failed"]
     if not failed:
-        return f"{column.label}: passed all of {len(scenarios)} scenarios."
-    return f"{column.label}: failed {len(failed)} of {len(scenarios)} scenarios."
+        return f"{name}: passed all of {len(scenarios)} scenarios."
+    return f"{name}: failed {len(failed)} of {len(scenarios)} scenarios."
 
 
 def _of_load(load: LoadResult) -> str:

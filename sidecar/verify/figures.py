@@ -3,11 +3,15 @@
 Nothing is rounded towards the better: a share that is not whole is never shown as whole.
 """
 
+import re
 from decimal import ROUND_FLOOR, Decimal
 
 NOTHING = "-"
 TWO_PLACES_BELOW_S = 10
 MEBIBYTE = 1 << 20
+
+_shares = re.compile(r"completion|(?:^|_)ratio(?:_|$)", re.IGNORECASE)
+_times = re.compile(r"seconds(?!_count)|_s$|reconnect(?!s)|stall", re.IGNORECASE)
 
 
 def seconds(value: float | None) -> str:
@@ -39,12 +43,9 @@ def size(value: int) -> str:
 
 def quantity(name: str, value: float | None) -> str:
     """Write a figure in the unit that its name tells: a share, a time, or a number of things."""
-    words = name.lower()
-    if "completion" in words or "ratio" in words:
+    if _shares.search(name):
         return share(value)
-    if "seconds" in words or words.endswith("_s") or "reconnect" in words:
-        return seconds(value)
-    return count(value)
+    return seconds(value) if _times.search(name) else count(value)
 
 
 def times(values: list[float], most: int) -> str:

@@ -11,8 +11,8 @@ class Markup(str):
     __slots__ = ()
 
 
-def element(name: str, *parts: Part, **attributes: str | float | bool | None) -> Markup:
-    """Return an element. ``class_`` is class, other underscores are hyphens; None and False are left out."""
+def element(name: str, *parts: Part, **attributes: str | float | None) -> Markup:
+    """Return an element. ``class_`` is class, other underscores are hyphens; None is left out."""
     words = "".join(_attribute(key, value) for key, value in attributes.items())
     return Markup(f"<{name}{words}>{together(*parts)}</{name}>")
 
@@ -29,7 +29,6 @@ def _escaped(part: Part) -> str:
 
 
 def _attribute(key: str, value: str | float | None) -> str:
-    if value is None or value is False:
+    if value is None:
         return ""
-    name = key.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'
+    return f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'

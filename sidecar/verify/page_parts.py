@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from sidecar.verify.comparison import Comparison
-from sidecar.verify.markup import Markup, element, together
+from sidecar.verify.markup import Markup, Part, element, together
 
 GOOD, BAD = "✓", "✗"
 TONES = 6
@@ -21,7 +21,7 @@ def badge(verdict: str) -> Markup:
     return element("strong", sign, f" {verdict}", class_=f"badge {verdict}")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, class_: str | None = None) -> Markup:
+def table(head: Sequence[str], rows: Iterable[Sequence[Part]], *, class_: str | None = None) -> Markup:
     """Return a table whose first column names its rows; wide ones can be moved sideways."""
     heads = together(*(element("th", text, scope="col") for text in head))
     body = (

@@ -1,10 +1,11 @@
 """What the page tells of one scenario: its figures, what was not met, what users saw, one stream's course."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sidecar.verify.comparison import Column, Comparison, Row
-from sidecar.verify.markup import Markup, element, together
-from sidecar.verify.measures import MEASURES, SHOWN, shown_row, told
+from sidecar.verify.figures import NOTHING, count
+from sidecar.verify.markup import Markup, Part, element, together
+from sidecar.verify.measures import MEASURES, SHOWN, Measure, shown_row
 from sidecar.verify.page_parts import badge, bullets, keys, table
 from sidecar.verify.results import ScenarioResult
 from sidecar.verify.svg_timeline import timeline_plot
@@ -24,8 +25,8 @@ def scenario_section(comparison: Comparison, row: Row) -> Markup:
     """Return the section of one scenario, over all targets."""
     cells = [(column, cell) for column, cell in zip(comparison.columns, row.cells, strict=True) if cell]
     head = element("h2", f"{row.number}. {row.title}", id=f"scenario-{row.number}")
-    lines = ([each.name, *(told(cell, each) for _, cell in cells)] for each in MEASURES)
-    figures = table(["", *(column.label for column, _ in cells)], lines, class_="figures")
+    lines = (_line(each, [cell for _, cell in cells]) for each in MEASURES)
+    figures = table(["", *(column.label for column, _ in cells)], filter(None, lines), class_="figures")
     return element(
         "section",
         head,
@@ -38,11 +39,22 @@ def scenario_section(comparison: Comparison, row: Row) -> Markup:
     )
 
 
+def _line(measure: Measure, cells: Sequence[ScenarioResult]) -> list[Part]:
+    """Return a row of the figures; nothing if no target has any."""
+    values = [measure.of(cell) for cell in cells]
+    if set(values) == {NOTHING}:
+        return []
+    bad = [measure.wanted_zero and value != count(0) for value in values]
+    shown = (element("strong", v, class_="bad") if b else v for v, b in zip(values, bad, strict=True))
+    return [measure.name, *shown]
+
+
 def _course(column: Column, cell: ScenarioResult) -> Markup:
     caption = element("figcaption", element("h3", column.label, " ", badge(cell.verdict)))
     if not (cell.timeline.marks or cell.timeline.bands):
         return element("figure", caption, element("p", "No course was recorded.", class_="quiet"))
-    return element("figure", caption, timeline_plot(cell.timeline, cell.took_s), class_="timeline")
+    lanes = element("div", timeline_plot(cell.timeline, cell.took_s), class_="timeline")
+    return element("figure", caption, lanes)
 
 
 def _remarks(column: Column, cell: ScenarioResult) -> Iterator[Markup]:

@@ -49,7 +49,7 @@ def _cell(column: Column, cell: ScenarioResult | None) -> Markup:
 
 
 def _verdict(cell: ScenarioResult) -> Markup:
-    mean = "" if cell.reconnect_mean_s is None else f", back in {seconds(cell.reconnect_mean_s)} on average"
+    mean = "" if cell.reconnect_mean_s is None else f", mean reconnect {seconds(cell.reconnect_mean_s)}"
     said = f" {share(cell.completion)} complete{mean}"
     more = element("p", "More of it below.", class_="quiet") if len(cell.reasons) > REASONS_MAX else None
     why = bullets(cell.reasons[:REASONS_MAX], class_="why")

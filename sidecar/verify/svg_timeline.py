@@ -7,6 +7,7 @@ from sidecar.verify.markup import Markup, element, together
 from sidecar.verify.results import Band, Mark, Timeline
 from sidecar.verify.svg import Scale, axis, bar, dot, grid, plot, stroke, words
 
+LEAST_S = 0.1
 LANE_PX = 22
 FAULT_LINE_PX = 20
 FAULT_LINES_MAX = 4
@@ -21,18 +22,23 @@ CLOSED = ("lost", "end", "asked")
 
 
 def timeline_plot(timeline: Timeline, took_s: float) -> Markup:
-    """Return the lanes of one stream and the scale below; nothing if nothing was recorded."""
+    """Return the lanes of one stream and the scale below."""
     marks = sorted(timeline.marks, key=lambda mark: mark.at_s)
-    last = max([mark.at_s for mark in marks] + [band.to_s for band in timeline.bands], default=took_s)
-    scale = Scale(max(last, 0.1))
+    ends = [mark.at_s for mark in marks] + [band.to_s for band in timeline.bands]
+    scale = Scale(max([*ends, LEAST_S]) if ends else max(took_s, LEAST_S))
+    shades = together(grid(scale, LANE_PX), *(_shade(band, scale) for band in timeline.bands))
     lanes = [
         ("faults", _faults(timeline.bands, scale)),
-        ("connection", _connections(marks, scale)),
-        ("messages", _messages(marks, scale)),
-        ("shown", _states(marks, scale)),
+        ("connection", _connections(marks, scale, shades)),
+        ("messages", _messages(marks, scale, shades)),
+        ("shown", _states(marks, scale, shades)),
         ("", axis(scale, " s")),
     ]
     return together(*(_lane(name, shapes) for name, shapes in lanes))
+
+
+def _shade(band: Band, scale: Scale) -> Markup:
+    return bar(scale, (band.from_s, band.to_s), top=0, height=LANE_PX, class_="shade")
 
 
 def _lane(name: str, shapes: Markup) -> Markup:
@@ -69,7 +75,7 @@ def _lines(bands: Sequence[Band], scale: Scale) -> Iterator[int]:
         yield line
 
 
-def _connections(marks: Sequence[Mark], scale: Scale) -> Markup:
+def _connections(marks: Sequence[Mark], scale: Scale, behind: Markup) -> Markup:
     spans = list(_spans(marks, scale.most))
     bars = (bar(scale, (begin, end), top=7, height=8, class_="open") for begin, end in spans)
     asked = (
@@ -79,7 +85,7 @@ def _connections(marks: Sequence[Mark], scale: Scale) -> Markup:
         stroke(scale, mark.at_s, top=2, height=18, class_="lost") for mark in marks if mark.kind == "lost"
     )
     tries = sum(mark.kind == "asked" for mark in marks)
-    return plot(LANE_PX, f"Connections: {tries} made.", grid(scale, LANE_PX), *bars, *asked, *lost)
+    return plot(LANE_PX, f"Connections: {tries} made.", behind, *bars, *asked, *lost)
 
 
 def _spans(marks: Sequence[Mark], last: float) -> Iterator[tuple[float, float]]:
@@ -95,7 +101,7 @@ def _spans(marks: Sequence[Mark], last: float) -> Iterator[tuple[float, float]]:
         yield begin, last
 
 
-def _messages(marks: Sequence[Mark], scale: Scale) -> Markup:
+def _messages(marks: Sequence[Mark], scale: Scale, behind: Markup) -> Markup:
     beats = (
         stroke(scale, mark.at_s, top=14, height=5, class_="beat")
         for mark in marks
@@ -107,7 +113,7 @@ def _messages(marks: Sequence[Mark], scale: Scale) -> Markup:
     )
     gaps = (dot(scale, mark.at_s, middle=11, radius=5, class_="gap") for mark in marks if mark.kind == "gap")
     events = sum(mark.kind == "event" for mark in marks)
-    return plot(LANE_PX, f"Messages: {events}.", grid(scale, LANE_PX), *beats, *runs, *gaps)
+    return plot(LANE_PX, f"Messages: {events}.", behind, *beats, *runs, *gaps)
 
 
 def _runs(times: Sequence[float], scale: Scale) -> Iterator[tuple[float, float]]:
@@ -123,24 +129,24 @@ def _runs(times: Sequence[float], scale: Scale) -> Iterator[tuple[float, float]]
         yield begin, end
 
 
-def _states(marks: Sequence[Mark], scale: Scale) -> Markup:
+def _states(marks: Sequence[Mark], scale: Scale, behind: Markup) -> Markup:
     states = [mark for mark in marks if mark.kind in {"state", "end"}]
     ends = [*(mark.at_s for mark in states[1:]), scale.most]
     shapes = (
         _state(mark, end, scale) for mark, end in zip(states, ends, strict=False) if mark.kind == "state"
     )
     told = [f"{mark.what} at {seconds(mark.at_s)}" for mark in states]
-    return plot(LANE_PX, f"Shown: {'; '.join(told) or 'nothing'}.", grid(scale, LANE_PX), *shapes)
+    return plot(LANE_PX, f"Shown: {'; '.join(told) or 'nothing'}.", behind, *shapes)
 
 
 def _state(mark: Mark, end: float, scale: Scale) -> Markup:
     name = mark.what.partition(":")[0].strip() or "open"
     title = element("title", f"{mark.what} from {seconds(mark.at_s)}")
     shape = bar(scale, (mark.at_s, end), top=3, height=16, class_=f"state {name.replace(' ', '-')}")
-    roomy = scale.share(end) - scale.share(mark.at_s) > 14  # noqa: PLR2004 - its name fits in, also on a phone
-    inside = _inside(name, scale, mark.at_s) if roomy else None
-    return element("g", title, shape, inside)
+    return element("g", title, shape, _inside(name, scale, mark.at_s, end))
 
 
-def _inside(name: str, scale: Scale, begin: float) -> Markup:
-    return element("text", name, x=scale.at(begin), dx=5, y=15, class_="inside")
+def _inside(name: str, scale: Scale, begin: float, end: float) -> Markup:
+    """Return a name within its bar: what does not fit is cut."""
+    text = element("text", name, x=5, y=15, class_="inside")
+    return element("svg", text, x=scale.at(begin), width=scale.across(begin, end), height=LANE_PX)
