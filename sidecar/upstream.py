@@ -102,9 +102,7 @@ class AiohttpUpstream:
                         headers=self._fields(request),
                         data=attempt.body,
                         allow_redirects=False,
-                        timeout=aiohttp.ClientTimeout(
-                            total=None, sock_connect=request.connect_timeout_s or None
-                        ),
+                        timeout=aiohttp.ClientTimeout(total=None, connect=request.connect_timeout_s or None),
                         trace_request_ctx=attempt,
                     )
         except TimeoutError as error:

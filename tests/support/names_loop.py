@@ -1,0 +1,55 @@
+"""An event loop whose names resolve as the test says, and that counts the connections that are tried."""
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeAlias, TypeVar
+
+T = TypeVar("T")
+Resolver: TypeAlias = Callable[[], Awaitable[str]]
+"""Returns the address of its name; raises ``socket.gaierror``, or takes its time."""
+
+
+class NamesLoop(asyncio.SelectorEventLoop):
+    """Asks ``names`` first; what is not in there is resolved by the system."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[str, Resolver] = {}
+        self.lookups = 0
+        self.lookups_at_once_max = 0
+        self.tried: Counter[int] = Counter()
+        """Connections that were tried, by port."""
+        self._at_once = 0
+
+    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
+        """See asyncio."""
+        resolver = self.names.get(host)
+        if resolver is None:
+            return await super().getaddrinfo(host, port, **options)
+        self.lookups += 1
+        self._at_once += 1
+        self.lookups_at_once_max = max(self.lookups_at_once_max, self._at_once)
+        try:
+            address = await resolver()
+        finally:
+            self._at_once -= 1
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))]
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """See asyncio."""
+        self.tried[address[1]] += 1
+        await super().sock_connect(sock, address)
+
+
+def run_with_names(test: Callable[[NamesLoop], Coroutine[Any, Any, T]], within_s: float = 60) -> T:
+    """Run a test on such a loop; TimeoutError if it takes longer than ``within_s`` seconds."""
+
+    async def bounded(loop: NamesLoop) -> T:
+        async with asyncio.timeout(within_s):
+            return await test(loop)
+
+    loop = NamesLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(bounded(loop))
