@@ -1,0 +1,155 @@
+"""Connections that only hold on to the sidecar, or speak something else, cost little and are gone in time."""
+
+import asyncio
+import random
+import ssl
+from itertools import count
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from sidecar.request_clock import HEAD_S_MAX
+from tests.support.deadline import within
+from tests.support.fake_upstream import FakeUpstream, plain
+from tests.support.open_files import allow_open_files
+from tests.support.served import Served, served
+
+HELD = 5000
+UPLOADS = 500
+AT_ONCE = 500
+FILES_MIN = 8192
+DRIP_S = 1.0
+HONEST_EVERY_S = 0.02
+HONEST_P99_S = 1.0
+LATE_S = 15.0
+"""What a busy machine may add to the moment when the last of them is closed."""
+
+KIB = 1024
+HELD_BYTES = 24 * KIB
+"""Memory that one of them may cost, its socket's part outside the kernel included."""
+
+HEAD = b"GET /slow HTTP/1.1\r\nHost: a\r\nX-Long: " + b"a" * 4000
+UPLOAD = b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
+
+
+class Holder(asyncio.Protocol):
+    """One connection that is held; ``received`` and ``closed`` say what became of it."""
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.closed = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed.set()
+
+
+async def hold(sc: Served, number: int) -> list[Holder]:
+    """Open so many connections, some at once."""
+    loop = asyncio.get_running_loop()
+    holders: list[Holder] = []
+    while len(holders) < number:
+        opening = [loop.create_connection(Holder, sc.client.host, sc.client.port) for _ in range(AT_ONCE)]
+        holders += [protocol for _, protocol in await asyncio.gather(*opening)]
+    return holders
+
+
+async def drip(slow_heads: list[Holder], uploads: list[Holder]) -> None:
+    """Send a byte to each from time to time, until cancelled."""
+    for upload in uploads:
+        upload.transport.write(UPLOAD)
+    for at in count():
+        for holder in slow_heads:
+            if not holder.closed.is_set():
+                holder.transport.write(HEAD[at : at + 1])
+        for holder in uploads:
+            holder.transport.write(b"a")
+        await asyncio.sleep(DRIP_S)
+
+
+async def ask_honestly(sc: Served, took_s: list[float]) -> None:
+    """Ask again and again, and note how long each answer took, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        began = loop.time()
+        assert (await sc.client.fetch("GET", "/honest")).raw == b"ok"
+        took_s.append(loop.time() - began)
+        await asyncio.sleep(HONEST_EVERY_S)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_five_thousand_slow_connections_are_closed_in_time_and_honest_requests_do_not_feel_them(
+    tmp_path: Path,
+) -> None:
+    allow_open_files(FILES_MIN)
+    async with FakeUpstream(lambda _: plain(body=b"ok")) as up, served(up.url, tmp_path, {}) as sc:
+        before, files, took_s = sc.rss_bytes, sc.files, list[float]()
+        asking = asyncio.ensure_future(ask_honestly(sc, took_s))
+        held = await hold(sc, HELD)
+        uploads, silent, slow_heads = held[:UPLOADS], held[UPLOADS : HELD // 2], held[HELD // 2 :]
+        dripping = asyncio.ensure_future(drip(slow_heads, uploads))
+        for holders, answer in ((silent, b""), (slow_heads, b"HTTP/1.1 408 Request Timeout\r\n")):
+            async with within(HEAD_S_MAX + LATE_S, lambda: "some are held for ever"):
+                await asyncio.gather(*(holder.closed.wait() for holder in holders))
+            assert {holder.received[: len(answer)] for holder in holders} == {answer}
+        grown = sc.rss_bytes_max - before
+        assert grown <= HELD * HELD_BYTES, grown
+        for task in (asking, dripping):
+            assert not task.done()
+            task.cancel()
+        for holder in uploads:
+            holder.transport.abort()
+        assert sorted(took_s)[int(len(took_s) * 0.99)] < HONEST_P99_S
+        await sc.until(lambda _: sc.files <= files + 8)
+        assert sc.defects == []
+
+
+PROBES = {
+    "SSH": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "SMB": b"\x00\x00\x00\xa4\xff\x53\x4d\x42\x72\x00\x00\x00\x00\x08\x01\x40",
+    "RDP": b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x03\x00\x00\x00",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "SIP": b"OPTIONS sip:nm SIP/2.0\r\nVia: SIP/2.0/TCP nm\r\n\r\n",
+    "redis": b"*1\r\n$4\r\nINFO\r\n",
+    "noise": random.Random(7).randbytes(200).replace(b"\n", b"\x00"),
+}
+
+
+async def test_a_scan_of_the_port_gets_400_and_a_line_for_debugging_each_and_disturbs_nobody(
+    tmp_path: Path,
+) -> None:
+    async with (
+        FakeUpstream(lambda _: plain(body=b"ok")) as up,
+        served(up.url, tmp_path, {}, log_level="debug") as sc,
+    ):
+        for _ in range(20):  # as a scan by SYN or by connect sees an open port
+            async with sc.client.connect() as connection:
+                await connection.cut()
+        for probe in PROBES.values():
+            async with sc.client.connect() as connection:
+                await connection.send(probe)
+                answer = await connection.read_to_close()
+            assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n"), (probe, answer)
+        with pytest.raises(ssl.SSLError):
+            await asyncio.open_connection(sc.client.host, sc.client.port, ssl=_any_certificate())
+        assert (await sc.client.fetch("GET", "/")).raw == b"ok"
+        assert len(up.requests) == 1
+        refused = [line for line in sc.lines if isinstance(line, dict) and line["event"] == "request refused"]
+        assert {(line["level"], line["status"]) for line in refused} == {("debug", 400)}
+        assert len(refused) == len(PROBES) + 1
+        assert sc.defects == []
+        assert not [line for line in sc.lines[2:] if isinstance(line, dict) and line["level"] == "warning"]
+
+
+def _any_certificate() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
