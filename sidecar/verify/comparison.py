@@ -72,12 +72,13 @@ def _columns(runs: Sequence[Results]) -> Iterator[Column]:
 
 
 def _labels(pairs: Sequence[tuple[Results, TargetResult]]) -> list[str]:
-    """Return the targets' names; those that occur twice with their path, else with the run's number."""
+    """Return the targets' names; where they occur twice with the path, else with the number of the run."""
     for form in (_name, _name_and_path):
         labels = [form(run, target) for run, target in pairs]
         if max(Counter(labels).values(), default=0) <= 1:
             return labels
-    return [f"{_name(run, target)} ({number})" for number, (run, target) in enumerate(pairs, start=1)]
+    order = list(dict.fromkeys(id(run) for run, _ in pairs))
+    return [f"{target.name}, run {order.index(id(run)) + 1}" for run, target in pairs]
 
 
 def _name(_run: Results, target: TargetResult) -> str:

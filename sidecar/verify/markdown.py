@@ -57,7 +57,9 @@ def _scenario(comparison: Comparison, row: Row) -> Iterator[str]:
     labels = [column.label for column in comparison.columns]
     yield f"## {row.number}. {_safe(row.title)}"
     yield f"Promise: {_safe(row.promise)}"
-    yield _table(["", *labels], ([each.name, *(told(cell, each) for cell in row.cells)] for each in MEASURES))
+    yield _table(
+        ["Figure", *labels], ([each.name, *(told(cell, each) for cell in row.cells)] for each in MEASURES)
+    )
     for label, cell in zip(labels, row.cells, strict=True):
         if cell:
             yield from _remarks(label, cell)

@@ -35,7 +35,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Part]], *, class_: str | 
         class_="sideways",
         tabindex="0",
         role="group",
-        aria_label=f"Table: {head[0] or 'figures'}",
+        aria_label=f"Table: {head[0]}",
     )
 
 

@@ -26,7 +26,7 @@ def scenario_section(comparison: Comparison, row: Row) -> Markup:
     cells = [(column, cell) for column, cell in zip(comparison.columns, row.cells, strict=True) if cell]
     head = element("h2", f"{row.number}. {row.title}", id=f"scenario-{row.number}")
     lines = (_line(each, [cell for _, cell in cells]) for each in MEASURES)
-    figures = table(["", *(column.label for column, _ in cells)], filter(None, lines), class_="figures")
+    figures = table(["Figure", *(column.label for column, _ in cells)], filter(None, lines), class_="figures")
     return element(
         "section",
         head,

@@ -14,6 +14,9 @@ FAULT_LINES_MAX = 4
 FAULT_TEXT_SHARE = 30
 """Of the width: what the words of a fault may need before the next one goes into a line of its own."""
 
+NAMED_SHARE = 3
+"""Of the width in per cent: a state shorter than this is drawn without its name."""
+
 NEAR_SHARE = 0.25
 """Of the width in per cent: messages nearer to each other than this are drawn as one bar."""
 
@@ -48,30 +51,33 @@ def _lane(name: str, shapes: Markup) -> Markup:
 def _faults(bands: Sequence[Band], scale: Scale) -> Markup:
     lines = list(_lines(bands, scale))
     height = FAULT_LINE_PX * (max(lines, default=0) + 1)
+    before = [None, *(band.what for band in bands)]
     shapes = (
-        together(
-            bar(
-                scale,
-                (band.from_s, band.to_s),
-                top=line * FAULT_LINE_PX + 1,
-                height=FAULT_LINE_PX - 2,
-                class_="fault",
-            ),
-            words(band.what, scale, band.from_s, middle=line * FAULT_LINE_PX + FAULT_LINE_PX / 2),
-        )
-        for band, line in zip(bands, lines, strict=True)
+        _fault(band, line, scale, named=band.what != last)
+        for band, line, last in zip(bands, lines, before, strict=False)
     )
     told = [f"{band.what} from {seconds(band.from_s)} to {seconds(band.to_s)}" for band in bands]
     return plot(height, f"Faults: {'; '.join(told) or 'none'}.", grid(scale, height), *shapes)
 
 
+def _fault(band: Band, line: int, scale: Scale, *, named: bool) -> Markup:
+    top = line * FAULT_LINE_PX
+    ends = (band.from_s, max(band.to_s, band.from_s + scale.most * NEAR_SHARE / 100))
+    shape = bar(scale, ends, top=top + 1, height=FAULT_LINE_PX - 2, class_="fault")
+    name = words(band.what, scale, band.from_s, middle=top + FAULT_LINE_PX / 2) if named else None
+    return together(shape, name)
+
+
 def _lines(bands: Sequence[Band], scale: Scale) -> Iterator[int]:
-    """Yield the line of each fault: the first whose last words it does not touch."""
+    """Yield the line of each fault: the last one's if it has the same words, else the first that is free."""
     free = [0.0] * FAULT_LINES_MAX
+    line, before = 0, None
     for band in bands:
         at = scale.share(band.from_s)
-        line = next((n for n, end in enumerate(free) if end <= at), FAULT_LINES_MAX - 1)
-        free[line] = max(scale.share(band.to_s), at + FAULT_TEXT_SHARE)
+        if band.what != before:
+            line = next((n for n, end in enumerate(free) if end <= at), FAULT_LINES_MAX - 1)
+            free[line] = at + FAULT_TEXT_SHARE
+        free[line], before = max(scale.share(band.to_s), free[line]), band.what
         yield line
 
 
@@ -148,5 +154,7 @@ def _state(mark: Mark, end: float, scale: Scale) -> Markup:
 
 def _inside(name: str, scale: Scale, begin: float, end: float) -> Markup:
     """Return a name within its bar: what does not fit is cut."""
+    if scale.share(end) - scale.share(begin) < NAMED_SHARE:
+        return Markup()
     text = element("text", name, x=5, y=15, class_="inside")
     return element("svg", text, x=scale.at(begin), width=scale.across(begin, end), height=LANE_PX)

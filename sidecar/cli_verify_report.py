@@ -1,0 +1,57 @@
+"""``sse-sidecar verify report``: one report over the results of several runs."""
+
+from pathlib import Path
+
+import click
+from pydantic import TypeAdapter, ValidationError
+
+from sidecar.verify.markdown import markdown
+from sidecar.verify.page import page
+from sidecar.verify.results import SCHEMA, Results
+
+NAME = "sse_test_report"
+
+_results = TypeAdapter(Results)
+
+
+@click.command()
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, readable=True),
+    metavar="FILE...",
+)
+@click.option(
+    "--output",
+    "folder",
+    default=".",
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False, writable=True),
+    help="Folder for the report.",
+)
+def report(files: tuple[Path, ...], folder: Path) -> None:
+    """Write one report over results of several runs, side by side.
+
+    FILE is an sse_test_results.json of `sse-sidecar verify` or of `sse-sidecar verify load`. Written are
+    sse_test_report.md and sse_test_report.html.
+    """
+    runs = [read(file) for file in files]
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, text in ((".md", markdown(runs)), (".html", page(runs))):
+        written = folder / f"{NAME}{suffix}"
+        written.write_text(text, encoding="utf-8")
+        click.echo(f"wrote {written}")
+
+
+def read(file: Path) -> Results:
+    """Return the results in a file; click.UsageError says what is wrong with it."""
+    try:
+        results = _results.validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        raise click.UsageError(f"{file}: no results of verify: {place}: {first['msg']}") from error
+    if results.schema != SCHEMA:
+        raise click.UsageError(f"{file}: its schema is {results.schema!r}, this program reads {SCHEMA!r}")
+    return results
