@@ -7,8 +7,8 @@ from sidecar.verify.figures import NOTHING, count
 from sidecar.verify.markup import Markup, Part, element, together
 from sidecar.verify.measures import MEASURES, SHOWN, Measure, shown_row
 from sidecar.verify.page_parts import badge, bullets, keys, table
-from sidecar.verify.results import ScenarioResult
-from sidecar.verify.svg_timeline import timeline_plot
+from sidecar.verify.results import ScenarioResult, Shown
+from sidecar.verify.svg_timeline import lasting_s, timeline_plot
 
 TIMELINE_KEYS = (
     ("fault", "fault"),
@@ -24,6 +24,8 @@ TIMELINE_KEYS = (
 def scenario_section(comparison: Comparison, row: Row) -> Markup:
     """Return the section of one scenario, over all targets."""
     cells = [(column, cell) for column, cell in zip(comparison.columns, row.cells, strict=True) if cell]
+    most_s = lasting_s(cell.timeline for _, cell in cells)
+    remarks = [part for column, cell in cells for part in _remarks(column, cell)]
     head = element("h2", f"{row.number}. {row.title}", id=f"scenario-{row.number}")
     lines = (_line(each, [cell for _, cell in cells]) for each in MEASURES)
     figures = table(["Figure", *(column.label for column, _ in cells)], filter(None, lines), class_="figures")
@@ -31,10 +33,9 @@ def scenario_section(comparison: Comparison, row: Row) -> Markup:
         "section",
         head,
         element("p", row.promise),
-        *(_course(column, cell) for column, cell in cells),
+        *(_course(column, cell, most_s) for column, cell in cells),
         keys(TIMELINE_KEYS),
-        *(part for column, cell in cells for part in _remarks(column, cell)),
-        figures,
+        element("div", figures, element("div", *remarks), class_="details"),
         class_="scenario",
     )
 
@@ -49,11 +50,11 @@ def _line(measure: Measure, cells: Sequence[ScenarioResult]) -> list[Part]:
     return [measure.name, *shown]
 
 
-def _course(column: Column, cell: ScenarioResult) -> Markup:
+def _course(column: Column, cell: ScenarioResult, most_s: float) -> Markup:
     caption = element("figcaption", element("h3", column.label, " ", badge(cell.verdict)))
     if not (cell.timeline.marks or cell.timeline.bands):
         return element("figure", caption, element("p", "No course was recorded.", class_="quiet"))
-    lanes = element("div", timeline_plot(cell.timeline, cell.took_s), class_="timeline")
+    lanes = element("div", timeline_plot(cell.timeline, most_s), class_="timeline")
     return element("figure", caption, lanes)
 
 
@@ -67,5 +68,10 @@ def _remarks(column: Column, cell: ScenarioResult) -> Iterator[Markup]:
         if lines:
             yield together(element("h3", f"{column.label}: {title}"), bullets(lines))
     if cell.shown:
-        rows = map(shown_row, cell.shown)
+        rows = map(_shown, cell.shown)
         yield together(element("h3", f"{column.label}: what users were shown"), table(SHOWN, rows))
+
+
+def _shown(shown: Shown) -> list[Part]:
+    *row, silent = shown_row(shown)
+    return [*row, element("strong", silent, class_="bad") if shown.silent else silent]

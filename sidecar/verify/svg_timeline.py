@@ -1,6 +1,7 @@
 """The plot of one stream's course: faults, connections, messages, and what was shown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from sidecar.verify.figures import seconds
 from sidecar.verify.markup import Markup, element, together
@@ -8,6 +9,7 @@ from sidecar.verify.results import Band, Mark, Timeline
 from sidecar.verify.svg import Scale, axis, bar, dot, grid, plot, stroke, words
 
 LEAST_S = 0.1
+ROOM = 1.03
 LANE_PX = 22
 FAULT_LINE_PX = 20
 FAULT_LINES_MAX = 4
@@ -24,11 +26,17 @@ OPEN = ("answered",)
 CLOSED = ("lost", "end", "asked")
 
 
-def timeline_plot(timeline: Timeline, took_s: float) -> Markup:
+def lasting_s(timelines: Iterable[Timeline]) -> float:
+    """Return the end of a scale for several courses, a little after the last thing that happened in any."""
+    marks = (mark.at_s for each in timelines for mark in each.marks)
+    bands = (band.to_s for each in timelines for band in each.bands)
+    return max(chain(marks, bands), default=0.0) * ROOM + LEAST_S
+
+
+def timeline_plot(timeline: Timeline, most_s: float) -> Markup:
     """Return the lanes of one stream and the scale below."""
     marks = sorted(timeline.marks, key=lambda mark: mark.at_s)
-    ends = [mark.at_s for mark in marks] + [band.to_s for band in timeline.bands]
-    scale = Scale(max([*ends, LEAST_S]) if ends else max(took_s, LEAST_S))
+    scale = Scale(most_s)
     shades = together(grid(scale, LANE_PX), *(_shade(band, scale) for band in timeline.bands))
     lanes = [
         ("faults", _faults(timeline.bands, scale)),
@@ -136,11 +144,9 @@ def _runs(times: Sequence[float], scale: Scale) -> Iterator[tuple[float, float]]
 
 
 def _states(marks: Sequence[Mark], scale: Scale, behind: Markup) -> Markup:
-    states = [mark for mark in marks if mark.kind in {"state", "end"}]
+    states = [mark for mark in marks if mark.kind == "state"]
     ends = [*(mark.at_s for mark in states[1:]), scale.most]
-    shapes = (
-        _state(mark, end, scale) for mark, end in zip(states, ends, strict=False) if mark.kind == "state"
-    )
+    shapes = (_state(mark, end, scale) for mark, end in zip(states, ends, strict=False))
     told = [f"{mark.what} at {seconds(mark.at_s)}" for mark in states]
     return plot(LANE_PX, f"Shown: {'; '.join(told) or 'nothing'}.", behind, *shapes)
 
