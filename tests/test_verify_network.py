@@ -14,6 +14,7 @@ from sidecar.verify.toxics import (
     Down,
     Latency,
     LimitData,
+    Loss,
     ResetPeer,
     Slicer,
     SlowClose,
@@ -243,6 +244,39 @@ class TestToxics:
             pair = await ends.pair()
             ends.network.add(Bandwidth(rate_bytes=20_000))
             assert await _took(pair.down(bytes(10_000))) >= 0.45
+
+    async def test_a_shared_bandwidth_is_that_of_all_connections_together(self) -> None:
+        async with wired() as ends:
+            pairs = [await ends.pair() for _ in range(4)]
+            ends.network.add(Bandwidth(rate_bytes=20_000, shared=True))
+            assert await _took(asyncio.gather(*(pair.down(bytes(2_500)) for pair in pairs))) >= 0.45
+
+    async def test_who_waits_for_a_slow_link_goes_on_at_once_when_it_is_quick_again(self) -> None:
+        async with wired() as ends:
+            pairs = [await ends.pair() for _ in range(2)]
+            slow = Bandwidth(rate_bytes=1, shared=True)
+            ends.network.add(slow)
+            for pair in pairs:
+                await pair.server.write(b"1234")
+            assert await pairs[0].heard(1) == b"1"
+            ends.network.remove(slow)
+            assert (await pairs[0].heard(3), await pairs[1].heard(4)) == (b"234", b"1234")
+
+    async def test_what_was_lost_arrives_later_in_order_and_whole(self) -> None:
+        async with wired(seed=5) as ends:
+            pair = await ends.pair()
+            ends.network.add(Loss(share=0.5, again_s=0.05))
+            said = [b"%03d" % number for number in range(20)]
+            for piece in said:
+                await pair.server.write(piece)
+                await asyncio.sleep(0.001)
+            assert await _took(pair.heard(60)) >= 0.04
+
+    async def test_a_share_of_nothing_delays_nothing_and_one_of_all_does_not_last_for_ever(self) -> None:
+        async with wired() as ends:
+            pair = await ends.pair()
+            ends.network.add(Loss(share=0.0, again_s=3600), Loss(share=1.0, again_s=0.0001))
+            assert await pair.down(b"1") == b"1"
 
     async def test_a_slow_close_holds_the_end_back_and_not_the_bytes(self) -> None:
         async with wired() as ends:

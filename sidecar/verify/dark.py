@@ -15,12 +15,15 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 class Dark:
     """The two sockets of a proxied connection from then on: what is said into them goes nowhere."""
 
-    def __init__(self, client: socket.socket, server: socket.socket | None) -> None:
+    def __init__(
+        self, client: socket.socket, server: socket.socket | None, *, give_up_s: float = GIVE_UP_S
+    ) -> None:
         self._client = client
         self._server = server
+        self._give_up_s = give_up_s
 
     async def run(self) -> None:
-        """Hold the client's end until the client drops it, and the server's for GIVE_UP_S."""
+        """Hold the client's end until the client drops it, and the server's for ``give_up_s``."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._outlast_client())
@@ -37,7 +40,7 @@ class Dark:
         if self._server is None:
             return
         try:
-            async with asyncio.timeout(GIVE_UP_S):
+            async with asyncio.timeout(self._give_up_s):
                 await _swallow(self._server)
         except TimeoutError:
             pass

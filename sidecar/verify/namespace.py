@@ -63,8 +63,15 @@ class Namespace:
             return await asyncio.shield(outcome)
         except asyncio.CancelledError:
             life.end()
+            outcome.add_done_callback(_forget)
             await asyncio.wait({outcome}, timeout=LEAVE_S)
             raise
+
+
+def _forget(outcome: asyncio.Future[Outcome]) -> None:
+    """Look at an exception that nobody waits for any more."""
+    if not outcome.cancelled():
+        outcome.exception()
 
 
 class _Life(Generic[Outcome]):

@@ -88,7 +88,7 @@ class RealPath:
 
     async def hand_off(self) -> None:
         """See path.Path."""
-        old, self._at = self.address, self._at % LAST_HOST + 1 if self._at < LAST_HOST else FIRST_HOST
+        old, self._at = self.address, next_host(self._at)
         self._dark = (*(each for each in self._dark if each != self.address), old)[-DARK_MAX:]
         await self.router.darken(self._dark)
         await self.people.command(f"ip address add {self.address}/24 dev net")
@@ -122,6 +122,11 @@ class RealPath:
         """Tell whether people reach this machine at all: its firewall may be against it."""
         with socket.create_server((self.host, 0)) as listener:
             return await self.people.call(partial(_connects, *listener.getsockname()[:2]))
+
+
+def next_host(host: int) -> int:
+    """Return the number of the address that people have after this one."""
+    return host + 1 if host < LAST_HOST else FIRST_HOST
 
 
 def device_of(number: int) -> str:
