@@ -17,6 +17,15 @@ async def _silent(pair: Pair) -> bool:
     return await pair.client.silent_for(QUIET_S)
 
 
+async def _visit(port: int) -> None:
+    """Connect and wait for the end; raises OSError if it is none."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.setblocking(False)
+        await loop.sock_connect(client, ("127.0.0.1", port))
+        await loop.sock_recv(client, 1)
+
+
 async def _closed(pair: Pair) -> str:
     """Return how the client's end was closed."""
     async with within(WAIT_S, lambda: "the client's end is open"):
@@ -25,7 +34,7 @@ async def _closed(pair: Pair) -> str:
     return pair.client.closed_with
 
 
-async def test_open_connections_are_dark_for_good_and_new_ones_pass(self) -> None:
+async def test_open_connections_are_dark_for_good_and_new_ones_pass() -> None:
     async with wired() as ends:
         pair = await ends.pair()
         ends.network.hand_off()
@@ -42,7 +51,7 @@ async def test_open_connections_are_dark_for_good_and_new_ones_pass(self) -> Non
 
 
 @pytest.mark.parametrize("how", ["fin", "reset"])
-async def test_neither_end_learns_how_the_other_left(self, how: str) -> None:
+async def test_neither_end_learns_how_the_other_left(how: str) -> None:
     async with wired() as ends:
         pair, other = await ends.pair(), await ends.pair()
         ends.network.hand_off()
@@ -52,7 +61,7 @@ async def test_neither_end_learns_how_the_other_left(self, how: str) -> None:
         assert other.server.departure == ""
 
 
-async def test_the_server_drops_it_in_the_end(self) -> None:
+async def test_the_server_drops_it_in_the_end() -> None:
     left, right = socket.socketpair()
     client, server = socket.socketpair()
     for end in (client, server, left, right):
@@ -67,13 +76,10 @@ async def test_the_server_drops_it_in_the_end(self) -> None:
     right.close()
 
 
-async def test_what_is_dark_counts_among_the_open_ones(self) -> None:
+async def test_what_is_dark_counts_among_the_open_ones() -> None:
     async with wired() as ends:
         ends.network._connections_max = 1
         await ends.pair()
         ends.network.hand_off()
-        loop = asyncio.get_running_loop()
-        with socket.socket() as client, pytest.raises(ConnectionResetError):
-            client.setblocking(False)
-            await loop.sock_connect(client, ("127.0.0.1", ends.network.port))
-            await loop.sock_recv(client, 1)
+        with pytest.raises(ConnectionResetError):
+            await _visit(ends.network.port)
