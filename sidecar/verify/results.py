@@ -160,6 +160,8 @@ class LoadResult:
 
     sidecar_rss_bytes: int
     sidecar_cpu_s: float
+    counted_by: str = "Prometheus"
+    """Who was asked for what was counted: where no Prometheus is installed, the sidecar itself."""
 
     @property
     def verdict(self) -> Verdict:

@@ -1,0 +1,107 @@
+"""A person's connections, and two ways to lose one: it is cut, or it goes dark and nobody is told."""
+
+import asyncio
+import struct
+import time
+from socket import SO_LINGER, SOL_SOCKET
+
+import aiohttp
+
+from sidecar.client.answer import Head
+from sidecar.client.connection import Answer, HttpAnswer, HttpNetwork, Lost
+from sidecar.client.course import Loss
+from sidecar.client.request import Request
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""SO_LINGER on, for 0 seconds: the end of the connection is a RST (socket(7))."""
+
+CLOSED, CANCEL = b'"state":"closed"', "/cancel"
+
+
+class Line(HttpNetwork):
+    """What one client asks with; ``session`` is the person's and stays open."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        super().__init__(session)
+        self.taken_at: float | None = None
+        """When the server took the word that the client leaves or cancels (monotonic); None: it has not."""
+
+        self.streams: dict[str, None] = {}
+        """Every stream that an answer has named."""
+
+        self._answer: _Darkening | None = None
+        self._response: aiohttp.ClientResponse | None = None
+        self._dark: list[Answer] = []
+
+    async def ask(self, request: Request, within_s: float) -> Answer:  # type: ignore[override]
+        """See Network."""
+        answer = await super().ask(request, within_s)
+        stream = answer.head.headers.get("sse-stream", "")
+        if stream:
+            self.streams[stream] = None
+        self._answer = _Darkening(answer, self._dark)
+        return self._answer
+
+    async def _send(self, request: Request) -> aiohttp.ClientResponse:
+        self._response = await super()._send(request)
+        return self._response
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes = b"") -> bool:
+        """See Network."""
+        taken = await super().post(url, headers, body)
+        if taken and (CLOSED in body or url.endswith(CANCEL)):
+            self.taken_at = time.monotonic()
+        return taken
+
+    def cut(self) -> None:
+        """Break the connection: both ends see a reset."""
+        connection = self._response.connection if self._response is not None else None
+        transport = connection.transport if connection is not None else None
+        if transport is not None:
+            transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, RESET_ON_CLOSE)
+            transport.abort()
+
+    def go_dark(self) -> None:
+        """Let nothing more through, and tell nobody: as for a phone that has changed networks."""
+        if self._answer is not None:
+            self._answer.go_dark()
+
+    async def close(self) -> None:
+        """See Network; what is dark is given up only now."""
+        for answer in self._dark:
+            answer.close()
+        await super().close()
+
+
+class _Darkening:
+    """An answer that can go dark: from then on nothing comes, and its socket stays open."""
+
+    def __init__(self, answer: HttpAnswer, dark: list[Answer]) -> None:
+        self.head: Head = answer.head
+        self._answer = answer
+        self._all_dark = dark
+        self._dark = asyncio.Event()
+        self._closed = asyncio.Event()
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """See Answer."""
+        return self._answer.retry_after_s
+
+    async def chunk(self) -> bytes:
+        """See Answer."""
+        if not self._dark.is_set():
+            return await self._answer.chunk()
+        await self._closed.wait()
+        raise Lost(Loss("The connection was lost."))
+
+    def go_dark(self) -> None:
+        """See Line."""
+        self._dark.set()
+        self._all_dark.append(self._answer)
+
+    def close(self) -> None:
+        """See Answer."""
+        self._closed.set()
+        if not self._dark.is_set():
+            self._answer.close()

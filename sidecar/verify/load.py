@@ -1,0 +1,68 @@
+"""What a load is: how many people, what they talk to, and at which pace."""
+
+from dataclasses import dataclass
+from math import ceil
+
+from sidecar.verify.crowd import Part
+from sidecar.verify.talk import Pace
+
+USERS_PER_PROCESS = 500
+EVENTS_PER_S_MAX = 1200
+"""How much all answers together bring in a second: with more users each answer is slower."""
+
+INTERVAL_S_MIN = 0.08
+STALL_S_MIN, STALL_INTERVALS = 2.0, 2.5
+"""A backend that is silent for so long, and for so many intervals, stalls."""
+
+CLIENT_STALL_S = 3.0
+"""Silence that a client takes for a loss: three heartbeats."""
+
+HEARTBEAT_S, LINGER_S, RETAIN_S = 1.0, 15.0, 30.0
+ROUTES = {"openai": "/v1/chat/completions", "claude": "/v1/messages", "ai-sdk": "/api/ai-sdk"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How many people, and for how many streams or, where that is 0, for how many seconds."""
+
+    users: int
+    seed: int
+    streams: int = 0
+    seconds: float = 0.0
+
+    @property
+    def pace(self) -> Pace:
+        """How fast the backend talks."""
+        interval_s = max(INTERVAL_S_MIN, self.users / EVENTS_PER_S_MAX)
+        return Pace(interval_s, ceil(1.5 * max(STALL_S_MIN, STALL_INTERVALS * interval_s)))
+
+    def settings(self) -> dict[str, object]:
+        """Return those of the sidecar: the usual ones, but quick to notice and to count."""
+        stall_s = max(STALL_S_MIN, STALL_INTERVALS * self.pace.interval_s)
+        quick = {
+            "heartbeat_s": HEARTBEAT_S,
+            "stall_s": stall_s,
+            "upstream_idle_s": 3 * stall_s,
+            "linger_s": LINGER_S,
+            "retain_s": RETAIN_S,
+        }
+        routes = [{"name": name, "path": path, "methods": ["POST"], **quick} for name, path in ROUTES.items()]
+        return {"routes": routes}
+
+    def parts(self, url: str) -> list[Part]:
+        """Split the people over processes."""
+        count = ceil(self.users / USERS_PER_PROCESS)
+        return [
+            Part(
+                url=url,
+                users=len(range(part, self.users, count)),
+                part=part,
+                parts=count,
+                seed=self.seed,
+                streams=len(range(part, self.streams, count)),
+                seconds=self.seconds,
+                pace=self.pace,
+                stall_s=CLIENT_STALL_S,
+            )
+            for part in range(count)
+        ]
