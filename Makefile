@@ -24,7 +24,7 @@ PREVIEW_STAMP := $(if $(NPM),$(PREVIEWS)/node_modules/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo stack test lint format lock drills previews client-pictures verify-grafana bench clean
+.PHONY: help demo stack verify test lint format lock drills previews client-pictures verify-grafana bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,10 @@ demo: $(VENV)/.runtime ## run a demo backend, the sidecar and a chat page on loo
 # FAULT=reset lets something go wrong, FAULT=help lists what can, SPEED=30 makes the rules so much faster.
 stack: $(VENV)/.runtime ## run all of it with users, Prometheus and Alertmanager; FAULT=help lists what can go wrong
 	@$(BIN)/python -m compose $(if $(FAULT),--fault=$(FAULT)) $(if $(SPEED),--speed=$(SPEED)) $(ARGS)
+
+# As root on Linux the network is a real one; ARGS=--quick takes a minute, ARGS="--compare sidecar,URL" asks another.
+verify: $(VENV)/.runtime ## run the six resilience scenarios, without and with the sidecar, into verify-results/
+	@$(BIN)/sse-sidecar verify $(ARGS)
 
 test: $(VENV)/.dev $(SDK_STAMP) ## run the tests; ARGS='-k heartbeat' narrows them
 	@$(BIN)/python -m pytest $(ARGS)

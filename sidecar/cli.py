@@ -13,6 +13,7 @@ from sidecar.cli_demo import demo
 from sidecar.cli_evidence import evidence
 from sidecar.cli_streams import streams
 from sidecar.cli_tail import tail
+from sidecar.cli_verify import verify
 from sidecar.config import FILE_VARIABLE, ConfigError, Settings, load, schema, with_setting_flags
 from sidecar.routes import RoutePolicy
 from sidecar.text_table import table
@@ -43,6 +44,7 @@ main.add_command(demo)
 main.add_command(evidence)
 main.add_command(streams)
 main.add_command(tail)
+main.add_command(verify)
 
 
 @main.command()

@@ -77,14 +77,15 @@ def _question(url: str, fields: tuple[str, ...], method: str | None, body: str |
         check_url(url)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="URL") from None
-    headers = dict(map(_field, fields))
+    headers = dict(map(header_field, fields))
     if body is not None:
         headers.setdefault("content-type", "application/json")
     method = (method or ("GET" if body is None else "POST")).upper()
     return Question(url.partition("#")[0], method, headers, (body or "").encode())
 
 
-def _field(text: str) -> tuple[str, str]:
+def header_field(text: str) -> tuple[str, str]:
+    """Read a header field; raises click.BadParameter."""
     match = _field_form.fullmatch(text)
     if match is None:
         raise click.BadParameter(f"{cell_text(text)!r} is no 'Name: value'", param_hint="-H")

@@ -76,6 +76,7 @@ class Person:
         self._on_end = on_end
         self._reports = reports
         self._on_message = on_message
+        self._when: tuple[int, Callable[[], None]] | None = None
         self._jitter = random.Random(f"{seed} {name}").random  # noqa: S311 - repeatable
 
     @property
@@ -87,6 +88,13 @@ class Person:
     def stream(self) -> str:
         """Id of the stream at a sidecar; "" without one."""
         return next((each.stream for each in self.connections if each.stream), "")
+
+    def when(self, messages: int, call: Callable[[], None]) -> None:
+        """Have ``call`` called once so many messages have been handed out."""
+        if len(self.handed) >= messages:
+            call()
+        else:
+            self._when = (messages, call)
 
     async def read(self, leave_after_s: float | None = None) -> None:
         """Read to the end, or leave after so many seconds; the record tells how it went."""
@@ -106,6 +114,8 @@ class Person:
             async for event in events:
                 self.handed.append(Handed(time.monotonic(), event))
                 self._on_message(self)
+                if self._when is not None and len(self.handed) == self._when[0]:
+                    self._when[1]()
                 if len(self.handed) >= MESSAGES_MAX:
                     events.close()
         except StreamFailed:

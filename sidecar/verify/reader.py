@@ -1,0 +1,73 @@
+"""A person in a scenario: which part it plays, where it began, and its side of the history."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sidecar import event_id
+from sidecar.client import State
+from sidecar.client.progress import UNANNOUNCED
+from sidecar.verify.history import Attached, Finished, Left, Opened, Received, Record, Sent, Told
+from sidecar.verify.person import Handed, Person
+from sidecar.verify.truth import Truth, hash_of
+
+
+@dataclass(slots=True)
+class Reader:
+    """``stream``: the name under which the backend knows the question; ``after``: what it had already."""
+
+    person: Person
+    stream: str
+    url: str
+    """Of its question, where no path is in between."""
+
+    after: int = 0
+    stopped: bool = False
+    """It left of its own accord, as planned."""
+
+    def seqs(self, truth: Truth) -> list[int]:
+        """Return which messages of the truth it was given, in order; by their ids where they have some."""
+        seqs: list[int] = []
+        expected = self.after + 1
+        for handed in self.person.handed:
+            seqs.append(self._seq(handed, truth, expected))
+            expected = seqs[-1] + 1
+        return seqs
+
+    def _seq(self, handed: Handed, truth: Truth, expected: int) -> int:
+        known = event_id.parse(handed.event.id) if handed.event.own_id else None
+        return known.seq if known is not None else truth.seq_of(hash_of(handed.event), expected)
+
+    @property
+    def told_gaps(self) -> list[tuple[int, int]]:
+        """The gaps that the server told, each from and through."""
+        told = [gap for _, gap in self.person.gaps if gap.reason != UNANNOUNCED]
+        return [(gap.missed_from, gap.missed_through) for gap in told if gap.missed_through is not None]
+
+    def history(self, truth: Truth) -> Iterator[Record]:
+        """Yield what this person was given, and told."""
+        name, stream = self.person.name, self.stream
+        yield Attached(name, stream, self.after)
+        gaps = sorted(self.told_gaps)
+        for handed, seq in zip(self.person.handed, self.seqs(truth), strict=True):
+            while gaps and gaps[0][0] <= seq:
+                yield Told(name, stream, "gap", *gaps.pop(0))
+            yield Received(name, stream, seq, hash_of(handed.event))
+        for gap in gaps:
+            yield Told(name, stream, "gap", *gap)
+        yield from self._end()
+
+    def _end(self) -> Iterator[Record]:
+        name, stream, state = self.person.name, self.stream, self.person.state
+        if state is State.COMPLETED:
+            yield Told(name, stream, "clean_end")
+        elif state is State.FAILED:
+            yield Told(name, stream, "terminal")
+        elif self.stopped:
+            yield Left(name, stream)
+
+
+def backend_history(stream: str, truth: Truth, generations: int, *, whole: bool) -> Iterator[Record]:
+    """Yield the backend's side of one stream: so many requests, and what it had to send."""
+    yield from (Opened(stream) for _ in range(generations))
+    yield from (Sent(stream, seq, content) for seq, content in enumerate(truth.hashes, 1))
+    yield Finished(stream, whole)

@@ -1,0 +1,91 @@
+"""What users were shown of a failure, and whether it was silent: no word, or an answer that looks whole."""
+
+from collections.abc import Iterator
+
+from sidecar.client import State
+from sidecar.verify.person import Person, Seen
+from sidecar.verify.reader import Reader
+from sidecar.verify.results import Shown
+from sidecar.verify.stage import Played
+
+FINE_STATES = frozenset({State.CONNECTING, State.OPEN, State.CLOSED})
+
+
+def shown(played: Played) -> list[Shown]:
+    """Return, for a part that fails, the first notice and the last word that its first user was shown.
+
+    Where a part is about a gap: what was told of it.
+    """
+    if played.part.ends == "complete":
+        return list(_gaps(played))
+    reader = played.readers[0]
+    failed_at_s = _failed_at_s(played, reader.person)
+    notices = _notices(reader.person)
+    if not notices:
+        return [_shown(played.part.name, "nothing", "", played.ended_at_s - failed_at_s, silent=True)]
+    first, last = notices[0], notices[-1]
+    silent = is_silent(played, reader)
+    told = [first] if (first.state, first.sentence) == (last.state, last.sentence) else [first, last]
+    return [
+        _shown(played.part.name, str(seen.state), seen.sentence, seen.at_s - failed_at_s, silent=silent)
+        for seen in told
+    ]
+
+
+def _gaps(played: Played) -> Iterator[Shown]:
+    """Yield the first gap that anybody was told, from the moment at which its reader asked."""
+    for reader in played.readers:
+        for at_s, gap in reader.person.gaps[:1]:
+            sentence = f"Messages {gap.missed_from} to {gap.missed_through} will not come: {gap.reason}."
+            asked_at_s = reader.person.connections[0].asked_at_s
+            yield _shown(
+                played.part.name, str(reader.person.state), sentence, at_s - asked_at_s, silent=False
+            )
+            return
+
+
+def told_after_s(played: Played, reader: Reader) -> float | None:
+    """Return how long after the failure a user was told; None: never."""
+    notices = _notices(reader.person)
+    return max(0.0, notices[0].at_s - _failed_at_s(played, reader.person)) if notices else None
+
+
+def is_silent(played: Played, reader: Reader) -> bool:
+    """Tell whether a user was left without a word, or with an answer that looks whole and is not."""
+    state = reader.person.state
+    if state is State.COMPLETED:
+        return not is_whole(played, reader)
+    if played.part.ends == "complete":
+        return state is State.OPEN and not reader.stopped and not is_whole(played, reader)
+    return not _notices(reader.person)
+
+
+def is_whole(played: Played, reader: Reader) -> bool:
+    """Tell whether a user has every message, or was told which are missing."""
+    if played.truth is None:
+        return True
+    had = set(reader.seqs(played.truth)) | set(range(1, reader.after + 1))
+    for start, through in reader.told_gaps:
+        had |= set(range(start, through + 1))
+    return had >= set(range(1, len(played.truth.hashes) + 1))
+
+
+def _notices(person: Person) -> list[Seen]:
+    return [seen for seen in person.seen if seen.state not in FINE_STATES]
+
+
+def _failed_at_s(played: Played, person: Person) -> float:
+    """Return when it failed: with the path, else right after the last message, else when it was asked."""
+    if played.happened:
+        return played.happened[0][0]
+    if not person.connections:
+        return played.started_at_s
+    first = person.connections[0]
+    before = [handed.at_s for handed in person.handed if handed.at_s <= (first.over_at_s or handed.at_s)]
+    return before[-1] if before else first.asked_at_s
+
+
+def _shown(failure: str, state: str, sentence: str, after_s: float, *, silent: bool) -> Shown:
+    return Shown(
+        failure=failure, state=state, sentence=sentence, after_s=round(max(0.0, after_s), 3), silent=silent
+    )

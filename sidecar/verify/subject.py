@@ -1,0 +1,158 @@
+"""What is tested: a server, the question that people ask it, and what the right answer is."""
+
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+from sidecar.client import State
+from sidecar.verify.own import CHAT, SMALL, Own, configuration, own, sidecar_process
+from sidecar.verify.person import Person, Question
+from sidecar.verify.scenarios import Part
+from sidecar.verify.truth import Truth, truth_of
+
+OWN_STALL_S = 3.0
+"""When people at our own servers give up a silent connection; its heartbeats come every second."""
+
+STRANGER_STALL_S = 30.0
+READ_S = 60.0
+"""How long an undisturbed answer may take; one that takes longer is a feed without an end."""
+
+FEED_LEAVE_S = 20.0
+"""How long people stay with a feed, from its beginning, stall times not counted."""
+
+DIRECT, SIDECAR = "direct", "sidecar"
+
+Generation = Mapping[str, Any]
+
+
+class Unusable(Exception):
+    """A server that cannot be tested; the sentence says why."""
+
+
+@dataclass(slots=True)
+class Subject:
+    """A server under test. ``own``: a demo backend of ours, perhaps behind our sidecar."""
+
+    name: str
+    url: str
+    question: Question
+    stall_s: float
+    own: Own | None = None
+    refusing_url: str = ""
+    """Where the same server's backend, or the server itself, does not listen."""
+
+    feed: bool = False
+    """A stranger's stream that has no end."""
+
+    unjudged: str = ""
+    """Why its content cannot be judged; "": it can."""
+
+    _truths: dict[tuple[int, str], Truth] = field(default_factory=dict)
+
+    @property
+    def has_sidecar(self) -> bool:
+        """Whether our sidecar stands in front."""
+        return self.own is not None and self.own.sidecar is not None
+
+    def takes(self, part: Part) -> bool:
+        """Tell whether a part makes sense here."""
+        needed = {"any": True, "own": self.own is not None, "sidecar": self.has_sidecar}
+        return needed[part.needs]
+
+    def ask(self, part: Part, who: str, messages: int, seed: int) -> Question:
+        """Return a user's question; at our own backend it is known by the user's name."""
+        if self.own is None:
+            return self.question
+        base = self.refusing_url if part.refused else self.url
+        path = SMALL if part.small else CHAT
+        return Question(url=f"{base}{path}?{_query(part, who, messages, seed)}", headers=_login(who))
+
+    async def truth(self, part: Part, messages: int, seed: int) -> Truth | None:
+        """Return the undisturbed answer to a part's question; None: nobody knows it."""
+        if self.own is None:
+            return self._truths.get((0, ""))
+        key = (messages, str(seed))
+        if key not in self._truths:
+            plain = Part(name=part.name, interval_ms=0)
+            url = f"{self.own.backend.url}{CHAT}?{_query(plain, 'reference', messages, seed)}"
+            person = await _undisturbed(Question(url=url), self.stall_s)
+            self._truths[key] = truth_of([handed.event for handed in person.handed])
+        return self._truths[key]
+
+    async def generations(self) -> dict[str, list[Generation]] | None:
+        """Return the backend's record of its streams by the name of who asked; None: it keeps none."""
+        if self.own is None:
+            return None
+        found: dict[str, list[Generation]] = {}
+        for generation in await self.own.generations():
+            who = parse_qs(generation["query"]).get("prompt", [""])[0]
+            found.setdefault(who, []).append(generation)
+        return found
+
+    async def get_to_know(self) -> None:
+        """Read a stranger's answer twice, undisturbed; raises Unusable if it does not answer at all."""
+        first = await _undisturbed(self.question, self.stall_s)
+        if not first.handed:
+            raise Unusable(_no_messages(self.url, first))
+        if first.state is not State.COMPLETED:
+            self.feed = True
+            self.unjudged = f"it had not ended after {READ_S:g} s, so it is taken for a feed without an end"
+            return
+        second = await _undisturbed(self.question, self.stall_s)
+        truth = truth_of([handed.event for handed in first.handed])
+        if truth == truth_of([handed.event for handed in second.handed]):
+            self._truths[0, ""] = truth
+        else:
+            self.unjudged = "two undisturbed answers to the same question differed"
+
+
+def _query(part: Part, who: str, messages: int, seed: int) -> str:
+    fields = {"prompt": who, "n": messages, "interval_ms": part.interval_ms, "seed": seed}
+    return urlencode(fields) + (f"&{part.fault}" if part.fault else "")
+
+
+def _login(who: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {who}"}
+
+
+async def _undisturbed(question: Question, stall_s: float) -> Person:
+    person = Person("reference", question, stall_s=stall_s, seed=0, attempts_max=1, reports=False)
+    await person.read(READ_S)
+    return person
+
+
+def _no_messages(url: str, person: Person) -> str:
+    said = person.seen[-1].sentence if person.seen else "Nothing came."
+    return f"{url} gave no message: {said}"
+
+
+@asynccontextmanager
+async def subject(spec: str, question: Question | None, stall_s: float | None) -> AsyncIterator[Subject]:
+    """Bring up what a name stands for: ``direct``, ``sidecar``, or the URL of a server that runs.
+
+    Raises NotStarted or Unusable.
+    """
+    async with AsyncExitStack() as stack:
+        if spec in (DIRECT, SIDECAR):
+            yield await _own(spec, stall_s or OWN_STALL_S, stack)
+            return
+        asked = question or Question(url=spec)
+        stranger = Subject(spec, spec, asked, stall_s or STRANGER_STALL_S)
+        await stranger.get_to_know()
+        yield stranger
+
+
+async def _own(spec: str, stall_s: float, stack: AsyncExitStack) -> Subject:
+    servers = await stack.enter_async_context(own(sidecar=spec == SIDECAR))
+    held = stack.enter_context(socket.socket())
+    held.bind(("127.0.0.1", 0))  # taken, and nobody listens: whoever connects is refused
+    refusing = f"http://127.0.0.1:{held.getsockname()[1]}"
+    url = servers.backend.url
+    if servers.sidecar is not None:
+        url = servers.sidecar.url
+        lonely = await stack.enter_async_context(sidecar_process(configuration(refusing)))
+        refusing = lonely.url
+    return Subject(spec, url, Question(url=url), stall_s, servers, refusing)
