@@ -1,11 +1,13 @@
 """The Python client with servers that are no sidecar, or a bad one: it degrades, but never in silence."""
 
+from itertools import count
+
 import pytest
 
 from sidecar.client import EventSource, Gap, State, StreamFailed
 from tests.support.fake_network import FakedSource, scripted, stream
 from tests.support.fake_sidecar import SIDECAR_HEADERS, STREAM, FakeSidecar, end, event
-from tests.support.fake_upstream import FakeUpstream, plain, sse
+from tests.support.fake_upstream import FakeUpstream, UpstreamConnection, plain, sse
 
 QUICK = b"retry: 10\n"
 DONE = plain(204)
@@ -43,6 +45,22 @@ class TestNoSidecar:
             )
             async with EventSource(up.url) as events:
                 assert await rest(events) == ["a", "a", "b"]
+
+    async def test_a_connection_that_breaks_before_the_answer_is_one_request_and_the_next_one_waits(
+        self,
+    ) -> None:
+        async def reset(connection: UpstreamConnection) -> None:
+            await connection.reset()
+
+        asked = count(1)
+        async with FakeUpstream() as up:
+            up.script(reset, sse(b"data: a\n\n"))
+            source = EventSource(
+                up.url, headers=lambda: {"x-attempt": str(next(asked))}, on_end="complete", jitter=lambda: 0
+            )
+            async with source as events:
+                assert await rest(events) == ["a"]
+            assert [request.header("x-attempt") for request in up.requests] == ["1", "2"]
 
     async def test_a_clean_end_means_what_the_program_says(self) -> None:
         async with FakeUpstream() as up:

@@ -152,7 +152,7 @@ class HttpNetwork:
 
 
 def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         max_field_size=HEADER_BYTES_MAX,
@@ -161,6 +161,9 @@ def _session() -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(force_close=True),
         trust_env=False,
     )
+    # It would ask at once again when a connection breaks before the head, behind the back of every wait.
+    session._retry_connection = False  # noqa: SLF001 - the library's own tests and users set it so
+    return session
 
 
 def _detail(error: Exception) -> str:
