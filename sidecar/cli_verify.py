@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from sidecar.cli_tail import header_field
+from sidecar.cli_verify_proxy import proxy
 from sidecar.cli_verify_report import report
 from sidecar.client.options import check_url
 from sidecar.verify.output import write
@@ -78,6 +79,7 @@ def verify(context: click.Context, /, **options: object) -> None:
         _verify(**options)  # type: ignore[arg-type]
 
 
+verify.add_command(proxy)
 verify.add_command(report)
 
 

@@ -25,7 +25,7 @@ class Target(NamedTuple):
                 f"{url}: paths lead to http://host[:port] only (for https: a plain proxy in front)"
             )
         try:
-            return cls(parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme])
+            return cls(parts.hostname, DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port)
         except ValueError as error:
             raise PathError(f"{url}: {error}") from None
 
