@@ -142,7 +142,7 @@ STALL = Scenario(
                 fault="fault=stall&at=15&stall_s=4",
                 messages=30,
                 needs="own",
-                leave_after_s=20.0,
+                leave_after_s=14.0,
                 recovers=True,
             ),
         ),
@@ -211,7 +211,7 @@ RAPID = Scenario(
             Part(
                 name="flapping",
                 messages=60,
-                turns=_flaps(1.0, 15.5),
+                turns=_flaps(1.0, 12.0),
                 follows_backoff=True,
             ),
         ),

@@ -13,7 +13,7 @@ DELAYS_S = (1.0, 2.0, 4.0, 5.0)
 
 JITTER = 0.1
 EARLY_S = 0.05
-LATE_S = 1.0
+LATE_S = 1.5
 """How much a wait may be off on a machine that has other things to do."""
 
 

@@ -1,0 +1,178 @@
+"""The tool can fail: a bug in a copy of the sidecar is caught, of each kind that a resumable stream can have.
+
+Each copy differs from the package in one small place; `verify` has to leave with 1 and name the rule.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+pytestmark = pytest.mark.slow
+
+RUN_S = 240
+AT_A_TIME = 2
+SEED = "7"
+
+ONE_EVENT = 'body = b"%b%b%d\\n\\n" % (event, prefix, seq)'
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A patch of one file of the package, the scenario that meets it, and the rule that it breaks."""
+
+    file: str
+    right: str
+    wrong: str
+    scenario: str
+    rule: str
+
+
+BUGS = {
+    "skip one event": Bug(
+        "subscriber.py",
+        "self.position = position\n",
+        "self.position = position + bool(position)\n",
+        "network-handoff",
+        "missing",
+    ),
+    "replay one too many": Bug(
+        "subscriber.py",
+        "self.position = position\n",
+        "self.position = max(0, position - 1)\n",
+        "network-handoff",
+        "replayed",
+    ),
+    "clean end on failure": Bug(
+        "subscriber.py",
+        "            self._connection.abort()\n        else:\n            await self._end_cleanly()\n",
+        "        await self._end_cleanly()\n",
+        "user-experience",
+        "clean-end",
+    ),
+    "heartbeat in mid-event": Bug(
+        "subscriber.py",
+        ONE_EVENT,
+        'body = b"%b: hb idle=0\\n%b%d\\n\\n" % (event, prefix, seq)',
+        "network-handoff",
+        "heartbeat",
+    ),
+    "wrong seq after trim": Bug(
+        "replay_log.py",
+        "start = self._head + after + 1 - self.first_seq\n",
+        "start = self._head + after + 1 - self.first_seq + bool(self._head)\n",
+        "user-experience",
+        "seq",
+    ),
+    "200 after completion": Bug(
+        "attach.py",
+        "if stream.log.closed and after == stream.log.last_seq and after:",
+        "if stream.log.closed and after > stream.log.last_seq:",
+        "network-handoff",
+        "completion",
+    ),
+    "id first in the block": Bug(
+        "subscriber.py",
+        ONE_EVENT,
+        'body = b"%b%d\\n%b\\n" % (prefix, seq, event)',
+        "network-handoff",
+        "id-last",
+    ),
+    "no user scope": Bug(
+        "event_id.py",
+        "hmac.compare_digest(_sealed(key, random, principal), raw)",
+        "hmac.compare_digest(_sealed(key, random, principal)[:21], raw[:21])",
+        "network-handoff",
+        "principal",
+    ),
+    "linger ignored": Bug(
+        "stream.py",
+        "            return None\n        return self.readership.detached_at + self.policy.linger_s",
+        "            return None\n        return self.readership.detached_at",
+        "packet-loss",
+        "linger",
+    ),
+    "gap not told": Bug(
+        "subscriber.py",
+        "        await self._write(verdict.gap_event(*gap))\n",
+        "",
+        "user-experience",
+        "gap",
+    ),
+}
+
+SCENARIOS = sorted({bug.scenario for bug in BUGS.values()})
+
+
+class Verified(NamedTuple):
+    """How a run ended: its exit code, the rules that it found broken, and all that it said."""
+
+    code: int
+    rules: set[str]
+    said: str
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Verified]]]:
+    """Verify a copy with each bug, and one without any, AT_A_TIME at a time."""
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        sound = pool.submit(_verify, tmp_path_factory.mktemp("sound"), None, SCENARIOS)
+        planted = {
+            name: pool.submit(_verify, tmp_path_factory.mktemp("planted"), bug, [bug.scenario])
+            for name, bug in BUGS.items()
+        }
+        yield {"": sound, **planted}
+        for run in planted.values():
+            run.cancel()
+
+
+def _verify(folder: Path, bug: Bug | None, scenarios: list[str]) -> Verified:
+    package = folder / "sidecar"
+    shutil.copytree(ROOT / "sidecar", package, ignore=shutil.ignore_patterns("__pycache__"))
+    if bug is not None:
+        file = package / bug.file
+        text = file.read_text()
+        assert text.count(bug.right) == 1, f"plant this bug anew, {bug.file} has changed: {bug.right}"
+        file.write_text(text.replace(bug.right, bug.wrong))
+    chosen = [word for name in scenarios for word in ("--scenario", name)]
+    options = ["--quick", "--users", "2", "--seed", SEED, "--path", "userspace", "--compare", "sidecar"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "sidecar", "verify", *options, *chosen, "--output", "results"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=RUN_S,
+        check=False,
+    )
+    said = ran.stdout + ran.stderr
+    file = folder / "results" / "sse_test_results.json"
+    assert file.exists(), said
+    return Verified(ran.returncode, _rules(json.loads(file.read_text())), said)
+
+
+def _rules(results: dict[str, Any]) -> set[str]:
+    scenarios = [scenario for target in results["targets"] for scenario in target["scenarios"]]
+    return {breach["rule"] for scenario in scenarios for breach in scenario["breaches"]}
+
+
+def test_the_sidecar_as_it_is_passes(runs: dict[str, Future[Verified]]) -> None:
+    verified = runs[""].result()
+    assert (verified.code, verified.rules) == (0, set()), verified.said
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_planted_bug_is_caught_by_name(name: str, runs: dict[str, Future[Verified]]) -> None:
+    verified = runs[name].result()
+    assert verified.code == 1, verified.said
+    assert BUGS[name].rule in verified.rules, verified.said
