@@ -3,6 +3,8 @@
 import asyncio
 import random
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import cast
@@ -17,11 +19,17 @@ from tests.support.served import Served, served
 
 HELD = 5000
 UPLOADS = 500
-AT_ONCE = 500
+AT_ONCE = 50
 FILES_MIN = 8192
 DRIP_S = 1.0
+SLICES = 25
+"""Of a drip: what this process does at once would delay its honest requests too."""
+
 HONEST_EVERY_S = 0.02
-HONEST_P99_S = 1.0
+HONEST_P90_S = 1.0
+HONEST_P99_S = 5.0
+"""Measured: p99 0.04 s, and 1.3 s where two other programs want each processor."""
+
 LATE_S = 15.0
 """What a busy machine may add to the moment when the last of them is closed."""
 
@@ -61,26 +69,40 @@ async def hold(sc: Served, number: int) -> list[Holder]:
 
 
 async def drip(slow_heads: list[Holder], uploads: list[Holder]) -> None:
-    """Send a byte to each from time to time, until cancelled."""
-    for upload in uploads:
-        upload.transport.write(UPLOAD)
+    """Send each a byte per DRIP_S, until cancelled."""
+    for first in range(SLICES):
+        for holder in uploads[first::SLICES]:
+            holder.transport.write(UPLOAD)
+        await asyncio.sleep(DRIP_S / SLICES)
     for at in count():
-        for holder in slow_heads:
-            if not holder.closed.is_set():
-                holder.transport.write(HEAD[at : at + 1])
-        for holder in uploads:
-            holder.transport.write(b"a")
-        await asyncio.sleep(DRIP_S)
+        for first in range(SLICES):
+            for holder in slow_heads[first::SLICES]:
+                if not holder.closed.is_set():
+                    holder.transport.write(HEAD[at : at + 1])
+            for holder in uploads[first::SLICES]:
+                holder.transport.write(b"a")
+            await asyncio.sleep(DRIP_S / SLICES)
 
 
-async def ask_honestly(sc: Served, took_s: list[float]) -> None:
-    """Ask again and again, and note how long each answer took, until cancelled."""
+async def ask_honestly(sidecars: list[Served], took_s: list[list[float]]) -> None:
+    """Ask each again and again, and note how long its answers took, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
-        began = loop.time()
-        assert (await sc.client.fetch("GET", "/honest")).raw == b"ok"
-        took_s.append(loop.time() - began)
+        for sc, took in zip(sidecars, took_s, strict=True):
+            began = loop.time()
+            assert (await sc.client.fetch("GET", "/honest", within_s=LATE_S)).raw == b"ok"
+            took.append(loop.time() - began)
         await asyncio.sleep(HONEST_EVERY_S)
+
+
+@asynccontextmanager
+async def attacked_and_spared(directory: Path) -> AsyncIterator[list[Served]]:
+    """Run two sidecars: what the machine itself makes of an honest request, the second one shows."""
+    async with FakeUpstream(lambda _: plain(body=b"ok")) as up, AsyncExitStack() as both:
+        folders = [directory / name for name in ("attacked", "spared")]
+        for folder in folders:
+            folder.mkdir()
+        yield [await both.enter_async_context(served(up.url, folder, {})) for folder in folders]
 
 
 @pytest.mark.slow
@@ -89,12 +111,14 @@ async def test_five_thousand_slow_connections_are_closed_in_time_and_honest_requ
     tmp_path: Path,
 ) -> None:
     allow_open_files(FILES_MIN)
-    async with FakeUpstream(lambda _: plain(body=b"ok")) as up, served(up.url, tmp_path, {}) as sc:
-        before, files, took_s = sc.rss_bytes, sc.files, list[float]()
-        asking = asyncio.ensure_future(ask_honestly(sc, took_s))
+    async with attacked_and_spared(tmp_path) as sidecars:
+        sc = sidecars[0]
+        before, files, took_s = sc.rss_bytes, sc.files, ([0.0], [0.0])
         held = await hold(sc, HELD)
         uploads, silent, slow_heads = held[:UPLOADS], held[UPLOADS : HELD // 2], held[HELD // 2 :]
         dripping = asyncio.ensure_future(drip(slow_heads, uploads))
+        await sc.until(lambda _: sc.files >= files + HELD + UPLOADS)
+        asking = asyncio.ensure_future(ask_honestly(sidecars, list(took_s)))
         for holders, answer in ((silent, b""), (slow_heads, b"HTTP/1.1 408 Request Timeout\r\n")):
             async with within(HEAD_S_MAX + LATE_S, lambda: "some are held for ever"):
                 await asyncio.gather(*(holder.closed.wait() for holder in holders))
@@ -106,7 +130,9 @@ async def test_five_thousand_slow_connections_are_closed_in_time_and_honest_requ
             task.cancel()
         for holder in uploads:
             holder.transport.abort()
-        assert sorted(took_s)[int(len(took_s) * 0.99)] < HONEST_P99_S
+        honest_s, slowest_elsewhere_s = sorted(took_s[0]), max(took_s[1])
+        assert honest_s[int(len(honest_s) * 0.9)] < HONEST_P90_S + slowest_elsewhere_s
+        assert honest_s[int(len(honest_s) * 0.99)] < HONEST_P99_S + slowest_elsewhere_s
         await sc.until(lambda _: sc.files <= files + 8)
         assert sc.defects == []
 
