@@ -3,15 +3,14 @@
 from pathlib import Path
 
 import click
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from sidecar.verify.markdown import markdown
 from sidecar.verify.page import page
 from sidecar.verify.results import SCHEMA, Results
+from sidecar.verify.results_json import from_json
 
 NAME = "sse_test_report"
-
-_results = TypeAdapter(Results)
 
 
 @click.command()
@@ -47,7 +46,7 @@ def report(files: tuple[Path, ...], folder: Path) -> None:
 def read(file: Path) -> Results:
     """Return the results in a file; click.UsageError says what is wrong with it."""
     try:
-        results = _results.validate_json(file.read_bytes())
+        results = from_json(file.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the whole"

@@ -4,6 +4,7 @@ import json
 import random
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
@@ -75,14 +76,13 @@ class Known:
 
 
 def _derived(runs: list[Results]) -> Iterator[int]:
-    """Yield what a report counts itself: verdicts, reconnects, those above 5 s, and marks of a course."""
+    """Yield what a report counts: verdicts, reconnects, those above 5 s, breaches, marks of a course."""
     for run in runs:
         for load in run.loads:
             yield from _of_reconnects(load.reconnects_s)
         for target in run.targets:
             yield len(target.scenarios)
             yield sum(each.verdict == "failed" for each in target.scenarios)
-            yield from _of_reconnects([s for each in target.scenarios for s in each.reconnects_s])
             for each in target.scenarios:
                 yield from _of_scenario(each)
 
@@ -93,6 +93,8 @@ def _of_reconnects(times: list[float]) -> Iterator[int]:
 
 
 def _of_scenario(each: ScenarioResult) -> Iterator[int]:
+    yield from _of_reconnects(each.reconnects_s)
+    yield from Counter(breach.rule for breach in each.breaches).values()
     yield from (len(each.reconnects_s), len(each.detections_s), len(each.recoveries_s))
     yield from (sum(mark.kind == kind for mark in each.timeline.marks) for kind in ("asked", "event"))
 

@@ -9,6 +9,7 @@ from sidecar.verify.measures import (
     MEASURES,
     OBJECTIVES,
     SHOWN,
+    breaches,
     facts,
     load_facts,
     objective_row,
@@ -69,7 +70,7 @@ def _remarks(label: str, result: ScenarioResult) -> Iterator[str]:
     lines = [
         *(f"failed: {reason}" for reason in result.reasons),
         *(f"not checked: {reason}" for reason in result.not_checked),
-        *(f"broken ({breach.rule}): {breach.sentence}" for breach in result.breaches),
+        *(f"broken invariant, {sentence}" for sentence in breaches(result)),
     ]
     if lines:
         yield f"**{_safe(label)}**"

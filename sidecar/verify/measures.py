@@ -7,6 +7,7 @@ from sidecar.verify.figures import NOTHING, count, quantity, seconds, share, siz
 from sidecar.verify.results import LoadResult, Objective, Results, ScenarioResult, Shown
 
 PAUSES_SHOWN = 8
+BREACHES_SHOWN = 3
 
 SHOWN = ("Failure", "State", "Sentence", "After", "Silent")
 OBJECTIVES = ("Objective", "Asks", "By the clients' records", "By Prometheus", "Held")
@@ -92,6 +93,19 @@ def load_facts(load: LoadResult) -> list[tuple[str, str]]:
         ("sidecar, memory", size(load.sidecar_rss_bytes)),
         ("sidecar, CPU time", seconds(load.sidecar_cpu_s)),
     ]
+
+
+def breaches(result: ScenarioResult) -> list[str]:
+    """Return the invariants that did not hold: of each rule the first sentences, and how many there are."""
+    found: dict[str, list[str]] = {}
+    for breach in result.breaches:
+        found.setdefault(breach.rule, []).append(breach.sentence)
+    lines = []
+    for rule, sentences in found.items():
+        lines += [f"{rule}: {sentence}" for sentence in sentences[:BREACHES_SHOWN]]
+        if len(sentences) > BREACHES_SHOWN:
+            lines.append(f"{rule}: {len(sentences):,} in all; the JSON has each.")
+    return lines
 
 
 def shown_row(shown: Shown) -> list[str]:

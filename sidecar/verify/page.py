@@ -74,7 +74,8 @@ def _plots(comparison: Comparison) -> Iterator[Markup]:
         yield figure("Completion", note, keys, completion_plot(comparison))
     note = (
         "From the loss of a connection to the first byte of the next, of each that came back. "
-        f"The line is the objective: {SLO.reconnect_s:g} s. The highest bar of each row fills it."
+        f"The line is the objective: {SLO.reconnect_s:g} s. A network that keeps breaking keeps people "
+        "waiting, and that is in it. The highest bar of each row fills it."
     )
     keys = legend(comparison, ("late", f"above {SLO.reconnect_s:g} s"))
     yield figure("Time to reconnect", note, keys, reconnects_plot(comparison))

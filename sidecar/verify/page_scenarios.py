@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from sidecar.verify.comparison import Column, Comparison, Row
 from sidecar.verify.figures import NOTHING, count
 from sidecar.verify.markup import Markup, Part, element, together
-from sidecar.verify.measures import MEASURES, SHOWN, Measure, shown_row
+from sidecar.verify.measures import MEASURES, SHOWN, Measure, breaches, shown_row
 from sidecar.verify.page_parts import badge, bullets, keys, table
 from sidecar.verify.results import ScenarioResult, Shown
 from sidecar.verify.svg_timeline import lasting_s, timeline_plot
@@ -59,10 +59,9 @@ def _course(column: Column, cell: ScenarioResult, most_s: float) -> Markup:
 
 
 def _remarks(column: Column, cell: ScenarioResult) -> Iterator[Markup]:
-    breaches = [f"{breach.rule}: {breach.sentence}" for breach in cell.breaches]
     for title, lines in (
         ("what was not met", cell.reasons),
-        ("invariants that did not hold", breaches),
+        ("invariants that did not hold", breaches(cell)),
         ("what could not be checked", cell.not_checked),
     ):
         if lines:

@@ -53,4 +53,9 @@ def _verdict(cell: ScenarioResult) -> Markup:
     said = f" {share(cell.completion)} complete{mean}"
     more = element("p", "More of it below.", class_="quiet") if len(cell.reasons) > REASONS_MAX else None
     why = bullets(cell.reasons[:REASONS_MAX], class_="why")
-    return together(badge(cell.verdict), element("span", said, class_="quiet"), why, more)
+    return together(badge(cell.verdict), element("span", _unbroken(said), class_="quiet"), why, more)
+
+
+def _unbroken(text: str) -> str:
+    """Return text in which no unit stands at the beginning of a line."""
+    return text.replace(" s", "\u00a0s").replace(" %", "\u00a0%")

@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from math import ceil
 
 from sidecar.slo import SLO
-from sidecar.verify.comparison import Comparison
+from sidecar.verify.comparison import Comparison, Row
 from sidecar.verify.markup import Markup, element, together
+from sidecar.verify.results import LoadResult
 from sidecar.verify.svg import Scale, axis, bar, grid, plot, stroke, words
 
 BIN_S = 0.25
 SHOWN_S = 6.0
 SHOWN_S_MAX = 30.0
-HEIGHT_PX = 64
+HEIGHT_PX = 42
 LEAST_PX = 3
-NAME_PX = 14
+NAME_PX = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """The reconnect times of one column or load, in seconds."""
+    """The reconnect times of one scenario at one target, or of a load; in seconds."""
 
     label: str
     class_: str
@@ -39,30 +40,33 @@ class Waited:
         return f"{len(self.times):,} reconnects, {self.late:,} above {SLO.reconnect_s:g} s"
 
 
-def waited(comparison: Comparison) -> list[Waited]:
-    """Return the reconnect times of all scenarios per column, then those of each load."""
-    columns = [
-        Waited(
-            column.label, f"c{index % 6}", [s for each in column.target.scenarios for s in each.reconnects_s]
-        )
-        for index, column in enumerate(comparison.columns)
-    ]
-    loads = [Waited(f"{load.users:,} users", "c4", load.reconnects_s) for load in comparison.loads]
-    return [*columns, *loads]
-
-
 def reconnects_plot(comparison: Comparison) -> Markup:
-    """Return a histogram per column and load, all on one scale."""
-    every = waited(comparison)
-    most = max((s for each in every for s in each.times), default=0.0)
+    """Return histograms, all on one scale: per scenario one of each column, then one of each load."""
+    rows = [(f"{row.number}. {row.title}", _of_row(comparison, row)) for row in comparison.rows]
+    rows += [(f"{load.users:,} users", [_of_load(load)]) for load in comparison.loads]
+    most = max((s for _, row in rows for each in row for s in each.times), default=0.0)
     scale = Scale(min(max(SHOWN_S, ceil(most)), SHOWN_S_MAX))
-    rows = (_lane(each, scale) for each in every)
-    return together(*rows, element("div", element("p", class_="name"), axis(scale, " s"), class_="lane"))
+    lanes = (_lane(name, row, scale) for name, row in rows if any(each.times for each in row))
+    return together(*lanes, element("div", element("p", class_="name"), axis(scale, " s"), class_="lane"))
 
 
-def _lane(each: Waited, scale: Scale) -> Markup:
-    name = element("p", each.label, element("span", each.sentence, class_="quiet"), class_="name")
-    return element("div", name, _histogram(each, scale), class_="lane")
+def _of_row(comparison: Comparison, row: Row) -> list[Waited]:
+    cells = zip(comparison.columns, row.cells, strict=True)
+    return [
+        Waited(column.label, f"c{index % 6}", cell.reconnects_s)
+        for index, (column, cell) in enumerate(cells)
+        if cell
+    ]
+
+
+def _of_load(load: LoadResult) -> Waited:
+    return Waited("all", "c4", load.reconnects_s)
+
+
+def _lane(name: str, row: Sequence[Waited], scale: Scale) -> Markup:
+    said = (element("span", f"{each.label}: {each.sentence}", class_="quiet") for each in row)
+    plots = (_histogram(each, scale) for each in row)
+    return element("div", element("p", name, *said, class_="name"), element("div", *plots), class_="lane")
 
 
 def _histogram(each: Waited, scale: Scale) -> Markup:

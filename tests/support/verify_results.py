@@ -133,7 +133,10 @@ def _failed(chance: random.Random, good: ScenarioResult) -> ScenarioResult:
         reconnects_s=[round(chance.uniform(0.8, 9), 3) for _ in range(12)],
         reconnect_mean_s=6.2731,
         reconnect_p95_s=14.049,
-        breaches=[Breach(rule="loss", sentence="User 3 missed messages 12 to 40 and was not told.")],
+        breaches=[
+            Breach(rule="loss", sentence=f"User {user} missed a message and was not told.")
+            for user in range(9)
+        ],
         shown=_shown(silent=True) if told else [],
         timeline=_timeline(chance, recovers=False),
     )
