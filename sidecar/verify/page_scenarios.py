@@ -36,6 +36,7 @@ def scenario_section(comparison: Comparison, row: Row) -> Markup:
         *(_course(column, cell, most_s) for column, cell in cells),
         keys(TIMELINE_KEYS),
         element("div", figures, element("div", *remarks), class_="details"),
+        *(_shown_table(column, cell) for column, cell in cells if cell.shown),
         class_="scenario",
     )
 
@@ -66,9 +67,11 @@ def _remarks(column: Column, cell: ScenarioResult) -> Iterator[Markup]:
     ):
         if lines:
             yield together(element("h3", f"{column.label}: {title}"), bullets(lines))
-    if cell.shown:
-        rows = map(_shown, cell.shown)
-        yield together(element("h3", f"{column.label}: what users were shown"), table(SHOWN, rows))
+
+
+def _shown_table(column: Column, cell: ScenarioResult) -> Markup:
+    rows = map(_shown, cell.shown)
+    return together(element("h3", f"{column.label}: what users were shown"), table(SHOWN, rows))
 
 
 def _shown(shown: Shown) -> list[Part]:
