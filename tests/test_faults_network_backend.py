@@ -1,4 +1,4 @@
-"""A backend behind a network that the kernel breaks: nobody reaches it, or its machine is gone in an answer."""
+"""A backend behind a network that the kernel breaks: nobody reaches it, or its machine is gone for good."""
 
 import asyncio
 import subprocess
