@@ -17,7 +17,7 @@ from sidecar.verify.account import Account
 from sidecar.verify.cell import Cell
 from sidecar.verify.program import HOST
 from sidecar.verify.talk import Pace, draw
-from sidecar.verify.visit import Visit, Visitor
+from sidecar.verify.visit import Visit, Visitor, draw_habit
 
 CELLS = 4
 CONNECT_S = 10.0
@@ -91,7 +91,7 @@ class Crowd:
                     fails = "fails" if talk.fails else "goes on"
                     self.account.did[f"backend: {talk.fault}, {fails}"] += 1
                 self.under_way += 1
-                self.account.add(await Visit(visitor, talk, drawn).run())
+                self.account.add(await Visit(visitor, talk, draw_habit(talk, drawn), drawn).run())
                 self.under_way -= 1
                 await asyncio.sleep(chance.uniform(*THINK_S))
 

@@ -43,7 +43,7 @@ FORMS = (Fault.CRLF, Fault.CR, Fault.BOM)
 FORM_SHARE = 0.05
 """Of the answers: other line ends, or a byte order mark."""
 
-TOKENS = (16, 36)
+TOKENS = (20, 36)
 MESSAGES = [{"role": "user", "content": "Tell me about trains."}]
 _volatile = re.compile(r'"(?:id|created|messageId)":(?:"[^"]*"|\d+),?')
 

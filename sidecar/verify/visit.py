@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -60,6 +60,17 @@ HABITS: dict[Habit, float] = {
 """How often each is seen, as weights."""
 
 
+STOPS = (Habit.CANCELS, Habit.LEAVES)
+MORE_TOKENS = 40
+"""What is stopped is a long answer: how it ended does not depend on who was faster."""
+
+
+def draw_habit(talk: Talk, chance: random.Random) -> Habit:
+    """Make up what somebody does with an answer; one that fails is read until that is told."""
+    (drawn,) = chance.choices([*HABITS], [*HABITS.values()])
+    return Habit.READS if talk.fails else drawn
+
+
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """Somebody at the service at ``url``; ``session`` carries who it is."""
@@ -72,13 +83,12 @@ class Visitor:
 class Visit:
     """One question, over however many connections and clients it takes."""
 
-    def __init__(self, visitor: Visitor, talk: Talk, chance: random.Random) -> None:
+    def __init__(self, visitor: Visitor, talk: Talk, habit: Habit, chance: random.Random) -> None:
         self.account = Account()
         self._visitor = visitor
-        self._talk = talk
         self._chance = chance
-        (drawn,) = chance.choices([*HABITS], [*HABITS.values()])
-        self.habit: Habit = Habit.READS if talk.fails else drawn
+        self.habit = habit
+        self._talk = replace(talk, tokens=talk.tokens + MORE_TOKENS) if habit in STOPS else talk
         self._act_after = chance.randint(*SOON_EVENTS)
         self._jitter = random.Random(f"{talk.seed}/jitter").random  # noqa: S311 - repeatable
         self._name = f"answer {talk.number}"
@@ -86,7 +96,7 @@ class Visit:
         self._seqs: list[int] = []
         self._terminal = self._cancelling = False
         self._stalled_at: float | None = None
-        self._over_at = time.monotonic() + talk.least_s
+        self._over_at = time.monotonic() + self._talk.least_s
         """When the backend has sent all of it, at the earliest."""
 
     async def run(self) -> Account:
@@ -238,7 +248,8 @@ class Visit:
         if line.taken_at is not None and line.taken_at < self._over_at - MARGIN_S:
             self.account.end(word)
         else:
-            others = (Outcome.COMPLETED, Outcome.CLIENT_LEFT, Outcome.CLIENT_ABANDONED)
+            others = [Outcome.COMPLETED, Outcome.CLIENT_LEFT, Outcome.CLIENT_ABANDONED]
+            others += [Outcome.CLIENT_CANCELLED] if self.habit is Habit.CANCELS else []
             self.account.end(word, *(other for other in others if other != word))
 
     def _judge(self) -> None:

@@ -49,7 +49,8 @@ class Meddler:
 async def _relay(connection: UpstreamConnection, client: SSEClient, meddle: Meddle) -> None:
     """Answer one request; a peer that leaves shows when the next piece is written."""
     asked = connection.request
-    async with client.open(asked.method, asked.target, asked.headers, accept=None) as response:
+    body = await connection.body(PATIENCE_S)
+    async with client.open(asked.method, asked.target, asked.headers, body, accept=None) as response:
         kept = [field for field in response.headers if field[0].lower() not in HOP_BY_HOP]
         framing = [("Transfer-Encoding", "chunked")] if response.status != NO_CONTENT else []
         await connection.send_head(response.status, [*kept, *framing])
