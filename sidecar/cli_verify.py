@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from sidecar.cli_tail import header_field
+from sidecar.cli_verify_load import load
 from sidecar.cli_verify_proxy import proxy
 from sidecar.cli_verify_report import report
 from sidecar.client.options import check_url
@@ -19,7 +20,7 @@ from sidecar.verify.person import Question
 from sidecar.verify.results import Results
 from sidecar.verify.run import Plan, run
 from sidecar.verify.scenarios import SCENARIOS
-from sidecar.verify.subject import DIRECT, SIDECAR, Unusable
+from sidecar.verify.subject import DIRECT, SIDECAR
 from sidecar.verify.target import PathError
 
 EXIT_FAILED = 1
@@ -79,6 +80,7 @@ def verify(context: click.Context, /, **options: object) -> None:
         _verify(**options)  # type: ignore[arg-type]
 
 
+verify.add_command(load)
 verify.add_command(proxy)
 verify.add_command(report)
 
@@ -131,7 +133,7 @@ def _run(plan: Plan) -> Results:
     click.echo(f"seed {plan.seed}")
     try:
         return asyncio.run(run(plan, click.echo))
-    except* (NotStarted, Unusable, PathError) as group:
+    except* (NotStarted, PathError) as group:
         message = "; ".join(str(error) for error in _leaves(group))
     except* KeyboardInterrupt:
         message = "interrupted"

@@ -24,6 +24,7 @@ class Reasons:
     def failed(self) -> Iterator[str]:
         """Yield a sentence for each criterion that was not met."""
         yield from self._out_of_time()
+        yield from self._untouched()
         yield from self._incomplete()
         yield from self._again()
         yield from self._broken()
@@ -37,6 +38,15 @@ class Reasons:
             if part.out_of_time:
                 took_s = part.ended_at_s - part.started_at_s
                 yield f"{part.part.name}: some users had not come to an end after {took_s:.0f} s."
+
+    def _untouched(self) -> Iterator[str]:
+        for part in self._found.played:
+            if part.part.turns and not part.happened:
+                took_s = part.ended_at_s - part.started_at_s
+                yield (
+                    f"{part.part.name}: all answers were over after {took_s:.1f} s, before anything happened "
+                    "to them; a longer one is needed."
+                )
 
     def _incomplete(self) -> Iterator[str]:
         if self._found.completion() < self._found.completion_min():

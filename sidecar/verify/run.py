@@ -23,7 +23,7 @@ from sidecar.verify.person import Question
 from sidecar.verify.results import Breach, PathUsed, Results, ScenarioResult, TargetResult
 from sidecar.verify.scenarios import SCENARIOS, Part, Scenario
 from sidecar.verify.stage import Played, Stage
-from sidecar.verify.subject import Subject, subject
+from sidecar.verify.subject import Subject, Unusable, subject
 
 USERS = 20
 USERS_QUICK = 6
@@ -57,7 +57,7 @@ Say = Callable[[str], None]
 
 
 async def run(plan: Plan, say: Say) -> Results:
-    """Run everything; raises NotStarted, Unusable or PathError. ``say`` is told how far it is."""
+    """Run everything; raises NotStarted or PathError. ``say`` is told how far it is."""
     started, began_at_s = datetime.now(UTC), time.monotonic()
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(_Test(plan, spec, say).run()) for spec in plan.specs]
@@ -69,7 +69,7 @@ async def run(plan: Plan, say: Say) -> Results:
         took_s=round(time.monotonic() - began_at_s, 3),
         seed=plan.seed,
         quick=plan.quick,
-        path=found[0][1] if found else None,
+        path=next((used for _, used in found if used is not None), None),
         environment=environment(),
         targets=[target for target, _ in found],
     )
@@ -83,7 +83,15 @@ class _Test:
         self._spec = spec
         self._say = say
 
-    async def run(self) -> tuple[TargetResult, PathUsed]:
+    async def run(self) -> tuple[TargetResult, PathUsed | None]:
+        try:
+            return await self._run()
+        except Unusable as error:
+            self._say(str(error))
+            failed = [not_run(each, self._plan.seed, str(error)) for each in self._plan.scenarios]
+            return TargetResult(name=self._spec, url=self._spec, scenarios=failed), None
+
+    async def _run(self) -> tuple[TargetResult, PathUsed]:
         plan = self._plan
         async with AsyncExitStack() as stack:
             tested = await stack.enter_async_context(

@@ -29,7 +29,7 @@ Generation = Mapping[str, Any]
 
 
 class Unusable(Exception):
-    """A server that cannot be tested; the sentence says why."""
+    """A server that gives nothing to be tested; the sentence says so."""
 
 
 @dataclass(slots=True)
@@ -125,8 +125,9 @@ async def _undisturbed(question: Question, stall_s: float) -> Person:
 
 
 def _no_messages(url: str, person: Person) -> str:
-    said = person.seen[-1].sentence if person.seen else "Nothing came."
-    return f"{url} gave no message: {said}"
+    if person.state in (State.FAILED, State.COMPLETED):
+        return f"{url} gave no message: {person.seen[-1].sentence}"
+    return f"{url} gave no message within {READ_S:g} s."
 
 
 @asynccontextmanager
