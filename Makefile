@@ -24,7 +24,7 @@ PREVIEW_STAMP := $(if $(NPM),$(PREVIEWS)/node_modules/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo stack verify test lint format lock drills previews client-pictures verify-grafana bench clean
+.PHONY: help demo stack verify load soak test lint format lock drills previews client-pictures verify-grafana bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,15 @@ stack: $(VENV)/.runtime ## run all of it with users, Prometheus and Alertmanager
 # As root on Linux the network is a real one; ARGS=--quick takes a minute, ARGS="--compare sidecar,URL" asks another.
 verify: $(VENV)/.runtime ## run the six resilience scenarios, without and with the sidecar, into verify-results/
 	@$(BIN)/sse-sidecar verify $(ARGS)
+
+# USERS=2000 says how many, STREAMS=5200 or SECONDS=120 for how long, SEED=7 who does what; a minute where nothing is said.
+load: $(VENV)/.runtime ## let USERS people use the sidecar under faults, and count it twice, into verify-results/
+	@$(BIN)/sse-sidecar verify load --users $(or $(USERS),100) $(if $(STREAMS),--streams $(STREAMS)) \
+		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+# MINUTES=30 plays twenty seeds; SEED=7 plays those from 7 on, else the first is drawn, and printed.
+soak: $(VENV)/.dev ## let random misfortunes come over the sidecar for MINUTES, and judge what everybody got
+	@$(BIN)/python -m tests.nemesis --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 test: $(VENV)/.dev $(SDK_STAMP) ## run the tests; ARGS='-k heartbeat' narrows them
 	@$(BIN)/python -m pytest $(ARGS)
