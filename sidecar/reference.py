@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from sidecar.catalogue import CATALOGUE, KEY_METRICS, Metric
+from sidecar.cli_verify import verify
 from sidecar.errors import RequestError, SidecarError, UpstreamError, every_error
 from sidecar.settings_table import ROUTE_SETTINGS, SETTINGS, Row
 from sidecar.slo import SLO, SLO_OBJECTIVES
+from sidecar.verify import documented
 
 ROOT = Path(__file__).parent.parent
-FILES = ("docs/configuration.md", "docs/metrics.md", "runbooks/errors.md")
+FILES = ("docs/configuration.md", "docs/metrics.md", "docs/verify.md", "runbooks/errors.md")
 MARKED = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 SLO_SENTENCES = {
@@ -92,6 +94,21 @@ def errors_of_upstream() -> str:
     return _sections(e for e in every_error() if issubclass(e, UpstreamError))
 
 
+def scenarios_table() -> str:
+    """Return the scenarios of verify."""
+    return table(documented.SCENARIO_HEAD, documented.scenario_rows())
+
+
+def verify_options_table() -> str:
+    """Return the options of verify."""
+    return table(documented.OPTION_HEAD, documented.option_rows(verify))
+
+
+def paths_table() -> str:
+    """Return what makes each impairment of verify."""
+    return table(documented.PATH_HEAD, documented.path_rows())
+
+
 TABLES = {
     "settings": settings_table,
     "route-settings": route_settings_table,
@@ -100,6 +117,9 @@ TABLES = {
     "label-values": label_values_table,
     "buckets": buckets_table,
     "objectives": objectives_table,
+    "scenarios": scenarios_table,
+    "verify-options": verify_options_table,
+    "paths": paths_table,
     "errors-of-the-sidecar": errors_of_sidecar,
     "errors-of-the-request": errors_of_request,
     "errors-of-the-backend": errors_of_upstream,

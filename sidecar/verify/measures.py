@@ -90,13 +90,14 @@ def load_facts(load: LoadResult) -> list[tuple[str, str]]:
         ("reconnects", count(len(load.reconnects_s))),
         ("took", seconds(load.took_s)),
         ("seed", str(load.seed)),
+        ("counted by people and by", load.counted_by),
         ("sidecar, memory", size(load.sidecar_rss_bytes)),
         ("sidecar, CPU time", seconds(load.sidecar_cpu_s)),
     ]
 
 
 def breaches(result: ScenarioResult) -> list[str]:
-    """Return the invariants that did not hold: of each rule the first sentences, and how many there are."""
+    """Return the invariants that did not hold: of each rule the first sentences, and how many are kept."""
     found: dict[str, list[str]] = {}
     for breach in result.breaches:
         found.setdefault(breach.rule, []).append(breach.sentence)
@@ -104,7 +105,7 @@ def breaches(result: ScenarioResult) -> list[str]:
     for rule, sentences in found.items():
         lines += [f"{rule}: {sentence}" for sentence in sentences[:BREACHES_SHOWN]]
         if len(sentences) > BREACHES_SHOWN:
-            lines.append(f"{rule}: {len(sentences):,} in all; the JSON has each.")
+            lines.append(f"{rule}: the JSON has {len(sentences):,} such sentences.")
     return lines
 
 
