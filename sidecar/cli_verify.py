@@ -20,7 +20,7 @@ from sidecar.verify.person import Question
 from sidecar.verify.results import Results
 from sidecar.verify.run import Plan, run
 from sidecar.verify.scenarios import SCENARIOS
-from sidecar.verify.subject import DIRECT, SIDECAR
+from sidecar.verify.subject import ANSWER_S, DIRECT, SIDECAR
 from sidecar.verify.target import PathError
 
 EXIT_FAILED = 1
@@ -28,6 +28,7 @@ EXIT_CANNOT_RUN = 2
 USERS_MAX = 1_000
 SEED_MAX = 2**31 - 1
 STALL_S_MAX = 600.0
+ANSWER_S_MAX = 600.0
 OUTPUT = "verify-results"
 NAMES = [scenario.name for scenario in SCENARIOS]
 
@@ -61,6 +62,13 @@ NAMES = [scenario.name for scenario in SCENARIOS]
     "--stall-s",
     type=click.FloatRange(0, STALL_S_MAX, min_open=True),
     help="Silence after which users reconnect.  [default: 3 for direct and sidecar, 30 for URLs]",
+)
+@click.option(
+    "--answer-s",
+    type=click.FloatRange(1, ANSWER_S_MAX),
+    default=ANSWER_S,
+    show_default=True,
+    help="How long an answer of a URL may take; what takes longer is a feed without an end.",
 )
 @click.option(
     "--output",
@@ -98,6 +106,7 @@ def _verify(  # noqa: PLR0913 - one parameter for each option
     fields: tuple[str, ...],
     body: str | None,
     stall_s: float | None,
+    answer_s: float,
     output: Path,
 ) -> None:
     specs = _specs(target, compare)
@@ -111,6 +120,7 @@ def _verify(  # noqa: PLR0913 - one parameter for each option
         scenarios=[scenario for scenario in SCENARIOS if not names or scenario.name in names],
         questions={spec: replace(question, url=spec) for spec in specs},
         stall_s=stall_s,
+        answer_s=answer_s,
         command=shlex.join(["sse-sidecar", *sys.argv[1:]]),
     )
     results = _run(plan)

@@ -23,7 +23,7 @@ from sidecar.verify.person import Question
 from sidecar.verify.results import Breach, PathUsed, Results, ScenarioResult, TargetResult
 from sidecar.verify.scenarios import SCENARIOS, Part, Scenario
 from sidecar.verify.stage import Played, Stage
-from sidecar.verify.subject import Subject, Unusable, subject
+from sidecar.verify.subject import ANSWER_S, Subject, Unusable, subject
 
 USERS = 20
 USERS_QUICK = 6
@@ -45,6 +45,7 @@ class Plan:
     scenarios: Sequence[Scenario] = SCENARIOS
     questions: dict[str, Question] = field(default_factory=dict)
     stall_s: float | None = None
+    answer_s: float = ANSWER_S
     command: str = ""
 
     @property
@@ -95,7 +96,7 @@ class _Test:
         plan = self._plan
         async with AsyncExitStack() as stack:
             tested = await stack.enter_async_context(
-                subject(self._spec, plan.questions.get(self._spec), plan.stall_s)
+                subject(self._spec, plan.questions.get(self._spec), plan.stall_s, plan.answer_s)
             )
             path = await stack.enter_async_context(path_to(tested.url, plan.path, plan.seed))
             scenarios = [await self._scenario(tested, path, scenario) for scenario in plan.scenarios]

@@ -17,8 +17,8 @@ OWN_STALL_S = 3.0
 """When people at our own servers give up a silent connection; its heartbeats come every second."""
 
 STRANGER_STALL_S = 30.0
-READ_S = 60.0
-"""How long an undisturbed answer may take; one that takes longer is a feed without an end."""
+ANSWER_S = 60.0
+"""How long an undisturbed answer of a stranger may take; what takes longer is a feed without an end."""
 
 FEED_LEAVE_S = 20.0
 """How long people stay with a feed, from its beginning, stall times not counted."""
@@ -40,6 +40,7 @@ class Subject:
     url: str
     question: Question
     stall_s: float
+    answer_s: float = ANSWER_S
     own: Own | None = None
     refusing_url: str = ""
     """Where the same server's backend, or the server itself, does not listen."""
@@ -78,7 +79,7 @@ class Subject:
         if key not in self._truths:
             plain = Part(name=part.name, interval_ms=0)
             url = f"{self.own.backend.url}{CHAT}?{_query(plain, 'reference', messages, seed)}"
-            person = await _undisturbed(Question(url=url), self.stall_s)
+            person = await _undisturbed(Question(url=url), self.stall_s, self.answer_s)
             self._truths[key] = truth_of([handed.event for handed in person.handed])
         return self._truths[key]
 
@@ -94,19 +95,26 @@ class Subject:
 
     async def get_to_know(self) -> None:
         """Read a stranger's answer twice, undisturbed; raises Unusable if it does not answer at all."""
-        first = await _undisturbed(self.question, self.stall_s)
+        first = await _undisturbed(self.question, self.stall_s, self.answer_s)
         if not first.handed:
-            raise Unusable(_no_messages(self.url, first))
+            raise Unusable(self._no_messages(first))
         if first.state is not State.COMPLETED:
             self.feed = True
-            self.unjudged = f"it had not ended after {READ_S:g} s, so it is taken for a feed without an end"
+            self.unjudged = (
+                f"it had not ended after {self.answer_s:g} s, so it is taken for a feed without an end"
+            )
             return
-        second = await _undisturbed(self.question, self.stall_s)
+        second = await _undisturbed(self.question, self.stall_s, self.answer_s)
         truth = truth_of([handed.event for handed in first.handed])
         if truth == truth_of([handed.event for handed in second.handed]):
             self._truths[0, ""] = truth
         else:
             self.unjudged = "two undisturbed answers to the same question differed"
+
+    def _no_messages(self, person: Person) -> str:
+        if person.state in (State.FAILED, State.COMPLETED):
+            return f"{self.url} gave no message: {person.seen[-1].sentence}"
+        return f"{self.url} gave no message within {self.answer_s:g} s."
 
 
 def _query(part: Part, who: str, messages: int, seed: int) -> str:
@@ -118,20 +126,16 @@ def _login(who: str) -> dict[str, str]:
     return {"authorization": f"Bearer {who}"}
 
 
-async def _undisturbed(question: Question, stall_s: float) -> Person:
+async def _undisturbed(question: Question, stall_s: float, answer_s: float) -> Person:
     person = Person("reference", question, stall_s=stall_s, seed=0, attempts_max=1, reports=False)
-    await person.read(READ_S)
+    await person.read(answer_s)
     return person
 
 
-def _no_messages(url: str, person: Person) -> str:
-    if person.state in (State.FAILED, State.COMPLETED):
-        return f"{url} gave no message: {person.seen[-1].sentence}"
-    return f"{url} gave no message within {READ_S:g} s."
-
-
 @asynccontextmanager
-async def subject(spec: str, question: Question | None, stall_s: float | None) -> AsyncIterator[Subject]:
+async def subject(
+    spec: str, question: Question | None = None, stall_s: float | None = None, answer_s: float = ANSWER_S
+) -> AsyncIterator[Subject]:
     """Bring up what a name stands for: ``direct``, ``sidecar``, or the URL of a server that runs.
 
     Raises NotStarted or Unusable.
@@ -140,8 +144,7 @@ async def subject(spec: str, question: Question | None, stall_s: float | None) -
         if spec in (DIRECT, SIDECAR):
             yield await _own(spec, stall_s or OWN_STALL_S, stack)
             return
-        asked = question or Question(url=spec)
-        stranger = Subject(spec, spec, asked, stall_s or STRANGER_STALL_S)
+        stranger = Subject(spec, spec, question or Question(url=spec), stall_s or STRANGER_STALL_S, answer_s)
         await stranger.get_to_know()
         yield stranger
 
@@ -156,4 +159,4 @@ async def _own(spec: str, stall_s: float, stack: AsyncExitStack) -> Subject:
         url = servers.sidecar.url
         lonely = await stack.enter_async_context(sidecar_process(configuration(refusing)))
         refusing = lonely.url
-    return Subject(spec, url, Question(url=url), stall_s, servers, refusing)
+    return Subject(spec, url, Question(url=url), stall_s, own=servers, refusing_url=refusing)

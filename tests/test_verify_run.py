@@ -1,0 +1,138 @@
+"""Whole runs of verify: the sidecar keeps all six promises, the plain backend cannot, a seed repeats it."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sidecar.demo.webapi import create_app, running
+from sidecar.verify.findings import Findings
+from sidecar.verify.judge import judge
+from sidecar.verify.paths import path_to
+from sidecar.verify.person import Question
+from sidecar.verify.results import Results, ScenarioResult
+from sidecar.verify.results_json import from_json, schema, to_json
+from sidecar.verify.run import Plan, run
+from sidecar.verify.scenarios import HANDOFF, LOSS, SLOW, Part, Turn
+from sidecar.verify.stage import Stage
+from sidecar.verify.subject import Subject, subject
+
+ROOT = Path(__file__).parent.parent
+SEED = 20
+NEEDS_SIDECAR = ["stall", "packet-loss", "network-handoff", "rapid-reconnects", "user-experience"]
+
+
+def silence(_: str) -> None:
+    """Say nothing."""
+
+
+def verdicts(results: Results) -> dict[tuple[str, str], str]:
+    return {(each.name, one.name): one.verdict for each in results.targets for one in each.scenarios}
+
+
+def of(results: Results, target: str, name: str) -> ScenarioResult:
+    found = next(each for each in results.targets if each.name == target)
+    return next(one for one in found.scenarios if one.name == name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_the_sidecar_keeps_all_promises_the_plain_backend_does_not_and_a_seed_repeats_it() -> None:
+    plan = Plan(specs=["direct", "sidecar"], seed=SEED, users=3, quick=True, path="userspace")
+    first, second = await asyncio.gather(run(plan, silence), run(plan, silence))
+    reasons = [one.reasons for one in next(t for t in first.targets if t.name == "sidecar").scenarios]
+    assert reasons == [[]] * 6
+    failed = [name for (target, name), verdict in verdicts(first).items() if verdict == "failed"]
+    assert failed == NEEDS_SIDECAR
+    assert verdicts(first) == verdicts(second)
+    handoff = of(first, "direct", "network-handoff")
+    anew = "After the network handoff the backend began the answer anew"
+    assert handoff.reasons == [f"{anew}: {handoff.duplicates} messages twice, 6 generations for 3 answers."]
+    assert of(first, "direct", "user-experience").silent == 2
+    _assert_told(of(first, "sidecar", "user-experience"))
+    _assert_recovered(of(first, "sidecar", "network-handoff"))
+    assert from_json(to_json(first)) == first
+
+
+def _assert_told(experience: ScenarioResult) -> None:
+    told = {shown.failure: shown for shown in experience.shown}
+    assert len(told) == 11
+    assert not any(shown.silent for shown in experience.shown)
+    assert told["expired position"].sentence == "The rest of this answer is no longer kept. Ask again."
+    assert told["gap"].sentence.endswith("will not come: trimmed.")
+
+
+def _assert_recovered(handoff: ScenarioResult) -> None:
+    assert (handoff.completed, handoff.upstream_requests, len(handoff.reconnects_s)) == (3, 3, 3)
+    assert 0 < max(handoff.recoveries_s) < 5
+    assert [band.what for band in handoff.timeline.bands] == ["another address, the old path is dark"]
+    kinds = {mark.kind for mark in handoff.timeline.marks}
+    assert kinds >= {"asked", "answered", "event", "state", "end"}
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """Let the kernel take connections that nobody ever looks at."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+async def test_a_server_that_never_answers_has_failed_and_the_reason_is_told() -> None:
+    with silent_server() as url:
+        plan = Plan(specs=[url], seed=1, path="userspace", answer_s=1, scenarios=[SLOW, LOSS])
+        results = await run(plan, silence)
+    told = [one.reasons for one in results.targets[0].scenarios]
+    assert told == [[f"{url} gave no message within 1 s."]] * 2
+    assert (results.verdict, results.path) == ("failed", None)
+
+
+async def test_a_server_that_goes_silent_is_waited_for_as_long_as_the_part_says_and_no_longer() -> None:
+    part = Part(name="hung", messages=1, bound_s=0.5)
+    with silent_server() as url:
+        hung = Subject("hung", url, Question(url=url), stall_s=0.25)
+        async with path_to(url, "userspace", 1) as path:
+            played = await Stage(hung, path, users=2, quick=True, seed=1).play("test", part)
+        result = judge(Findings(LOSS, hung, [played], []), 1, 1.0)
+    assert result.verdict == "failed"
+    assert result.reasons[0].startswith("hung: some users had not come to an end after ")
+
+
+async def test_an_answer_that_is_over_before_anything_happens_proves_nothing() -> None:
+    part = Part(name="short", users=1, turns=(Turn(at_s=30, does="cut", what="cut"),))
+    async with running(create_app()) as base:
+        url = f"{base}/api/chat?n=3&interval_ms=1&seed=1"
+        async with subject(url, stall_s=3) as short, path_to(url, "userspace", 1) as path:
+            played = await Stage(short, path, users=1, quick=True, seed=1).play("test", part)
+            result = judge(Findings(LOSS, short, [played], []), 1, 1.0)
+    assert result.verdict == "failed"
+    assert "before anything happened to them" in result.reasons[0]
+
+
+async def test_answers_that_differ_from_one_time_to_the_next_are_not_judged_by_their_bytes() -> None:
+    async with running(create_app()) as base:
+        url = f"{base}/api/chat?n=8&interval_ms=10"
+        results = await run(Plan(specs=[url], seed=1, users=1, path="userspace", scenarios=[SLOW]), silence)
+    result = results.targets[0].scenarios[0]
+    assert result.verdict == "passed"
+    assert result.not_checked[0] == (
+        "Loss, order and bytes of the messages: two undisturbed answers to the same question differed."
+    )
+
+
+@pytest.mark.slow
+async def test_a_feed_without_an_end_is_left_after_a_while_and_has_to_have_gone_on() -> None:
+    part = Part(name="feed", users=1, turns=(Turn(at_s=0.5, does="cut", what="cut"),), leave_after_s=4)
+    async with running(create_app()) as base:
+        url = f"{base}/notifications?interval_ms=50"
+        async with subject(url, stall_s=3, answer_s=1) as feed, path_to(url, "userspace", 1) as path:
+            played = await Stage(feed, path, users=1, quick=True, seed=1).play("test", part)
+            result = judge(Findings(HANDOFF, feed, [played], []), 1, 1.0)
+    assert feed.feed
+    assert (result.verdict, result.completed, len(result.reconnects_s)) == ("passed", 1, 1), result.reasons
+
+
+def test_the_published_schema_is_that_of_the_results() -> None:
+    assert (ROOT / "docs" / "sse_test_results.schema.json").read_text() == schema()
