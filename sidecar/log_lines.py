@@ -68,6 +68,11 @@ def request_refused(status: int, why: str) -> None:
     structlog.get_logger().debug("request refused", status=status, why=why)
 
 
+def connection_shed() -> None:
+    """Say that a client was sent away because hardly a descriptor is left."""
+    structlog.get_logger().warning("connection shed", reason="no descriptors left (ulimit -n)")
+
+
 def task_failed(error: BaseException, where: str) -> None:
     """Report a defect of ours: the one line that carries a traceback."""
     structlog.get_logger().error("task failed", where=where, exc_info=error)

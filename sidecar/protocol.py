@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from sidecar import headers
+from sidecar import descriptors, headers, log_lines
 from sidecar.connection import EXTENSION
 from sidecar.request_clock import ClockedProtocol
 
@@ -115,11 +115,18 @@ class SidecarProtocol(ClockedProtocol):
     """Keeps the raw request target, tells of lost connections, and frames bodies for HTTP/1.0 clients."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Bound what is buffered for a client that does not read."""
+        """Bound what is buffered for a client that does not read; without descriptors to spare, send it away.
+
+        It is closed without a word: any status would make a native EventSource give up for good.
+        """
         super().connection_made(transport)
         self._open: list[ClientConnection] = []
         self._parting_bytes: int | None = None
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
+        plain: socket.socket | None = self.transport.get_extra_info("socket")
+        if plain is not None and descriptors.are_scarce(plain.fileno()):
+            log_lines.connection_shed()
+            self.transport.abort()
 
     def on_headers_complete(self) -> None:
         """Put the connection into the scope of the request."""

@@ -47,6 +47,7 @@ FLOORS = {
     "config": 1,
     "config_faults": 1,
     "config_file": 1,
+    "descriptors": 1,
     "families": 1,
     "formats": 1,
     "history": 1,
