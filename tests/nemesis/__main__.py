@@ -3,24 +3,30 @@
 import asyncio
 import random
 import sys
+import time
 from pathlib import Path
 
 import click
 
 from tests.nemesis.round import Outcome
 from tests.nemesis.schedule import Schedule
-from tests.nemesis.shrink import RUNS_MAX, shrunk
+from tests.nemesis.shrink import RUNS_MAX, Spent, shrunk
 from tests.nemesis.soak import RESULT, SoakResult, play_alone, soak
 from tests.nemesis.story import read, story, write
 from tests.support.open_files import allow_open_files
 
 FILES_MIN = 4096
+SEEDS_A_MINUTE = 2 / 3
+SHRINK_SHARE = 0.3
+"""How long a broken schedule is played again to make it shorter, as a share of the run's own time."""
 
 
 @click.command()
 @click.option("--minutes", default=5.0, show_default=True, help="How long, all seeds together.")
 @click.option("--seed", type=int, help="The first seed; without one it is drawn, and printed.")
-@click.option("--seeds", default=1, show_default=True, help="So many seeds, each with its share of the time.")
+@click.option(
+    "--seeds", type=int, help="So many seeds, each with its share; by default twenty in half an hour."
+)
 @click.option("--round", "number", type=int, help="Play this round of the seed, and nothing else.")
 @click.option("--replay", type=click.Path(path_type=Path, exists=True), help="Play a schedule of a file.")
 @click.option(
@@ -33,7 +39,7 @@ def main(
     *,
     minutes: float,
     seed: int | None,
-    seeds: int,
+    seeds: int | None,
     number: int | None,
     replay: Path | None,
     output: Path | None,
@@ -48,7 +54,9 @@ def main(
     if replay or number is not None:
         schedule = read(replay) if replay else Schedule.of(first, number or 0)
         sys.exit(_single(schedule, code))
-    sys.exit(asyncio.run(_soaked(range(first, first + seeds), minutes, output, code, 0 if go_on else shrink)))
+    many = seeds or max(1, round(minutes * SEEDS_A_MINUTE))
+    runs_max = 0 if go_on else shrink
+    sys.exit(asyncio.run(_soaked(range(first, first + many), minutes, output, code, runs_max)))
 
 
 def _single(schedule: Schedule, code: Path | None) -> int:
@@ -65,7 +73,8 @@ async def _soaked(seeds: range, minutes: float, output: Path | None, code: Path 
     if output:
         keep(result, output)
     if broken is not None and runs_max:
-        click.echo(await _shortened(broken, output, code, runs_max))
+        until_s = time.monotonic() + minutes * 60 * SHRINK_SHARE
+        click.echo(await _shortened(broken, output, code, runs_max, until_s))
     _tell_all(result)
     return bool(result.broken)
 
@@ -76,12 +85,16 @@ def keep(result: SoakResult, output: Path) -> None:
     (output / "soak.json").write_bytes(RESULT.dump_json(result, indent=1))
 
 
-async def _shortened(outcome: Outcome, output: Path | None, code: Path | None, runs_max: int) -> str:
+async def _shortened(
+    outcome: Outcome, output: Path | None, code: Path | None, runs_max: int, until_s: float
+) -> str:
     """Play a broken round again, ever shorter, and tell its story."""
     click.echo(story(outcome, outcome.schedule))
     rules = {broken.rule for broken in outcome.broken}
 
     async def still_broken(schedule: Schedule) -> bool:
+        if time.monotonic() > until_s:
+            raise Spent
         again = await play_alone(schedule, code)
         found = bool(rules & {broken.rule for broken in again.broken})
         words = "still broken" if found else "not broken"
@@ -101,6 +114,8 @@ def _tell(outcome: Outcome) -> None:
     streams = f"{outcome.counts['streams that began']} streams, {len(outcome.broken)} broken"
     what = f"{outcome.seconds:.0f} s, {len(schedule.faults)} faults, {streams}"
     click.echo(f"seed {schedule.seed} round {schedule.number}: {what}; {rss}")
+    for broken in outcome.broken:
+        click.echo(f"  [{broken.rule}] {broken.sentence}")
 
 
 def _tell_all(result: SoakResult) -> None:

@@ -3,7 +3,7 @@
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from tests.nemesis.process import LINGER_S, RETAIN_S
+from tests.nemesis.process import RETAIN_S
 from tests.support.response import Response
 
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 NOT_NOW = frozenset({502, 503, 504})
 SOON_RATIO = 0.8
-"""A stream that is gone after less than this share of its linger or retention has gone too soon."""
+"""A stream that is over, and gone after less than this share of its retention, has gone too soon."""
 
 
 class Verdict(Enum):
@@ -61,7 +61,8 @@ def _may_be_gone(reader: "Reader", status: int) -> bool:
     life = reader.stand.sidecar_of(reader.visit).life
     if reader.life is not None and life.number != reader.life.number:
         return status == 410 or life.secret != reader.life.secret
-    return status == 410 and reader.away_s >= min(LINGER_S, RETAIN_S) * SOON_RATIO
+    over_for_s = reader.stand.backend.over_for_s(reader.generation)
+    return status == 410 and over_for_s >= RETAIN_S * SOON_RATIO
 
 
 def _is_allowed(reader: "Reader", response: Response) -> bool:

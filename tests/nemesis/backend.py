@@ -3,10 +3,9 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from math import isnan, nan
+from math import inf, isnan, nan
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.answers import random_answer
@@ -41,6 +40,7 @@ class Generation:
     began: bool = False
     whole: bool | None = None
     over: bool = False
+    over_at_s: float = nan
     ended_at_s: float = nan
     spoke_at_s: float = nan
     silent_s_max: float = 0.0
@@ -79,9 +79,15 @@ class Backend:
         """Those that go on."""
         return [*self._talks]
 
-    def of_visit(self, number: int) -> Iterator[Generation]:
-        """Give the generations that a question has caused, oldest first."""
-        return (generation for generation in self.generations if generation.visit == number)
+    def over_for_s(self, name: str) -> float:
+        """For how long a generation has been over; 0 while it goes on, without end if it never was."""
+        now_s = asyncio.get_running_loop().time()
+        for generation in self.generations:
+            if generation.name == name:
+                over_at_s = self._talks[generation].closed_by_peer_at if generation in self._talks else None
+                over_at_s = generation.over_at_s if over_at_s is None else over_at_s
+                return 0.0 if isnan(over_at_s) else now_s - over_at_s
+        return inf
 
     def forget(self) -> None:
         """Begin a new round."""
@@ -144,6 +150,9 @@ class Backend:
         finally:
             if connection.closed_by_peer_at is not None:
                 generation.speaks(connection.closed_by_peer_at)
+                generation.over_at_s = connection.closed_by_peer_at
+            else:
+                generation.over_at_s = asyncio.get_running_loop().time()
             generation.over = True
             del self._talks[generation]
 

@@ -84,6 +84,7 @@ async def leaves(stand: Stand, visit: Visit) -> None:
     reader = _reader(stand, visit)
     reader.cuts = [reader.chance.randint(0, CUT_BYTES_MAX)]
     await _first_connection(reader)
+    reader.leave()
 
 
 async def comes_back_late(stand: Stand, visit: Visit) -> None:
@@ -169,11 +170,16 @@ async def _together(stand: Stand, visit: Visit, others: int) -> None:
     try:
         await _until_it_has_a_stream(first, reading)
         joining = [
-            _reader(stand, visit, f"device {number}", stream=first.stream, life=first.life)
+            _reader(
+                stand,
+                visit,
+                f"device {number}",
+                stream=first.stream,
+                generation=first.generation,
+                life=first.life,
+            )
             for number in range(others if first.stream else 0)
         ]
-        for reader in joining:
-            reader._gone_at_s = stand.now_s
         await asyncio.gather(*(reader.see_through() for reader in joining))
         await reading
     finally:

@@ -113,11 +113,11 @@ class Reader:
                 self.over, self.ending = True, self.ending or "no_content"
             case Verdict.GONE:
                 counts["told that it is gone"] += 1
-                self._leave()
+                self.leave()
                 self.over, self.ending = True, "gone"
             case Verdict.WRONG:
                 self.stand.testimony.blame("answer", f"{self.name} {words}.")
-                self._leave()
+                self.leave()
                 self.over, self.ending = True, "wrong"
             case Verdict.AGAIN:
                 if not self.stand.is_troubled:
@@ -127,7 +127,7 @@ class Reader:
     def _attach(self, response: Response) -> None:
         stand, token = self.stand, response.header("SSE-Stream") or ""
         if self.stream and token != self.stream:  # a live feed, asked anew
-            self._leave()
+            self.leave()
             self.position, self._owes_gap, self._gone_at_s = 0, True, None
         self.stream, self.generation = token, response.header("X-Generation") or ""
         self.life = stand.sidecar_of(self.visit).life
@@ -177,7 +177,7 @@ class Reader:
             self._told("clean_end")
             self.over, self.ending = True, "clean_end"
         elif response.ended == "open":
-            self._leave()
+            self.leave()
         else:
             self._told("abort")
         if terminals:
@@ -230,7 +230,8 @@ class Reader:
     def _told(self, kind: Any) -> None:
         self.stand.testimony.history.append(Told(self.name, self.generation, kind, at_s=self.stand.now_s))
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Say that it is owed nothing more."""
         if self.generation:
             self.stand.testimony.left(self.name, self.generation)
 

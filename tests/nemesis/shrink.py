@@ -33,6 +33,8 @@ class _Budget:
 async def shrunk(schedule: Schedule, still_broken: StillBroken, *, runs_max: int = RUNS_MAX) -> Schedule:
     """Return a shorter schedule that is still broken, or this one; it plays ``runs_max`` at the most.
 
+    ``still_broken`` may raise Spent to end it sooner.
+
     First all faults go at once and visits in halves, since a round without them is a short one; then single
     parts (delta debugging; Zeller and Hildebrandt, 2002).
     """
