@@ -21,7 +21,7 @@ from sidecar.verify.results import Results
 from sidecar.verify.run import Plan, run
 from sidecar.verify.scenarios import SCENARIOS
 from sidecar.verify.subject import ANSWER_S, DIRECT, SIDECAR
-from sidecar.verify.target import PathError
+from sidecar.verify.target import PathError, Target
 
 EXIT_FAILED = 1
 EXIT_CANNOT_RUN = 2
@@ -168,13 +168,21 @@ def _specs(target: str | None, compare: str | None) -> list[str]:
     specs = [target] if target else [spec.strip() for spec in (compare or f"{DIRECT},{SIDECAR}").split(",")]
     for spec in specs:
         if spec not in (DIRECT, SIDECAR):
-            try:
-                check_url(spec)
-            except ValueError as error:
-                raise click.UsageError(f"{error}, and neither {DIRECT} nor {SIDECAR}") from None
+            _check(spec)
     if len(set(specs)) < len(specs):
         raise click.UsageError("--compare: each only once")
     return specs
+
+
+def _check(spec: str) -> None:
+    """Raise click.UsageError for what is neither a name of ours nor an address that a path can lead to."""
+    try:
+        check_url(spec)
+        Target.of(spec)
+    except ValueError as error:
+        raise click.UsageError(f"{error}, and neither {DIRECT} nor {SIDECAR}") from None
+    except PathError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _question(method: str | None, fields: tuple[str, ...], body: str | None) -> Question:

@@ -122,6 +122,26 @@ async def test_answers_that_differ_from_one_time_to_the_next_are_not_judged_by_t
     )
 
 
+async def test_a_server_that_goes_by_its_name_finds_it_in_what_people_ask_on_a_path() -> None:
+    asked: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata\n\n"
+        )
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        place = f"localhost:{server.sockets[0].getsockname()[1]}"
+        plan = Plan(specs=[f"http://{place}/"], seed=1, users=1, path="userspace", scenarios=[SLOW])
+        results = await run(plan, silence)
+    assert results.verdict == "passed"
+    assert [f"\r\nhost: {place}\r\n" in head for head in asked] == [True] * 3
+
+
 @pytest.mark.slow
 async def test_a_feed_without_an_end_is_left_after_a_while_and_has_to_have_gone_on() -> None:
     part = Part(name="feed", users=1, turns=(Turn(at_s=0.5, does="cut", what="cut"),), leave_after_s=4)

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 from sidecar.client import State
 from sidecar.verify.path import FINE, Path, Weather
@@ -228,6 +229,6 @@ class Company:
 
 
 def _elsewhere(question: Question, url: str) -> Question:
-    return Question(
-        url=url, method=question.method, headers=question.headers, body=question.body, join=question.join
-    )
+    """Return the same question to another address; its server still finds its own name in it."""
+    headers = {"host": urlsplit(question.url).netloc, **question.headers}
+    return replace(question, url=url, headers=headers)
