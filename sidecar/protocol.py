@@ -101,14 +101,20 @@ class ClientConnection:
         self._transport.abort()
 
     def lose(self, *, cleanly: bool) -> None:
-        """Note that the socket is closed; one that was closed from here says nothing of its client."""
+        """Note that the socket is closed; one that was closed from here says nothing of its client.
+
+        Whoever listens and the server's own state refer to this object: without the references back all of
+        them, and with them the stream's log, go at once and not when the garbage is collected next.
+        """
         self.lost = True
         self.lost_cleanly = cleanly and not self.aborted
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        if self.on_lost is not None:
-            self.on_lost()
+        cycle, self.cycle = self.cycle, None
+        on_lost, self.on_lost = self.on_lost, None
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if on_lost is not None:
+            on_lost()
 
 
 class SidecarProtocol(ClockedProtocol):
