@@ -51,6 +51,7 @@ class Reader:
     _gone_at_s: float | None = None
     _attached_at_s: float = 0.0
     _owes_gap: bool = False
+    _before: tuple[str, str, int, Life | None] = ("", "", 0, None)
 
     async def see_through(self) -> None:
         """Go on until it is over, however many connections that takes."""
@@ -128,6 +129,7 @@ class Reader:
         stand, token = self.stand, response.header("SSE-Stream") or ""
         if self.stream and token != self.stream:  # a live feed, asked anew
             self.leave()
+            self._before = (self.stream, self.generation, self.position, self.life)
             self.position, self._owes_gap, self._gone_at_s = 0, True, None
         self.stream, self.generation = token, response.header("X-Generation") or ""
         self.life = stand.sidecar_of(self.visit).life
@@ -168,6 +170,9 @@ class Reader:
 
     def _note(self, response: Response) -> None:
         """Take what a connection brought, and how it ended."""
+        if self._owes_gap and not response.seen and response.ended != "clean":
+            self._go_back()
+            return
         terminals = 0
         for event in response.seen:
             terminals += self._take(event)
@@ -182,6 +187,13 @@ class Reader:
             self._told("abort")
         if terminals:
             self.over, self.ending = True, "terminal"
+
+    def _go_back(self) -> None:
+        """Stay where it was: until something of the other stream has come, that is what it has."""
+        self.leave()
+        self._owes_gap = False
+        self.stream, self.generation, self.position, self.life = self._before
+        self._gone_at_s = self.stand.now_s
 
     def _take(self, event: Event) -> bool:
         """Take one event; tell whether it is a terminal."""
