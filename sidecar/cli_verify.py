@@ -25,7 +25,7 @@ from sidecar.verify.target import PathError, Target
 
 EXIT_FAILED = 1
 EXIT_CANNOT_RUN = 2
-USERS_MAX = 1_000
+USERS_MAX = 200
 SEED_MAX = 2**31 - 1
 STALL_S_MAX = 600.0
 ANSWER_S_MAX = 600.0

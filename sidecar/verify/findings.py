@@ -61,12 +61,11 @@ class Findings:
         return Counter(violation.rule for violation in self.violations)
 
     def lost(self) -> int:
-        """Count messages that somebody did not get, was not told of, and has no failure to blame for."""
-        return sum(
-            len(set(range(1, len(part.truth.hashes) + 1)) - _had(part, reader))
-            for part, reader in self.eligible()
-            if part.truth is not None
-        )
+        """Count messages left out of what somebody was given, and of answers that look whole; gaps told not.
+
+        Whoever was told that an answer broke off has lost nothing in silence: such answers are not complete.
+        """
+        return sum(len(_left_out(part, reader)) for part, reader in self.eligible())
 
     def silent(self) -> list[tuple[Played, Reader]]:
         """Return those who saw nothing, or an answer that looked whole and was not."""
@@ -120,6 +119,14 @@ def _had(played: Played, reader: Reader) -> set[int]:
     for start, through in reader.told_gaps:
         had |= set(range(start, through + 1))
     return had
+
+
+def _left_out(played: Played, reader: Reader) -> set[int]:
+    had = _had(played, reader)
+    if played.truth is None:
+        return set()
+    through = len(played.truth.hashes) if reader.person.state is State.COMPLETED else max(had, default=0)
+    return set(range(1, through + 1)) - had
 
 
 def _still_fed(played: Played, reader: Reader) -> bool:

@@ -9,6 +9,7 @@ from sidecar.client.progress import UNANNOUNCED
 from sidecar.verify.history import Attached, Finished, Left, Opened, Received, Record, Sent, Told
 from sidecar.verify.person import Handed, Person
 from sidecar.verify.truth import Truth, hash_of
+from sidecar.verify.wire_rules import tells_failure
 
 
 @dataclass(slots=True)
@@ -61,9 +62,14 @@ class Reader:
         if state is State.COMPLETED:
             yield Told(name, stream, "clean_end")
         elif state is State.FAILED:
-            yield Told(name, stream, "terminal")
+            yield Told(name, stream, "terminal" if self._was_told_failure() else "abort")
         elif self.stopped:
             yield Left(name, stream)
+
+    def _was_told_failure(self) -> bool:
+        """Tell whether a server said that the stream failed; otherwise the client gave up by itself."""
+        blocks = (block for connection in self.person.connections for block in connection.blocks)
+        return any(map(tells_failure, blocks))
 
 
 def backend_history(stream: str, truth: Truth, generations: int, *, whole: bool) -> Iterator[Record]:

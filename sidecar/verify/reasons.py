@@ -11,7 +11,7 @@ from sidecar.verify.shown import told_after_s
 BACKOFF_ROW = 4
 """So many waits in a row are looked at at least: 1, 2, 4, 5 s."""
 
-COUNTED = frozenset({"twice", "missing", "upstream", "untold", "order"})
+COUNTED = frozenset({"twice", "missing", "upstream", "untold"})
 """Rules whose single violations say little: they are counted, in sentences of their own."""
 
 
@@ -68,6 +68,8 @@ class Reasons:
             yield f"{self._capital()} {_times(twice, 'message')} came twice."
         elif too_many:
             yield f"{requests} generations were made for {_times(streams, 'answer')}."
+        elif self._found.rules()["upstream"]:
+            yield f"Of {_times(streams, 'answer')} the backend knows {requests} generations."
 
     def _capital(self) -> str:
         occasion = self._found.scenario.occasion
@@ -75,7 +77,7 @@ class Reasons:
 
     def _broken(self) -> Iterator[str]:
         if lost := self._found.lost():
-            yield f"{_times(lost, 'message')} of answers that went on never came."
+            yield f"{_times(lost, 'message')} were left out, and nobody said so."
         others: dict[str, list[str]] = {}
         for breach in self._found.breaches:
             others.setdefault(breach.rule, []).append(breach.sentence)
@@ -128,6 +130,8 @@ class Reasons:
                 each.stream for _, reader in self._found.readers() for each in reader.person.connections
             ):
                 yield "Positions, gaps and endings on the wire: this server names no stream (no SSE-Stream)."
+            else:
+                yield "Whose a stream is: who may read it here is not known."
         left_out = [
             part.name for parts in self._found.scenario.rounds for part in parts if not subject.takes(part)
         ]

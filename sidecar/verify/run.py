@@ -141,9 +141,10 @@ async def _followed(tested: Subject, played: list[Played]) -> AsyncIterator[Brea
     """Ask once more for the first answer that is over, at a server that names its streams."""
     for part in played:
         for reader in part.readers:
-            over = reader.person.state is State.COMPLETED and not part.part.small
-            if over and reader.person.stream and tested.has_sidecar:
-                async for breach in follow_up(reader.person, reader.url):
+            person = reader.person
+            over = person.state is State.COMPLETED and not part.part.small
+            if over and person.stream and person.question.method == "GET":
+                async for breach in follow_up(person, reader.url, scoped=tested.has_sidecar):
                     yield breach
                 return
 

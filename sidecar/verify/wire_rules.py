@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sidecar import event_id
-from sidecar.client.told import END, ERROR, GAP, OWN_EVENTS
+from sidecar.client.told import ERROR, GAP, OWN_EVENTS
 from sidecar.verify.results import Breach
 from sidecar.verify.truth import Truth, data_hash
 from sidecar.verify.wire import Block, Connection
@@ -43,7 +43,7 @@ class _Reading:
             if block.value("event") == GAP:
                 self._gap(block)
             else:
-                self._failed |= _tells_failure(block)
+                self._failed |= tells_failure(block)
                 yield from self._event(block)
         if self._failed and self._connection.ended == "clean":
             yield self._breach("clean-end", "got a clean end, although the stream had failed.")
@@ -87,7 +87,7 @@ class _Reading:
     def _content(self, seq: int, block: Block) -> Iterator[Breach]:
         truth, data = self._truth, block.data
         kind = block.value("event") or "message"
-        if truth is None or data is None or kind in OWN_EVENTS or _tells_failure(block):
+        if truth is None or data is None or kind in OWN_EVENTS or tells_failure(block):
             return
         content = data_hash(kind, data)
         if truth.is_at(seq, content):
@@ -102,14 +102,10 @@ class _Reading:
         return Breach(rule=rule, sentence=f"{self._who} {what}")
 
 
-def _tells_failure(block: Block) -> bool:
+def tells_failure(block: Block) -> bool:
+    """Tell whether a block is a terminal that says that the stream has failed."""
     kind = block.value("event")
     return kind in (ERROR, "error") or bool(_object(block.data or "").get("error"))
-
-
-def ended_well(connection: Connection) -> bool:
-    """Tell whether the sidecar said that the stream is over and whole."""
-    return any(block.value("event") == END for block in connection.blocks)
 
 
 def _object(data: str) -> dict[str, Any]:
