@@ -29,16 +29,17 @@ NAME = "sse_test_report"
     type=click.Path(path_type=Path, file_okay=False, writable=True),
     help="Folder for the report.",
 )
-def report(files: tuple[Path, ...], folder: Path) -> None:
+@click.option("--name", default=NAME, show_default=True, help="Name of the files, without their ending.")
+def report(files: tuple[Path, ...], folder: Path, name: str) -> None:
     """Write one report over results of several runs, side by side.
 
     FILE is an sse_test_results.json of `sse-sidecar verify` or of `sse-sidecar verify load`. Written are
-    sse_test_report.md and sse_test_report.html.
+    a Markdown and an HTML file.
     """
     runs = [read(file) for file in files]
     folder.mkdir(parents=True, exist_ok=True)
     for suffix, text in ((".md", markdown(runs)), (".html", page(runs))):
-        written = folder / f"{NAME}{suffix}"
+        written = folder / f"{name}{suffix}"
         written.write_text(text, encoding="utf-8")
         click.echo(f"wrote {written}")
 
