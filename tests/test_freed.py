@@ -11,6 +11,9 @@ from tests.support.client import SSEClient
 from tests.support.fake_upstream import sse
 from tests.support.relayed import relayed
 
+EVENT = b"data: " + b"a" * 8192 + b"\n\n"
+"""Enough of them are still on their way to the client when its answer is complete."""
+
 
 @pytest.fixture(autouse=True)
 def _no_collection() -> Iterator[None]:
@@ -46,7 +49,7 @@ async def test_a_stream_and_its_log_are_freed_as_soon_as_they_are_let_go(visit: 
     async with relayed({"retain_s": 1, "linger_s": 1}) as (up, sc):
         held = []
         for _ in range(5):
-            up.script(sse(b"data: 1\n\n", b"data: 2\n\n"))
+            up.script(sse(*[EVENT] * 64))
             visiting = asyncio.ensure_future(visit(sc.client))
             await sc.until(lambda: sc.parts.hub.streams)
             held += [weakref.ref(stream) for stream in sc.parts.hub.streams.values()]

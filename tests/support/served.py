@@ -92,6 +92,16 @@ class Served:
         self._proc("clear_refs").write_text("5\n")
 
     @property
+    def data_bytes(self) -> int:
+        """Private memory that it may write to: what RLIMIT_DATA bounds (getrlimit(2))."""
+        return self._memory("VmData")
+
+    @property
+    def state(self) -> str:
+        """Its state as proc(5) abbreviates it; T is stopped."""
+        return self._proc("stat").read_text().rpartition(")")[2].split()[0]
+
+    @property
     def files(self) -> int:
         """How many descriptors it has open."""
         return sum(1 for _ in self._proc("fd").iterdir())
