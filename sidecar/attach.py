@@ -70,8 +70,13 @@ class Attach:
             return True
         if exchange.policy.kind == "live" and exchange.method == "GET":
             return False
-        self._count_expired(exchange, ResumeResult.EXPIRED)
-        raise errors.ResumeExpired
+        raise self.expired(exchange)
+
+    def expired(self, exchange: Exchange, *, asked_for_the_rest: bool = True) -> errors.ResumeExpired:
+        """Return what to say of a stream that is gone; whoever only joins it may have had all of it."""
+        if asked_for_the_rest:
+            self._count_expired(exchange, ResumeResult.EXPIRED)
+        return errors.ResumeExpired()
 
     async def find(self, exchange: Exchange, stream_id: str) -> Stream | None:
         """Return a stream if it is the asker's; None: it was, and is gone. Raises StreamNotFound."""

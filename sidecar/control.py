@@ -89,7 +89,7 @@ class Control:
             raise errors.StreamNotFound
         stream = await self._attach.find(exchange, stream_id)
         if stream is None:
-            raise errors.ResumeExpired
+            raise self._attach.expired(exchange, asked_for_the_rest=position is not None)
         await self._attach.read(exchange, stream, position.seq if position is not None else 0)
 
     async def _cancel(self, exchange: Exchange, stream_id: str) -> None:

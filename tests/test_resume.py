@@ -157,6 +157,23 @@ async def test_an_expired_answer_is_410_and_never_asked_for_again(method: str) -
         assert sc.outcomes() == {"completed": 1, "resume_expired": 1}
 
 
+async def test_an_expired_answer_is_counted_also_for_whoever_comes_back_to_it_by_its_name() -> None:
+    async with relayed(AT_ONCE) as (up, sc):
+        stream = await whole(up, sc, *FIVE)
+        response = await get(sc, f"/_sse/streams/{stream}", [("Last-Event-ID", f"{stream}.2")])
+        assert (response.status, response.json()["code"]) == (410, "err-sidecar-resume-expired")
+        assert sc.metric("sse_resumes_total", result="expired") == 1
+        assert sc.outcomes() == {"completed": 1, "resume_expired": 1}
+
+
+async def test_an_expired_answer_is_no_failure_for_whoever_asks_for_no_rest_of_it() -> None:
+    async with relayed(AT_ONCE) as (up, sc):
+        stream = await whole(up, sc, *FIVE)
+        response = await get(sc, f"/_sse/streams/{stream}")
+        assert (response.status, response.json()["code"]) == (410, "err-sidecar-resume-expired")
+        assert sc.outcomes() == {"completed": 1}
+
+
 LIVE_WAYS = {"the header": "/feed?a=1", "the query": "/feed?a=1&last_event_id={id}"}
 
 
