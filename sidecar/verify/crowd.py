@@ -21,9 +21,6 @@ from sidecar.verify.visit import Visit, Visitor, draw_habit
 
 CELLS = 4
 CONNECT_S = 10.0
-ARRIVE_S = 3.0
-"""People do not all come in the same moment."""
-
 THINK_S = (0.2, 1.5)
 TELL_S = 1.0
 
@@ -44,6 +41,7 @@ class Part:
     seconds: float
     pace: Pace
     stall_s: float
+    arrive_s: float
 
     def as_argument(self) -> str:
         """Return what ``from_argument`` takes."""
@@ -81,7 +79,7 @@ class Crowd:
     async def _live(self, number: int, cell: Cell) -> None:
         part = self._part
         chance = random.Random(f"{part.seed}/person {part.part} {number}")  # noqa: S311 - a load, no secret
-        await asyncio.sleep(chance.uniform(0, ARRIVE_S))
+        await asyncio.sleep(chance.uniform(0, part.arrive_s))
         async with _session(f"person-{part.part}-{number}") as session:
             visitor = Visitor(f"http://{HOST}:{cell.network.port}", session, part.stall_s)
             while self._go_on():

@@ -7,17 +7,21 @@ from sidecar.verify.crowd import Part
 from sidecar.verify.talk import Pace
 
 USERS_PER_PROCESS = 500
-EVENTS_PER_S_MAX = 1200
+EVENTS_PER_S_MAX = 800
 """How much all answers together bring in a second: with more users each answer is slower."""
 
 INTERVAL_S_MIN = 0.08
 STALL_S_MIN, STALL_INTERVALS = 2.0, 2.5
 """A backend that is silent for so long, and for so many intervals, stalls."""
 
-CLIENT_STALL_S = 3.0
-"""Silence that a client takes for a loss: three heartbeats."""
+CLIENT_STALL_S_MIN = 3.0
+"""Silence that a client takes for a loss: three heartbeats, or more where thousands share few processors."""
 
-HEARTBEAT_S, LINGER_S, RETAIN_S = 1.0, 15.0, 30.0
+STALL_USERS, ARRIVE_USERS = 200, 50
+"""People for each second of that, and of the time within which all of them have come."""
+
+ARRIVE_S_MIN = 3.0
+HEARTBEAT_S, LINGER_S_MIN, LINGER_STALLS, RETAIN_LINGERS = 1.0, 15.0, 5, 2
 ROUTES = {"openai": "/v1/chat/completions", "claude": "/v1/messages", "ai-sdk": "/api/ai-sdk"}
 
 
@@ -36,6 +40,16 @@ class Load:
         interval_s = max(INTERVAL_S_MIN, self.users / EVENTS_PER_S_MAX)
         return Pace(interval_s, ceil(1.5 * max(STALL_S_MIN, STALL_INTERVALS * interval_s)))
 
+    @property
+    def client_stall_s(self) -> float:
+        """Silence that a client takes for a loss."""
+        return max(CLIENT_STALL_S_MIN, self.users / STALL_USERS)
+
+    @property
+    def linger_s(self) -> float:
+        """How long the sidecar waits for somebody who has gone."""
+        return max(LINGER_S_MIN, LINGER_STALLS * self.client_stall_s)
+
     def settings(self) -> dict[str, object]:
         """Return those of the sidecar: the usual ones, but quick to notice and to count."""
         stall_s = max(STALL_S_MIN, STALL_INTERVALS * self.pace.interval_s)
@@ -43,8 +57,8 @@ class Load:
             "heartbeat_s": HEARTBEAT_S,
             "stall_s": stall_s,
             "upstream_idle_s": 3 * stall_s,
-            "linger_s": LINGER_S,
-            "retain_s": RETAIN_S,
+            "linger_s": self.linger_s,
+            "retain_s": RETAIN_LINGERS * self.linger_s,
         }
         routes = [{"name": name, "path": path, "methods": ["POST"], **quick} for name, path in ROUTES.items()]
         return {"routes": routes}
@@ -62,7 +76,8 @@ class Load:
                 streams=len(range(part, self.streams, count)),
                 seconds=self.seconds,
                 pace=self.pace,
-                stall_s=CLIENT_STALL_S,
+                stall_s=self.client_stall_s,
+                arrive_s=max(ARRIVE_S_MIN, self.users / ARRIVE_USERS),
             )
             for part in range(count)
         ]

@@ -16,7 +16,7 @@ from sidecar.verify import audit
 from sidecar.verify.account import Account
 from sidecar.verify.books import Books, after_last_scrape, of_itself, scraping
 from sidecar.verify.crowd import Part
-from sidecar.verify.load import LINGER_S, Load
+from sidecar.verify.load import Load
 from sidecar.verify.machine import Machine
 from sidecar.verify.own import Server, own
 from sidecar.verify.program import Missing, last_words, program
@@ -24,8 +24,8 @@ from sidecar.verify.prometheus import prometheus
 from sidecar.verify.prometheus_api import PrometheusApi
 from sidecar.verify.results import LoadResult
 
-SETTLE_S = LINGER_S + 60.0
-"""The longest wait for the last streams to be counted."""
+SETTLE_S = 60.0
+"""The longest wait for the last streams to be counted, beyond linger."""
 
 OVER_S = 300.0
 """How long the last answers may take once nobody asks any more."""
@@ -91,7 +91,7 @@ async def _run(
         account.add(each)
     tell("Everybody has finished; those who left are counted after their linger.")
     used = await of_itself(sidecar.admin_url)
-    await _settled(sidecar)
+    await _settled(sidecar, load.linger_s + SETTLE_S)
     books = await _books(sidecar, api)
     took_s = time.monotonic() - began
     said = await audit.counted(books)
@@ -176,14 +176,14 @@ async def _tell(progress: Progress, tell: Callable[[str], None]) -> None:
         tell(progress.line(time.monotonic() - began))
 
 
-async def _settled(sidecar: Server) -> None:
+async def _settled(sidecar: Server, within_s: float) -> None:
     """Wait until every stream has been counted; raises LoadFailed."""
     try:
-        async with asyncio.timeout(SETTLE_S):
+        async with asyncio.timeout(within_s):
             while await (await of_itself(sidecar.admin_url)).total(OPEN):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(TELL_S)
     except TimeoutError:
-        raise LoadFailed(f"some streams have no end after {SETTLE_S:g} s") from None
+        raise LoadFailed(f"some streams have no end after {within_s:g} s") from None
 
 
 async def _books(sidecar: Server, api: PrometheusApi | None) -> Books:

@@ -237,15 +237,24 @@ class Visit:
             self._records.append(Told("person", self._name, "clean_end"))
             account.end(Outcome.COMPLETED)
         elif state is State.FAILED:
-            account.end(self._talk.outcome if self._talk.fails else Outcome.SIDECAR_ERROR)
+            self._settle_failed(events)
         else:
             self._records.append(Left("person", self._name))
             self._settle_left(events, line)
 
+    def _settle_failed(self, events: EventSource) -> None:
+        if self._talk.fails:
+            self.account.end(self._talk.outcome)
+            return
+        self.account.end(Outcome.SIDECAR_ERROR)
+        told = " ".join(part for part in (events.reason, events.code, events.detail) if part)
+        self.account.breach(f"{self._name}, {self.habit}: it failed, though the backend did not: {told}")
+
     def _settle_left(self, events: EventSource, line: Line) -> None:
         cancelled = self.habit is Habit.CANCELS and events.reason.startswith("You stopped")
         word = Outcome.CLIENT_CANCELLED if cancelled else Outcome.CLIENT_LEFT
-        if line.taken_at is not None and line.taken_at < self._over_at - MARGIN_S:
+        is_sure = cancelled or self.habit is not Habit.CANCELS  # the word of one that failed may have arrived
+        if is_sure and line.taken_at is not None and line.taken_at < self._over_at - MARGIN_S:
             self.account.end(word)
         else:
             others = [Outcome.COMPLETED, Outcome.CLIENT_LEFT, Outcome.CLIENT_ABANDONED]
@@ -260,7 +269,8 @@ class Visit:
             backend: list[Record] = [Opened(self._name)]
             backend += [Sent(self._name, seq, each) for seq, each in enumerate(truth, 1)]
             found = invariants.check([*backend, Finished(self._name, whole=not talk.fails), *self._records])
-            account.silent += any(each.rule in ("untold", "ending") for each in found)
+            misled = any(each.rule in ("untold", "ending") for each in found)
+            account.silent += misled and not self._terminal
             for each in found:
                 account.breach(str(each))
         left = isinstance(self._records[-1], Left)
