@@ -170,7 +170,7 @@ class TestPage:
     def test_it_has_a_section_for_each_load_and_each_scenario(self) -> None:
         assert _head(page([results()])) == [
             "SSE resilience test report ✓ passed",
-            "100 users at once ✓ passed",
+            "People at the sidecar",
             "In pictures",
             "1. Slow 3G",
             "2. Stall",

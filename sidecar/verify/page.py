@@ -8,7 +8,7 @@ from sidecar.verify.comparison import Comparison
 from sidecar.verify.markdown import TITLE
 from sidecar.verify.markup import Markup, element
 from sidecar.verify.measures import facts, pieces
-from sidecar.verify.page_loads import load_section
+from sidecar.verify.page_loads import loads_section
 from sidecar.verify.page_parts import badge, bullets, figure, legend, pairs, table
 from sidecar.verify.page_scenarios import scenario_section
 from sidecar.verify.page_verdicts import verdicts
@@ -60,7 +60,8 @@ def _sections(comparison: Comparison) -> Iterator[Markup]:
     yield verdicts(comparison)
     if not all(column.decides for column in comparison.columns):
         yield element("p", DIRECT, class_="quiet")
-    yield from (load_section(load) for load in comparison.loads)
+    if comparison.loads:
+        yield loads_section(comparison.loads)
     if comparison.rows or comparison.loads:
         yield element("section", element("h2", "In pictures"), *_plots(comparison))
     yield from (scenario_section(comparison, row) for row in comparison.rows)
