@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 PORT = 8000
 WAIT_S = 30.0
 POLL_S = 0.05
-LATE_S = 5.0
+LATE_S = 10.0
 """What a busy machine may add to a promise of time."""
 
 

