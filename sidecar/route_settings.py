@@ -68,7 +68,8 @@ class RouteSettings(BaseModel):
         "travel inside the stream.",
     )
     connect_timeout_s: Annotated[float, CONNECT_TIMEOUT_S] = Field(
-        default=5.0, description="Longest wait for a connection to the backend."
+        default=5.0,
+        description="Longest wait for a connection to the backend, the look-up of its name included.",
     )
     first_byte_timeout_s: Annotated[float, FIRST_BYTE_TIMEOUT_S] = Field(
         default=120.0, description="Longest wait for the head of the backend's response."

@@ -1,4 +1,4 @@
-"""The page of faults is true: every row is there, every test that it names exists, none of a fault is left out."""
+"""The page of faults is true: every row is there, every test it names exists, no test of a fault is missing."""
 
 import ast
 import re

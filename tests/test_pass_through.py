@@ -1,9 +1,11 @@
 """What is no stream crosses as it is: target, fields, bodies, statuses (RFC 9110, gateways)."""
 
 import re
+import socket
 
 import pytest
 
+from sidecar.server import listening_socket
 from tests.support.fake_upstream import FakeUpstream, literal, plain, sse
 from tests.support.relayed import relayed
 from tests.support.response import Response
@@ -237,6 +239,14 @@ async def test_connections_are_used_again_on_both_sides() -> None:
                 response = await sc.client.request(connection, "GET", "/")
                 assert await response.read_to_end() == b"%d" % number
         assert len(up.connections) == 1
+
+
+def test_small_writes_to_a_client_wait_for_no_acknowledgement() -> None:
+    """A head and a short body are two writes: held back by Nagle's algorithm, the second takes 40 ms."""
+    with listening_socket("127.0.0.1", 0) as listener:
+        listener.setblocking(True)
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_a_stream_leaves_its_client_connection_open_for_the_next_request() -> None:
