@@ -3,6 +3,7 @@
 import asyncio
 import random
 import shlex
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,7 @@ def _write(results: Results, folder: Path) -> None:
 
 def _run(plan: Plan) -> Results:
     click.echo(f"seed {plan.seed}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its servers are to end with it
     try:
         return asyncio.run(run(plan, click.echo))
     except* (NotStarted, PathError) as group:
