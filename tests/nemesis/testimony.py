@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sidecar.verify.history import Attached, Finished, Left, Opened, Received, Record, Sent, Told
 from sidecar.verify.invariants import check
 from tests.nemesis.backend import Backend, Generation
-from tests.nemesis.process import IDLE_S
+from tests.nemesis.process import IDLE_S, LINGER_S
 from tests.support.recorder import data_hash, is_terminal
 
 TOLD_WITHIN_S = 45.0
@@ -18,6 +18,10 @@ CANCELLED, CLIENT_GONE, IDLE = "err-sidecar-cancelled", "err-sidecar-client-gone
 DECIDED_BY_SIDECAR = frozenset({CANCELLED, CLIENT_GONE, IDLE})
 """Codes of a terminal for a stream that its backend may have gone on with."""
 
+STILL_HERE_RATIO = 0.5
+"""Who was there within this share of the linger before a stream was given up has not left for good."""
+
+SLACK_S = 0.5
 EARLY_RATIO = 0.8
 """A wait that is over after less than this share of it was no such wait."""
 
@@ -48,6 +52,8 @@ class Testimony:
     """The questions whose stream somebody asked to stop."""
     keyed: dict[tuple[str, int], set[str]] = field(default_factory=lambda: defaultdict(set))
     """By idempotency key and life of the sidecar: the streams that were given out."""
+    present: dict[str, list[tuple[str, float, float]]] = field(default_factory=lambda: defaultdict(list))
+    """By stream: who had a connection that carried it, from when, until when."""
     recovered_s: list[float] = field(default_factory=list)
     """Between a broken connection and the next one that carried the stream on."""
 
@@ -61,7 +67,14 @@ class Testimony:
         violations = check([*truth, *self.history], told_within_s=TOLD_WITHIN_S)
         judged = [Broken(violation.rule, violation.sentence) for violation in violations]
         stray = [Broken("upstream", sentence) for sentence in backend.stray]
-        return [*self.broken, *judged, *stray, *self._asked_twice(backend), *self._untrue_ends(backend)]
+        return [
+            *self.broken,
+            *judged,
+            *stray,
+            *self._asked_twice(backend),
+            *self._untrue_ends(backend),
+            *self._gone_too_early(backend),
+        ]
 
     def _truth(self, generation: Generation) -> Iterator[Record]:
         """Give the backend's own records, as far as the sidecar can have got what it sent."""
@@ -120,6 +133,17 @@ class Testimony:
                 yield Broken(
                     "ending", f"{name} was given up after {generation.silent_s_max:.1f} s of silence."
                 )
+
+    def _gone_too_early(self, backend: Backend) -> Iterator[Broken]:
+        """Whoever reads a stream is no reason to give it up; nor is somebody who left a moment ago."""
+        for generation in backend.generations:
+            if CLIENT_GONE not in self.codes[generation.name]:
+                continue
+            end_s = generation.over_at_s - SLACK_S
+            start_s = generation.over_at_s - LINGER_S * STILL_HERE_RATIO
+            for who, from_s, until_s in self.present[generation.name]:
+                if min(until_s, end_s) - max(from_s, start_s) > SLACK_S:
+                    yield Broken("ending", f"{generation.name} was given up, and {who} was still there.")
 
     def attached(self, client: str, stream: str, after: int, principal: str, at_s: float) -> None:
         """Record an answer that carries a stream."""
