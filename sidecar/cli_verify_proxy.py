@@ -19,7 +19,7 @@ HOST = "127.0.0.1"
 
 
 class _Address(click.ParamType[tuple[str, int]]):
-    """``host:port``, or an http URL of which only those two are taken; port 0 where a free one will do."""
+    """``host:port``, or a URL of which only those two are taken; port 0 where a free one will do."""
 
     name = "host:port"
 
@@ -46,7 +46,7 @@ class _Words(click.ParamType[Toxic]):
 
 
 @click.command()
-@click.option("--to", type=_Address(), required=True, help="The server: HOST:PORT or its http URL.")
+@click.option("--to", type=_Address(), required=True, help="The server: HOST:PORT or its URL.")
 @click.option(
     "--listen",
     type=_Address(),

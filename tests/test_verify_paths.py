@@ -182,7 +182,7 @@ async def test_a_path_leads_to_one_server(kind: PathKind) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://example.com", "ftp://127.0.0.1", "127.0.0.1:80", "http://h:x", "http:"]
+    "url", ["wss://example.com", "ftp://127.0.0.1", "127.0.0.1:80", "http://h:x", "http:"]
 )
 async def test_an_address_that_no_path_leads_to_is_refused(kind: PathKind, url: str) -> None:
     with pytest.raises(PathError, match=f"^{url}"):

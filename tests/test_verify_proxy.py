@@ -250,7 +250,7 @@ class TestCommand:
         ("arguments", "code", "said"),
         [
             ([], 2, "Missing option '--to'"),
-            (["--to", "https://a"], 2, "paths lead to http://host"),
+            (["--to", "wss://a"], 2, "paths lead to http://host"),
             (["--to", "a:1", "--toxic", "lag"], 2, "there is no toxic 'lag'"),
             (["--to", "a:1", "--toxic", "down", "--toxic", "down"], 2, "in force already"),
             (["--to", "a:1", "--listen", "192.0.2.1:1"], 1, "cannot listen at 192.0.2.1:1"),

@@ -5,14 +5,15 @@ async with path_to("http://127.0.0.1:8080", "auto", seed=1) as path:
     await path.run(lambda: people(path.url("http://127.0.0.1:8080/api/chat")))
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
 
 from sidecar.verify.path import Path, PathKind
-from sidecar.verify.real_path import real_path
-from sidecar.verify.target import PathError
-from sidecar.verify.userspace_path import PIECES, userspace_path
+from sidecar.verify.real_path import RealPath, real_path
+from sidecar.verify.target import PathError, Target, wants_tls
+from sidecar.verify.tls_relay import tls_relay
+from sidecar.verify.userspace_path import PIECES, UserspacePath, userspace_path
 
 
 @asynccontextmanager
@@ -22,16 +23,22 @@ async def path_to(url: str, kind: PathKind | Literal["auto"], seed: int) -> Asyn
     Raises PathError if the kind that is asked for cannot be had.
     """
     async with AsyncExitStack() as stack:
-        yield await _path(url, kind, seed, stack)
+        through = await stack.enter_async_context(tls_relay(Target.of(url))) if wants_tls(url) else None
+        path = await _path(url, kind, seed, through, stack)
+        if through is not None:
+            path.pieces = {**path.pieces, "TLS": "begins behind the path; people speak in the clear to it"}
+        yield path
 
 
-async def _path(url: str, kind: PathKind | Literal["auto"], seed: int, stack: AsyncExitStack) -> Path:
-    pieces = PIECES
+async def _path(
+    url: str, kind: PathKind | Literal["auto"], seed: int, through: Target | None, stack: AsyncExitStack
+) -> RealPath | UserspacePath:
+    pieces: Mapping[str, str] = PIECES
     if kind != "userspace":
         try:
-            return await stack.enter_async_context(real_path(url, seed))
+            return await stack.enter_async_context(real_path(url, seed, through))
         except PathError as error:
             if kind == "real":
                 raise
             pieces = {**PIECES, "why not real": str(error)}
-    return await stack.enter_async_context(userspace_path(url, seed, pieces))
+    return await stack.enter_async_context(userspace_path(url, seed, pieces, through))

@@ -149,8 +149,11 @@ def why_not() -> str:
 
 
 @asynccontextmanager
-async def real_path(url: str, seed: int = 0) -> AsyncIterator[RealPath]:
-    """Make a path to the server of ``url``; raises PathError if there can be none."""
+async def real_path(url: str, seed: int = 0, through: Target | None = None) -> AsyncIterator[RealPath]:
+    """Make a path to the server of ``url``; raises PathError if there can be none.
+
+    ``through``: what is connected to in place of the server itself.
+    """
     if reason := why_not():
         raise PathError(reason)
     target = Target.of(url)
@@ -164,10 +167,10 @@ async def real_path(url: str, seed: int = 0) -> AsyncIterator[RealPath]:
         await path.connect()
         await router.open()
         await path.set(TRIED)
-        await path.set(FINE)
         if not await path.is_open():
             raise PathError(f"people do not reach {path.host}: does a firewall of this machine drop them?")
-        path.pieces = {**PIECES, "server's end": await _lead(path, target, stack)}
+        await path.set(FINE)
+        path.pieces = {**PIECES, "server's end": await _lead(path, through or target, stack)}
         yield path
 
 

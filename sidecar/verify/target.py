@@ -3,7 +3,7 @@
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
-DEFAULT_PORTS = {"http": 80}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class PathError(Exception):
@@ -18,21 +18,24 @@ class Target(NamedTuple):
 
     @classmethod
     def of(cls, url: str) -> Self:
-        """Return the host and the port of an http URL; raises PathError for any other."""
+        """Return the host and the port of an http or https URL; raises PathError for any other."""
         parts = urlsplit(url)
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-            raise PathError(
-                f"{url}: paths lead to http://host[:port] only (for https: a plain proxy in front)"
-            )
+            raise PathError(f"{url}: paths lead to http://host[:port] or https://host[:port]")
         try:
             return cls(parts.hostname, DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port)
         except ValueError as error:
             raise PathError(f"{url}: {error}") from None
 
     def elsewhere(self, url: str, host: str, port: int) -> str:
-        """Return ``url`` with another host and port; raises PathError if it names another server."""
+        """Return ``url`` with another host and port, in the clear; PathError if it names another server."""
         if (other := Target.of(url)) != self:
             raise PathError(
                 f"{url}: this path leads to {self.host}:{self.port}, not {other.host}:{other.port}"
             )
-        return urlsplit(url)._replace(netloc=f"{host}:{port}").geturl()
+        return urlsplit(url)._replace(scheme="http", netloc=f"{host}:{port}").geturl()
+
+
+def wants_tls(url: str) -> bool:
+    """Tell whether an address is an https one."""
+    return urlsplit(url).scheme == "https"

@@ -75,9 +75,12 @@ def _toxics(weather: Weather) -> Iterator[Toxic]:
 
 @asynccontextmanager
 async def userspace_path(
-    url: str, seed: int = 0, pieces: Mapping[str, str] = PIECES
+    url: str, seed: int = 0, pieces: Mapping[str, str] = PIECES, through: Target | None = None
 ) -> AsyncIterator[UserspacePath]:
-    """Make a path to the server of ``url``; raises PathError if there can be none."""
+    """Make a path to the server of ``url``; raises PathError if there can be none.
+
+    ``through``: what is connected to in place of the server itself.
+    """
     target = Target.of(url)
-    async with FaultyNetwork(*target, seed=seed, connections_max=CONNECTIONS_MAX) as network:
+    async with FaultyNetwork(*(through or target), seed=seed, connections_max=CONNECTIONS_MAX) as network:
         yield UserspacePath(target, network, pieces)
