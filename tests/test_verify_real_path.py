@@ -252,6 +252,14 @@ class TestWithout:
         assert real.returncode == 1
         assert reason in real.stderr.splitlines()[-1]
 
+    @needs_real_path
+    @pytest.mark.parametrize("capability", ["sys_admin", "net_admin"])
+    def test_a_root_that_may_not_is_told_so_and_auto_takes_the_other_kind(self, capability: str) -> None:
+        asked = ["setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}"]
+        auto = _run([*asked, sys.executable, "-c", ASK.format(before=""), "auto"])
+        assert auto.stdout.startswith("userspace "), auto.stderr
+        assert "not permitted" in auto.stdout
+
     def test_every_tool_has_a_package(self) -> None:
         assert set(NEEDED.values()) == {"iproute2", "iptables"}
 

@@ -1,6 +1,7 @@
 """Paths to servers that want TLS: people speak in the clear, the server hears TLS."""
 
 import asyncio
+import shutil
 import ssl
 import subprocess
 import sys
@@ -40,6 +41,8 @@ async def main():
 
 asyncio.run(main())
 """
+
+pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl: apt-get install openssl")
 
 
 @pytest.fixture(scope="module")

@@ -145,7 +145,13 @@ def why_not() -> str:
     ]
     if not os.path.exists("/dev/net/tun"):  # noqa: PTH110 - a device, no file of ours
         missing.append("/dev/net/tun (modprobe tun)")
-    return f"real paths need {', '.join(missing)}" if missing else ""
+    if missing:
+        return f"real paths need {', '.join(missing)}"
+    try:
+        Namespace().close()
+    except PathError as error:
+        return f"real paths need CAP_SYS_ADMIN and CAP_NET_ADMIN: {error}"
+    return ""
 
 
 @asynccontextmanager
