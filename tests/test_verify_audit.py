@@ -24,6 +24,7 @@ COUNTED = Counted(
     leaked=0,
     detection_p95_s=2.5,
     recovery_p95_s=None,
+    loop_lag_p99_s=None,
 )
 
 

@@ -43,6 +43,9 @@ class Account:
     reconnects_s: list[float] = field(default_factory=list)
     gave_up: int = 0
     detections_s: list[float] = field(default_factory=list)
+    late_s: float = 0.0
+    """The most by which people's own process came late: then it was short of processor time."""
+
     broken: int = 0
     sentences: list[str] = field(default_factory=list)
 
@@ -69,9 +72,11 @@ class Account:
 
     def add(self, other: "Account") -> None:
         """Add another's sums."""
+        late_s = max(self.late_s, other.late_s)
         for each in fields(self):
             mine, others = getattr(self, each.name), getattr(other, each.name)
             setattr(self, each.name, mine + others)
+        self.late_s = late_s
         del self.sentences[SENTENCES_MAX:]
 
     def as_json(self) -> dict[str, Any]:

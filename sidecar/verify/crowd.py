@@ -134,8 +134,11 @@ async def _run(part: Part) -> None:
 
 
 async def _tell(crowd: Crowd) -> None:
+    loop = asyncio.get_running_loop()
     while True:
+        due = loop.time() + TELL_S
         await asyncio.sleep(TELL_S)
+        crowd.account.late_s = max(crowd.account.late_s, loop.time() - due)
         broken = crowd.account.broken
         _say({"asked": crowd.asked, "under_way": crowd.under_way, "broken": broken})
 

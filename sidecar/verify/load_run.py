@@ -106,7 +106,7 @@ async def _run(
         did=_did(account, progress),
         reconnects_s=[round(seconds, 3) for seconds in account.reconnects_s],
         objectives=audit.objectives(account, said),
-        metrics=said.metrics | busy,
+        metrics=said.metrics | busy | {"people_late_max_s": round(account.late_s, 3)},
         differences=audit.differences(account, said),
         sidecar_rss_bytes=int(await used.total("process_resident_memory_bytes")),
         sidecar_cpu_s=round(await used.total("process_cpu_seconds_total"), 2),

@@ -23,8 +23,8 @@ from sidecar.verify.history import Attached, Finished, Left, Opened, Received, R
 from sidecar.verify.line import Line
 from sidecar.verify.talk import Talk, content
 
-VISIT_S = 150.0
-"""Whoever has not been told by then how an answer ends was never told."""
+MORE_S = 120.0
+"""Whoever has not been told so long after the end how an answer ends was never told."""
 
 ATTEMPTS_MAX = 10
 ATTEMPTS_OF_REFUSED = 2
@@ -95,6 +95,9 @@ class Visit:
         self._records: list[Record] = []
         self._seqs: list[int] = []
         self._terminal = self._cancelling = False
+        self._known = 0
+        """Messages that were there before this client."""
+
         self._stalled_at: float | None = None
         self._over_at = time.monotonic() + self._talk.least_s
         """When the backend has sent all of it, at the earliest."""
@@ -104,12 +107,12 @@ class Visit:
         self.account.did[self.habit] += 1
         self._records.append(Attached("person", self._name))
         try:
-            async with asyncio.timeout(VISIT_S):
+            async with asyncio.timeout(self._talk.least_s + MORE_S):
                 await self._read()
         except TimeoutError:
             self.account.silent += 1
             self.account.end(self._talk.outcome, *Outcome)
-            self.account.breach(f"{self._name}: nothing was told of its end for {VISIT_S:g} s.")
+            self.account.breach(f"{self._name}: {MORE_S:g} s after its end nothing had been told of it.")
             return self.account
         self._judge()
         return self.account
@@ -129,8 +132,8 @@ class Visit:
         left_at = time.monotonic()
         await asyncio.sleep(self._chance.uniform(*AWAY_S))
         self._records.append(Attached("person", self._name, after=len(self._seqs)))
-        options = {"join": events.stream, "position": events.position, "on_recovered": None}
-        async with self._client(line, **options) as again:
+        self._known = len(self._seqs)
+        async with self._client(line, join=events.stream, position=events.position) as again:
             await self._take_all(again, lambda: self._returned(left_at))
         self._settle(again, line)
 
@@ -138,7 +141,8 @@ class Visit:
         """Take note of the first message after an absence of one's own will."""
         now = time.monotonic()
         self.account.reconnects_s.append(now - left_at)
-        self._count_return(certain=now < self._over_at - MARGIN_S, attempts=1)
+        at_once = now - left_at < AWAY_S[1] + MARGIN_S
+        self._count_return(certain=at_once and now < self._over_at - MARGIN_S, attempts=1)
 
     async def _take_all(self, events: EventSource, act: Callable[[], Any]) -> None:
         acts_at = self._act_after if self._records[-1] == Attached("person", self._name) else 1
@@ -196,7 +200,8 @@ class Visit:
             attempts_max=ATTEMPTS_OF_REFUSED if refused else ATTEMPTS_MAX,
             on_state=self._see,
             jitter=self._jitter,
-            **{"on_recovered": self._recovered} | options,
+            on_recovered=self._recovered,
+            **options,
         )
 
     def _see(self, state: State, _reason: str) -> None:
@@ -210,7 +215,7 @@ class Visit:
         certain = (
             recovery.attempts == 1
             and self._stalled_at is None
-            and bool(self._seqs)
+            and len(self._seqs) > self._known
             and recovery.replayed is not None
             and lost_at < self._over_at - MARGIN_S
         )
@@ -232,7 +237,9 @@ class Visit:
             account.did["was refused by the backend, and told"] += state is State.FAILED
             account.silent += state is not State.FAILED
             return
-        account.asked_again += len(line.streams) - 1
+        if len(line.streams) > 1:
+            account.asked_again += len(line.streams) - 1
+            account.breach(f"{self._name} took {len(line.streams)} upstream requests, not one.")
         if state is State.COMPLETED:
             self._records.append(Told("person", self._name, "clean_end"))
             account.end(Outcome.COMPLETED)
