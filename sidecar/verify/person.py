@@ -89,6 +89,11 @@ class Person:
         """Id of the stream at a sidecar; "" without one."""
         return next((each.stream for each in self.connections if each.stream), "")
 
+    def leave(self) -> None:
+        """Leave; what has come already is still handed out."""
+        if self.events is not None:
+            self.events.close()
+
     def when(self, messages: int, call: Callable[[], None]) -> None:
         """Have ``call`` called once so many messages have been handed out."""
         if len(self.handed) >= messages:

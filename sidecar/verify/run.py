@@ -31,6 +31,8 @@ SCENARIO_S_MAX = 240.0
 """The longest that one scenario may take, not counting twelve of the client's stall times."""
 
 STALLS_MAX = 12
+TELL_S = 5.0
+"""How often a scenario that goes on says how far it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,15 +123,23 @@ class _Test:
     ) -> ScenarioResult:
         plan = self._plan
         stage = Stage(tested, path, users=plan.people, quick=plan.quick, seed=plan.seed)
+        telling = asyncio.create_task(self._tell(scenario, stage))
         played: list[Played] = []
-        followed: list[Breach] = []
-        for parts in scenario.rounds:
-            played += await self._round(stage, scenario, [part for part in parts if tested.takes(part)])
+        try:
+            for parts in scenario.rounds:
+                played += await self._round(stage, scenario, [part for part in parts if tested.takes(part)])
+        finally:
+            telling.cancel()
         if not played:
             return not_run(scenario, plan.seed, "Nothing of it can be tried at this server.")
         followed = [breach async for breach in _followed(tested, played)]
         found = Findings(scenario, tested, played, followed)
         return judge(found, plan.seed, time.monotonic() - began_at_s)
+
+    async def _tell(self, scenario: Scenario, stage: Stage) -> None:
+        while True:
+            await asyncio.sleep(TELL_S)
+            self._say(f"{self._spec}: {scenario.title}: {stage.messages} messages so far")
 
     async def _round(self, stage: Stage, scenario: Scenario, parts: list[Part]) -> list[Played]:
         async with asyncio.TaskGroup() as tasks:

@@ -252,7 +252,6 @@ EXPERIENCE = Scenario(
                 life="returns",
                 small=True,
                 needs="sidecar",
-                leave_after_s=0.8,
             ),
             Part(
                 name="gap",

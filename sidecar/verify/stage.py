@@ -20,6 +20,9 @@ BEGIN_S = 20.0
 AWAY_S = 4.0
 """How long somebody is away who comes back too late for what is kept SMALL_S."""
 
+RETURNS_AFTER = 6
+"""Messages after which somebody leaves who comes back."""
+
 SECOND_AFTER = 20
 """Messages after which somebody goes on at a second device, from the start."""
 
@@ -42,13 +45,15 @@ class Played:
 class Beginning:
     """Tells one event loop when all people in another one have begun."""
 
-    def __init__(self, people: int) -> None:
+    def __init__(self, people: int, count: Callable[[], None]) -> None:
         self._missing = people
+        self._count = count
         self._begun = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
     def note(self, person: Person) -> None:
         """Take note of a message; called in the people's loop."""
+        self._count()
         if len(person.handed) == 1:
             self._missing -= 1
             if not self._missing:
@@ -72,12 +77,14 @@ class Stage:
         self._users = users
         self._quick = quick
         self._seed = seed
+        self.messages = 0
+        """That all people were given so far."""
 
     async def play(self, scenario: str, part: Part) -> Played:
         """Play a part; what it needs of time is bounded by the part."""
         messages = part.messages if self._quick or part.ends != "complete" else 2 * part.messages
         truth = await self.subject.truth(part, messages, self._seed)
-        beginning = Beginning(part.users or self._users)
+        beginning = Beginning(part.users or self._users, self._count)
         readers = self._readers(scenario, part, messages, beginning)
         played = Played(part, readers, truth, time.monotonic())
         company = Company(self.subject, part, played)
@@ -93,6 +100,9 @@ class Stage:
         played.ended_at_s = time.monotonic()
         played.generations = await self.subject.generations()
         return played
+
+    def _count(self) -> None:
+        self.messages += 1
 
     def _readers(self, scenario: str, part: Part, messages: int, beginning: Beginning) -> list[Reader]:
         count = part.users or self._users
@@ -185,6 +195,7 @@ class Company:
 
     async def _return(self, reader: Reader) -> None:
         """Leave in the middle, and come back too late, with the position."""
+        reader.person.when(RETURNS_AFTER, reader.person.leave)
         await self._read(reader, self._leave_after_s())
         await asyncio.sleep(AWAY_S)
         events = reader.person.events
