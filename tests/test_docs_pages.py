@@ -1,10 +1,12 @@
 """The pages of docs/ about running the sidecar: links, commands, names and values are right."""
 
+import asyncio
 import configparser
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -160,7 +162,14 @@ class TestGuide:
         service = yaml.safe_load(GUIDE["compose.yaml"])["services"]["sse-sidecar"]
         assert set(service["environment"]) <= VARIABLES
         assert float(service["stop_grace_period"].removesuffix("s")) > GRACE_S
-        assert "/livez" in service["healthcheck"]["test"][3]
+
+    async def test_compose_s_health_check_says_yes_of_a_sidecar_that_runs(self) -> None:
+        _, *command = yaml.safe_load(GUIDE["compose.yaml"])["services"]["sse-sidecar"]["healthcheck"]["test"]
+        async with running("http://127.0.0.1:9") as up:
+            words = [word.replace(":9464/", f":{up.admin_port}/") for word in command]
+            assert words != command
+            check = await asyncio.create_subprocess_exec(sys.executable, *words[1:])
+            assert await check.wait() == 0
 
     def test_the_image_is_made_of_files_that_there_are(self) -> None:
         lines = GUIDE["Dockerfile"].splitlines()

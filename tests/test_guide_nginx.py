@@ -1,5 +1,7 @@
 """docs/implementation-guide.md: its nginx configurations, run by a real nginx with the sidecar behind it."""
 
+import re
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,10 +13,11 @@ from tests.support.client import SSEClient
 from tests.support.demo_backend import demo_backend
 from tests.support.nginx import needs_nginx, nginx
 from tests.support.running import Running, running
-from tests.support.snippets import snippets
+from tests.support.snippets import DOCS, snippets
 
 pytestmark = [pytest.mark.nginx, needs_nginx]
 
+GUIDE = (DOCS / "implementation-guide.md").read_text(encoding="utf-8")
 FILES = snippets("implementation-guide.md")
 ANNOTATIONS = yaml.safe_load(FILES["ingress.yaml"])["metadata"]["annotations"]
 PREFIX = "nginx.ingress.kubernetes.io/"
@@ -170,7 +173,8 @@ def _user(number: int) -> list[tuple[str, str]]:
 
 def _rolled_back() -> str:
     """Return the canary's site after the ``sed`` of the guide."""
-    lines = SITES["canary"].splitlines(keepends=True)
-    left = [line for line in lines if " 5%  " not in line]
-    assert len(left) == len(lines) - 1
-    return "".join(left)
+    (expression,) = re.findall(r"^sed -i '(.*?)' ", GUIDE, re.MULTILINE)
+    site = SITES["canary"]
+    left = subprocess.run(["sed", expression], input=site, capture_output=True, text=True, check=True).stdout
+    assert len(left.splitlines()) == len(site.splitlines()) - 1
+    return left
