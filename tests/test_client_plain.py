@@ -7,7 +7,7 @@ import pytest
 from sidecar.client import EventSource, Gap, State, StreamFailed
 from tests.support.fake_network import FakedSource, scripted, stream
 from tests.support.fake_sidecar import SIDECAR_HEADERS, STREAM, FakeSidecar, end, event
-from tests.support.fake_upstream import FakeUpstream, UpstreamConnection, plain, sse
+from tests.support.fake_upstream import SSE_HEADERS, FakeUpstream, UpstreamConnection, plain, sse
 
 QUICK = b"retry: 10\n"
 DONE = plain(204)
@@ -102,6 +102,26 @@ class TestNoSidecar:
             async with EventSource(up.url, control="") as events:
                 assert await rest(events) == ["a"]
             assert {request.header("accept") for request in up.requests} == {"text/event-stream"}
+
+
+class TestAnotherStream:
+    async def test_a_feed_that_begins_anew_and_breaks_off_before_it_told_the_gap_is_asked_for_it_again(
+        self,
+    ) -> None:
+        other, third = "s1" + "B" * 40, "s1" + "C" * 40
+        gap = b'event: sse-gap\ndata: {"missed_from": 3, "missed_through": null, "reason": "expired"}\n\n'
+        first = [QUICK, event(1, "a"), event(2, "b")]
+        async with FakeSidecar() as up:
+            up.script(
+                sse(*first, then="reset", headers=SIDECAR_HEADERS),
+                sse(then="reset", headers=[*SSE_HEADERS, ("SSE-Stream", other)]),
+                sse(gap, event(1, "c", third), end(1), headers=[*SSE_HEADERS, ("SSE-Stream", third)]),
+            )
+            async with EventSource(f"{up.url}/feed") as events:
+                assert await rest(events) == ["a", "b", "c"]
+                assert events.gaps == (Gap(3, None, "expired"),)
+            asked = [(request.target, request.header("last-event-id")) for request in up.asked]
+        assert asked == [("/feed", None), ("/feed", f"{STREAM}.2"), ("/feed", f"{STREAM}.2")]
 
 
 class TestMisbehaving:

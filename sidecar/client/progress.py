@@ -27,6 +27,9 @@ class Progress:
         """The stream's id at the sidecar; "" where there is none or none is known yet."""
 
         self.last_event_id = position
+        self._next = ""
+        """Another stream, which has been answered with and has said nothing yet."""
+
         self.by_sidecar = False
         """The last answer came through a sidecar."""
 
@@ -54,13 +57,27 @@ class Progress:
         """Begin to read an answer; ``stream``: its ``SSE-Stream``, "" if it has none."""
         self.by_sidecar = bool(stream)
         self._checks_ids = not stream  # a sidecar counts, and ids of its backend's making need not differ
+        self._next = ""
         if stream and stream != self.stream:
-            if self.stream or self.counted:
-                self._begin(0)
-            self.stream = stream
+            if self.stream and self.last_seq:
+                self._next = stream
+            else:
+                self._begin_with(stream)
+
+    def _begin_with(self, stream: str) -> None:
+        if self.stream or self.counted:
+            self._begin(0)
+        self.stream = stream
+
+    def _turn(self) -> None:
+        """Begin with another stream at its first word: before it nobody has told the gap."""
+        if self._next:
+            self._begin_with(self._next)
+            self._next = ""
 
     def take(self, event: Event) -> bool:
         """Tell whether a message is new, and count it; raises nothing, whatever the ids say."""
+        self._turn()
         self.jumped = None
         known = event_id.parse(event.id) if event.own_id else None
         if known is not None and known.stream == (self.stream or known.stream):
@@ -80,6 +97,7 @@ class Progress:
 
     def missed(self, gap: Gap) -> None:
         """Take note of messages that the server says will not come."""
+        self._turn()
         self.gaps.append(gap)
         again = self.last_seq - gap.missed_from + 1
         if gap.missed_through is None:
@@ -97,6 +115,7 @@ class Progress:
 
     def lacks(self, last_seq: int) -> bool:
         """Tell whether a stream that ends with this seq has messages that did not come."""
+        self._turn()
         return self.last_seq < last_seq
 
     @property

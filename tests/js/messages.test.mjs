@@ -77,6 +77,17 @@ test("a feed that begins anew is counted anew", async () => {
   assert.deepEqual([lastReport().stream, lastReport().received, lastReport().last_seq, lastReport().gaps], [token("B"), 2, 2, []]);
 });
 
+test("a feed that begins anew and breaks off before it told the gap is asked for it again", async () => {
+  const [other, third] = ["B", "C"].map((letter) => ({ headers: { "sse-stream": token(letter) } }));
+  const begun = gap(3, null, "expired") + events(1, 1, token("C"));
+  here.server.script(cutAfter(events(1, 2)), says("", { ...other, cut: true }), says(begun, third), live(third));
+  const { seen } = await here.connect();
+  await here.clock.advance(1100 + 2300 + 1100);
+  const asked = here.server.requests.map(({ headers }) => headers.get("last-event-id"));
+  assert.deepEqual([seen.data, seen.gaps.map(({ reason }) => reason)], [["1", "2", "1"], ["expired"]]);
+  assert.deepEqual(asked, [null, `${token()}.2`, `${token()}.2`, `${token("C")}.1`]);
+});
+
 test("an unstamped stream of the sidecar's goes on behind what was counted", async () => {
   here.server.script(cutAfter("data: a\n\ndata: b\n\n"), says(`data: c\n\n${end(3)}`, NAMED));
   const { stream, seen } = await here.connect();

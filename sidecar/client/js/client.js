@@ -100,7 +100,7 @@ class EventStream extends EventTarget {
   #cancelled = /** @type {Promise<boolean> | undefined} */ (undefined);
   #watched = false; #renewed = false; #asleep = false; // watched: somebody looks at the state, so the user is told
   #log = { received: 0, first_seq: 1, last_seq: 0, gaps: /** @type {number[][]} */ ([]) }; // what was read, for a report
-  #stamped = false; #retryMs = -1; #openGap = 0; // openGap: where a gap begins whose end nobody knows
+  #stamped = false; #next = ""; #retryMs = -1; #openGap = 0; // openGap: where a gap begins whose end nobody knows
   #reconnects = /** @type {number[]} */ ([]); #stalls = 0; #connections = 0; #lostAt = 0; #spokeAt = 0;
   /** Ids of another server's making: compared only until the first new one after a reconnect, as they need not differ. */
   #recent = /** @type {Set<string>} */ (new Set()); #catchingUp = false;
@@ -194,8 +194,8 @@ class EventStream extends EventTarget {
     } catch { throw new Lost("The login could not be renewed.", { unsent: true }); }
   }
   async #read(/** @type {Response} */ { headers, body }, /** @type {AbortSignal} */ signal) {
-    const stream = headers.get("sse-stream");
-    if (stream && stream !== this.stream) this.#begin(stream);
+    const own = headers.get("sse-stream") || this.stream; if (own !== this.stream && !this.#log.last_seq) this.#begin(own);
+    this.#next = own === this.stream ? "" : own; // another stream begins with its first word, which tells the gap
     this.#renewed = this.#faultIsLast = false; this.#catchingUp = true;
     this.#opened(headers.get("sse-replayed"));
     const reader = /** @type {ReadableStream<Uint8Array>} */ (body).getReader();
@@ -291,7 +291,7 @@ class EventStream extends EventTarget {
     this.dispatchEvent(new CustomEvent("recovered", { detail })); this.#report("recovery");
   }
   #begin(/** @type {string} */ stream, seq = 0) { // another stream of the sidecar's: what is read of it is counted anew
-    this.stream = stream; this.#stamped = false; this.#openGap = 0; this.#fault = null;
+    this.stream = stream; this.#next = ""; this.#stamped = false; this.#openGap = 0; this.#fault = null;
     this.#log = { received: 0, first_seq: seq + 1, last_seq: seq, gaps: [] }; this.#store();
   }
   #beat(/** @type {string} */ comment) {
@@ -299,7 +299,7 @@ class EventStream extends EventTarget {
     this.idleSeconds = Math.floor(Number(idle)); this.dispatchEvent(new Event("heartbeat"));
   }
   #take(/** @type {string} */ type, /** @type {string} */ data, /** @type {string | undefined} */ id) {
-    if (this.#isOver) return;
+    if (this.#isOver) return; else if (this.#next) this.#begin(this.#next);
     if (type === "sse-gap") return this.#tellGap(json(data));
     if (type === "sse-end") this.#endSeq = Number(json(data).last_seq ?? 0);
     const fault = faultOf(type, data);
