@@ -6,11 +6,11 @@ from math import ceil
 from sidecar.verify.crowd import Part
 from sidecar.verify.talk import Pace
 
-USERS_PER_PROCESS = 500
-EVENTS_PER_S_MAX = 800
+USERS_PER_PROCESS = 250
+EVENTS_PER_S_MAX = 600
 """How much all answers together bring in a second: with more users each answer is slower."""
 
-INTERVAL_S_MIN = 0.08
+INTERVAL_S_MIN = 0.1
 STALL_S_MIN, STALL_INTERVALS = 2.0, 2.5
 """A backend that is silent for so long, and for so many intervals, stalls."""
 
