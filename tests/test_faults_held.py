@@ -96,13 +96,13 @@ async def ask_honestly(sidecars: list[Served], took_s: list[list[float]]) -> Non
 
 
 @asynccontextmanager
-async def attacked_and_spared(directory: Path) -> AsyncIterator[list[Served]]:
+async def attacked_and_spared(directory: Path) -> AsyncIterator[tuple[FakeUpstream, list[Served]]]:
     """Run two sidecars: what the machine itself makes of an honest request, the second one shows."""
     async with FakeUpstream(lambda _: plain(body=b"ok")) as up, AsyncExitStack() as both:
         folders = [directory / name for name in ("attacked", "spared")]
         for folder in folders:
             folder.mkdir()
-        yield [await both.enter_async_context(served(up.url, folder, {})) for folder in folders]
+        yield up, [await both.enter_async_context(served(up.url, folder, {})) for folder in folders]
 
 
 @pytest.mark.slow
@@ -111,13 +111,13 @@ async def test_five_thousand_slow_connections_are_closed_in_time_and_honest_requ
     tmp_path: Path,
 ) -> None:
     allow_open_files(FILES_MIN)
-    async with attacked_and_spared(tmp_path) as sidecars:
+    async with attacked_and_spared(tmp_path) as (up, sidecars):
         sc = sidecars[0]
         before, files, took_s = sc.rss_bytes, sc.files, ([0.0], [0.0])
         held = await hold(sc, HELD)
         uploads, silent, slow_heads = held[:UPLOADS], held[UPLOADS : HELD // 2], held[HELD // 2 :]
         dripping = asyncio.ensure_future(drip(slow_heads, uploads))
-        await sc.until(lambda _: sc.files >= files + HELD + UPLOADS)
+        await up.request(UPLOADS - 1, LATE_S)
         asking = asyncio.ensure_future(ask_honestly(sidecars, list(took_s)))
         for holders, answer in ((silent, b""), (slow_heads, b"HTTP/1.1 408 Request Timeout\r\n")):
             async with within(HEAD_S_MAX + LATE_S, lambda: "some are held for ever"):

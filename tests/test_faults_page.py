@@ -1,4 +1,4 @@
-"""The page of faults is true: every row is there, every test it names exists, no test of a fault is missing."""
+"""The page of faults is true: each row is there, each test it names exists, each test of a fault is named."""
 
 import ast
 import re
