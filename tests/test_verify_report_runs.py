@@ -37,7 +37,7 @@ class TestSideBySide:
         missed = replace(load.objectives[0], held=False)
         found = Comparison([replace(results(), loads=[replace(load, objectives=[missed])])])
         assert not found.passed
-        assert "100 users: completion missed over 5,120 streams." in found.sentences
+        assert "100 users: failed over 5,120 streams: completion." in found.sentences
 
     def test_the_same_target_over_two_ways_is_two_columns_with_the_way_in_their_names(self) -> None:
         path = results().path

@@ -109,4 +109,4 @@ def _of_load(load: LoadResult) -> str:
         return f"{load.users:,} users: every objective held over {load.streams:,} streams."
     missed = [each.name for each in load.objectives if not each.held]
     missed += ["the records and Prometheus disagree"] * bool(load.differences)
-    return f"{load.users:,} users: {'; '.join(missed)} missed over {load.streams:,} streams."
+    return f"{load.users:,} users: failed over {load.streams:,} streams: {'; '.join(missed)}."
