@@ -25,7 +25,6 @@ def verify(*words: str) -> Result:
         (["--target", NOBODY, "-H", "no colon"], "'no colon' is no 'Name: value'"),
         (["--scenario", "fast-3g"], "'fast-3g' is not one of"),
         (["--users", "0"], "0 is not in the range"),
-        (["--target", "https://127.0.0.1/", "--path", "userspace"], "https"),
     ],
 )
 def test_what_cannot_be_asked_is_said_and_ends_with_2(words: list[str], said: str, tmp_path: Path) -> None:
