@@ -19,6 +19,9 @@ import aiohttp
 START_S = 30.0
 """How long a process may take until it serves."""
 
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - only while people come over a real path
+
 STOP_S = 5.0
 """How long a process may take to end by itself once it is asked to."""
 
@@ -76,25 +79,27 @@ class Own:
 
 
 @asynccontextmanager
-async def own(*, sidecar: bool = True, settings: Mapping[str, object] | None = None) -> AsyncIterator[Own]:
+async def own(
+    *, sidecar: bool = True, settings: Mapping[str, object] | None = None, host: str = LOOPBACK
+) -> AsyncIterator[Own]:
     """Run a demo backend and, if wanted, a sidecar; ``settings`` replace those of ``configuration``.
 
-    Both listen on every address, so that people in a network namespace reach them without a relay.
-    Raises NotStarted.
+    ``host``: where both listen; EVERYWHERE if people in a network namespace are to reach them without a
+    relay. Raises NotStarted.
     """
     async with AsyncExitStack() as stack:
-        backend = await stack.enter_async_context(demo_backend())
+        backend = await stack.enter_async_context(demo_backend(host))
         server = None
         if sidecar:
-            chosen = {**configuration(backend.url), **(settings or {})}
+            chosen = {**configuration(backend.url, host), **(settings or {})}
             server = await stack.enter_async_context(sidecar_process(chosen))
         yield Own(backend, server)
 
 
 @asynccontextmanager
-async def demo_backend() -> AsyncIterator[Server]:
+async def demo_backend(host: str = LOOPBACK) -> AsyncIterator[Server]:
     """Run a demo backend on a free port; raises NotStarted."""
-    command = ["sidecar.demo.webapi", "--host", "0.0.0.0", "--port", "0"]  # noqa: S104 - see own
+    command = ["sidecar.demo.webapi", "--host", host, "--port", "0"]
     async with _process(command, _demo_urls) as server:
         yield server
 
@@ -114,7 +119,7 @@ def _configuration_file(folder: str, settings: Mapping[str, object]) -> str:
     return str(file)
 
 
-def configuration(upstream: str) -> dict[str, object]:
+def configuration(upstream: str, host: str = LOOPBACK) -> dict[str, object]:
     """Return the settings of verify's own sidecar: usual ones, but quick to notice and to say."""
     quick = {
         "complete_on": "done",
@@ -125,7 +130,7 @@ def configuration(upstream: str) -> dict[str, object]:
     small = {"log_events_max": SMALL_EVENTS, "linger_s": SMALL_S, "retain_s": SMALL_S}
     return {
         "upstream": upstream,
-        "listen": "0.0.0.0:0",
+        "listen": f"{host}:0",
         "admin_listen": "127.0.0.1:0",
         "drain_s": 0,
         "canary_interval_s": 0,
@@ -216,4 +221,4 @@ def _sidecar_urls(line: str) -> tuple[str, str] | None:
 
 def _reachable(url: str) -> str:
     """Return the address at which this host finds a server that listens everywhere."""
-    return url.replace("//0.0.0.0:", "//127.0.0.1:")
+    return url.replace(f"//{EVERYWHERE}:", f"//{LOOPBACK}:")

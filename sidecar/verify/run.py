@@ -17,9 +17,11 @@ from sidecar.client import State
 from sidecar.verify.findings import Findings
 from sidecar.verify.follow_up import follow_up
 from sidecar.verify.judge import judge, not_run
+from sidecar.verify.own import EVERYWHERE, LOOPBACK
 from sidecar.verify.path import Path, PathKind
 from sidecar.verify.paths import path_to
 from sidecar.verify.person import Question
+from sidecar.verify.real_path import why_not
 from sidecar.verify.results import Breach, PathUsed, Results, ScenarioResult, TargetResult
 from sidecar.verify.scenarios import SCENARIOS, Part, Scenario
 from sidecar.verify.stage import Played, Stage
@@ -96,9 +98,11 @@ class _Test:
 
     async def _run(self) -> tuple[TargetResult, PathUsed]:
         plan = self._plan
+        host = LOOPBACK if plan.path == "userspace" or why_not() else EVERYWHERE
         async with AsyncExitStack() as stack:
+            question = plan.questions.get(self._spec)
             tested = await stack.enter_async_context(
-                subject(self._spec, plan.questions.get(self._spec), plan.stall_s, plan.answer_s)
+                subject(self._spec, question, plan.stall_s, plan.answer_s, host)
             )
             path = await stack.enter_async_context(path_to(tested.url, plan.path, plan.seed))
             scenarios = [await self._scenario(tested, path, scenario) for scenario in plan.scenarios]

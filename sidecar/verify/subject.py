@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from sidecar.client import State
-from sidecar.verify.own import CHAT, SMALL, Own, configuration, own, sidecar_process
+from sidecar.verify.own import CHAT, LOOPBACK, SMALL, Own, configuration, own, sidecar_process
 from sidecar.verify.person import Person, Question
 from sidecar.verify.scenarios import Part
 from sidecar.verify.truth import Truth, truth_of
@@ -134,23 +134,28 @@ async def _undisturbed(question: Question, stall_s: float, answer_s: float) -> P
 
 @asynccontextmanager
 async def subject(
-    spec: str, question: Question | None = None, stall_s: float | None = None, answer_s: float = ANSWER_S
+    spec: str,
+    question: Question | None = None,
+    stall_s: float | None = None,
+    answer_s: float = ANSWER_S,
+    host: str = LOOPBACK,
 ) -> AsyncIterator[Subject]:
     """Bring up what a name stands for: ``direct``, ``sidecar``, or the URL of a server that runs.
 
+    ``host``: where servers of our own listen.
     Raises NotStarted or Unusable.
     """
     async with AsyncExitStack() as stack:
         if spec in (DIRECT, SIDECAR):
-            yield await _own(spec, stall_s or OWN_STALL_S, stack)
+            yield await _own(spec, stall_s or OWN_STALL_S, host, stack)
             return
         stranger = Subject(spec, spec, question or Question(url=spec), stall_s or STRANGER_STALL_S, answer_s)
         await stranger.get_to_know()
         yield stranger
 
 
-async def _own(spec: str, stall_s: float, stack: AsyncExitStack) -> Subject:
-    servers = await stack.enter_async_context(own(sidecar=spec == SIDECAR))
+async def _own(spec: str, stall_s: float, host: str, stack: AsyncExitStack) -> Subject:
+    servers = await stack.enter_async_context(own(sidecar=spec == SIDECAR, host=host))
     held = stack.enter_context(socket.socket())
     held.bind(("127.0.0.1", 0))  # taken, and nobody listens: whoever connects is refused
     refusing = f"http://127.0.0.1:{held.getsockname()[1]}"
