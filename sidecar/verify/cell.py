@@ -21,11 +21,15 @@ WEATHERS = {CUT: 4, DARK: 3, SLOW: 3, SLICED: 1}
 
 
 class Cell:
-    """A way to the server at ``host``:``port`` that is not always fine; ``did`` says what befell whom."""
+    """A way to the server at ``host``:``port`` that is not always fine; ``did`` says what befell whom.
 
-    def __init__(self, host: str, port: int, seed: str) -> None:
+    ``calm``: how many times longer than FINE_S all is well.
+    """
+
+    def __init__(self, host: str, port: int, seed: str, calm: float = 1.0) -> None:
         self.did: Counter[str] = Counter()
         self.network = FaultyNetwork(host, port)
+        self._calm = calm
         self._chance = random.Random(seed)  # noqa: S311 - repeatable
 
     async def run(self) -> None:
@@ -33,7 +37,7 @@ class Cell:
         chance = self._chance
         try:
             while True:
-                await asyncio.sleep(chance.uniform(*FINE_S))
+                await asyncio.sleep(self._calm * chance.uniform(*FINE_S))
                 (weather,) = chance.choices([*WEATHERS], [*WEATHERS.values()])
                 await self._be(weather)
         finally:

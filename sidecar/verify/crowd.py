@@ -42,6 +42,7 @@ class Part:
     pace: Pace
     stall_s: float
     arrive_s: float
+    calm: float
 
     def as_argument(self) -> str:
         """Return what ``from_argument`` takes."""
@@ -102,7 +103,9 @@ class Crowd:
 @asynccontextmanager
 async def _cell(part: Part, number: int) -> AsyncIterator[Cell]:
     address = urlsplit(part.url)
-    cell = Cell(address.hostname or HOST, address.port or 80, f"{part.seed}/cell {part.part} {number}")
+    cell = Cell(
+        address.hostname or HOST, address.port or 80, f"{part.seed}/cell {part.part} {number}", part.calm
+    )
     async with cell.network:
         weather = asyncio.create_task(cell.run())
         try:

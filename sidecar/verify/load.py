@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from math import ceil
+from statistics import mean
 
 from sidecar.verify.crowd import Part
-from sidecar.verify.talk import Pace
+from sidecar.verify.talk import TOKENS, Pace
 
 USERS_PER_PROCESS = 250
 EVENTS_PER_S_MAX = 600
@@ -21,6 +22,9 @@ STALL_USERS, ARRIVE_USERS = 200, 50
 """People for each second of that, and of the time within which all of them have come."""
 
 ARRIVE_S_MIN = 3.0
+ANSWER_S = 5.0
+"""Of a load of a hundred: whose network breaks again and again is asked by the sidecar to wait longer."""
+
 HEARTBEAT_S, LINGER_S_MIN, LINGER_STALLS, RETAIN_LINGERS = 1.0, 15.0, 5, 2
 ROUTES = {"openai": "/v1/chat/completions", "claude": "/v1/messages", "ai-sdk": "/api/ai-sdk"}
 
@@ -44,6 +48,11 @@ class Load:
     def client_stall_s(self) -> float:
         """Silence that a client takes for a loss."""
         return max(CLIENT_STALL_S_MIN, self.users / STALL_USERS)
+
+    @property
+    def calm(self) -> float:
+        """How many times rarer the network's misfortunes are: an answer that takes longer meets no more."""
+        return max(1.0, self.pace.interval_s * mean(TOKENS) / ANSWER_S)
 
     @property
     def linger_s(self) -> float:
@@ -78,6 +87,7 @@ class Load:
                 pace=self.pace,
                 stall_s=self.client_stall_s,
                 arrive_s=max(ARRIVE_S_MIN, self.users / ARRIVE_USERS),
+                calm=self.calm,
             )
             for part in range(count)
         ]
