@@ -112,7 +112,9 @@ def _tell(outcome: Outcome) -> None:
     schedule = outcome.schedule
     rss = ", ".join(f"{name} {sample.rss_bytes >> 10} KiB" for name, sample in outcome.samples.items())
     streams = f"{outcome.counts['streams that began']} streams, {len(outcome.broken)} broken"
-    what = f"{outcome.seconds:.0f} s, {len(schedule.faults)} faults, {streams}"
+    what = (
+        f"{outcome.seconds:.0f} s (late by {outcome.late_s:.1f} s), {len(schedule.faults)} faults, {streams}"
+    )
     click.echo(f"seed {schedule.seed} round {schedule.number}: {what}; {rss}")
     for broken in outcome.broken:
         click.echo(f"  [{broken.rule}] {broken.sentence}")

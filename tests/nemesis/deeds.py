@@ -146,7 +146,8 @@ async def _is_over(stand: Stand, name: str) -> None:
                 while not generation.over and generation.request.wire.peer_left_at is None:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            stand.testimony.blame("cancel", f"{name} goes on {CANCEL_S:g} s after it was cancelled.")
+            sentence = f"{name} goes on {CANCEL_S:g} s after it was cancelled."
+            stand.testimony.blame("cancel", sentence, timed=True)
 
 
 async def asks_twice(stand: Stand, visit: Visit) -> None:

@@ -143,14 +143,16 @@ class ProductPerson:
         if failed.code in GONE:
             life = self.stand.sidecar_of(self.visit).life
             if self._life is not None and life.number == self._life.number and not self.stand.is_troubled:
-                testimony.blame("answer", f"{self.name} was told {failed}, and nothing was wrong.")
+                sentence = f"{self.name} was told {failed}, and nothing was wrong."
+                testimony.blame("answer", sentence, timed=True)
             self._leave()
         elif self._stream and events.received and failed.code:
             testimony.codes[self._stream].add(failed.code)
             self._told("terminal")
         else:
             if not self.stand.is_troubled and failed.code not in IN_BAND:
-                testimony.blame("unprovoked", f"{self.name} failed: {failed}, and nothing was wrong.")
+                sentence = f"{self.name} failed: {failed}, and nothing was wrong."
+                testimony.blame("unprovoked", sentence, timed=True)
             self._leave()
 
     def _told(self, kind: str) -> None:

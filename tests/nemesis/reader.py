@@ -114,12 +114,13 @@ class Reader:
                 self.leave()
                 self.over, self.ending = True, "gone"
             case Verdict.WRONG:
-                self.stand.testimony.blame("answer", f"{self.name} {words}.")
+                self.stand.testimony.blame("answer", f"{self.name} {words}.", timed=response.status == 410)
                 self.leave()
                 self.over, self.ending = True, "wrong"
             case Verdict.AGAIN:
                 if not self.stand.is_troubled:
-                    self.stand.testimony.blame("unprovoked", f"{self.name} {words}, and nothing was wrong.")
+                    sentence = f"{self.name} {words}, and nothing was wrong."
+                    self.stand.testimony.blame("unprovoked", sentence, timed=True)
         return False
 
     def _attach(self, response: Response) -> None:

@@ -42,6 +42,8 @@ class Outcome:
     counts: Counter[str]
     recovered_s: tuple[float, ...] = ()
     samples: dict[SidecarName, Sample] = field(default_factory=dict)
+    late_s: float = 0.0
+    """How late the process that played it was at worst."""
 
 
 @asynccontextmanager
@@ -68,19 +70,11 @@ async def stand_of(
 async def play(stand: Stand, schedule: Schedule, since_s: float = 0.0) -> Outcome:
     """Play one round; ``since_s``: when the run began, on the event loop's clock."""
     began_s = stand.now_s
-    stand.testimony = Testimony()
+    stand.testimony, stand.late_s_max = Testimony(), 0.0
     stand.backend.forget()
-    async with asyncio.TaskGroup() as tasks:
-        for fault in schedule.faults:
-            tasks.create_task(_at(fault.at_s, partial(strike, stand, fault)))
-        for visit in schedule.visits:
-            tasks.create_task(_at(visit.at_s, partial(visits, stand, visit)))
+    samples = await _played(stand, schedule, since_s)
     testimony = stand.testimony
-    samples: dict[SidecarName, Sample] = {}
-    if not testimony.verdict(stand.backend):  # else it is known enough, and those who shorten it wait for it
-        await _calm(stand)
-        samples = await _leftovers(stand, since_s)
-    broken = testimony.verdict(stand.backend)
+    broken = testimony.verdict(stand.backend, stand.late_s_max)
     for sidecar in stand.sidecars.values():
         sidecar.note_defects()
         broken += [Broken("log", line) for line in sidecar.defects]
@@ -94,7 +88,29 @@ async def play(stand: Stand, schedule: Schedule, since_s: float = 0.0) -> Outcom
         testimony.counts,
         tuple(testimony.recovered_s),
         samples,
+        stand.late_s_max,
     )
+
+
+async def _played(stand: Stand, schedule: Schedule, since_s: float) -> dict[SidecarName, Sample]:
+    """Let everything happen; return what the processes held after it."""
+    watching = asyncio.create_task(stand.watch())
+    try:
+        await _chaos(stand, schedule)
+    finally:
+        watching.cancel()
+    if stand.testimony.verdict(stand.backend, stand.late_s_max):
+        return {}  # it is known enough, and those who shorten it wait for it
+    await _calm(stand)
+    return await _leftovers(stand, since_s)
+
+
+async def _chaos(stand: Stand, schedule: Schedule) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for fault in schedule.faults:
+            tasks.create_task(_at(fault.at_s, partial(strike, stand, fault)))
+        for visit in schedule.visits:
+            tasks.create_task(_at(visit.at_s, partial(visits, stand, visit)))
 
 
 async def _at(seconds: float, deed: Callable[[], Awaitable[None]]) -> None:

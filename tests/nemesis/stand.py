@@ -9,6 +9,7 @@ from tests.nemesis.process import Sidecar
 from tests.nemesis.schedule import CELLS, SidecarName, Visit
 from tests.nemesis.testimony import Testimony
 
+TICK_S = 0.05
 TROUBLE_S = 20.0
 """How long after a fault something may still fail because of it."""
 
@@ -22,6 +23,8 @@ class Stand:
     networks: dict[SidecarName, list[FaultyNetwork]]
     testimony: Testimony = field(default_factory=Testimony)
     asks: int = 0
+    late_s_max: float = 0.0
+    """How late this process was at worst when it wanted to do something."""
     _trouble: int = 0
     _trouble_until_s: float = 0.0
 
@@ -51,6 +54,13 @@ class Stand:
     def is_troubled(self) -> bool:
         """Whether anything that fails now can be due to a fault that was ordered."""
         return bool(self._trouble) or self.now_s < self._trouble_until_s
+
+    async def watch(self) -> None:
+        """Measure how late this process is, until it is cancelled."""
+        while True:
+            due_s = self.now_s + TICK_S
+            await asyncio.sleep(TICK_S)
+            self.late_s_max = max(self.late_s_max, self.now_s - due_s)
 
     def next_ask(self) -> str:
         """Return a name for one request."""

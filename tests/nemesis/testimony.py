@@ -22,16 +22,18 @@ STILL_HERE_RATIO = 0.5
 """Who was there within this share of the linger before a stream was given up has not left for good."""
 
 SLACK_S = 0.5
+LATE_S_MAX = 1.0
 EARLY_RATIO = 0.8
 """A wait that is over after less than this share of it was no such wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """One broken promise, as a sentence."""
+    """One broken promise, as a sentence. ``timed``: about how long something took, as this process saw it."""
 
     rule: str
     sentence: str
+    timed: bool = False
 
 
 def hash_of(kind: str, data: str) -> str:
@@ -57,15 +59,26 @@ class Testimony:
     recovered_s: list[float] = field(default_factory=list)
     """Between a broken connection and the next one that carried the stream on."""
 
-    def blame(self, rule: str, sentence: str) -> None:
+    def blame(self, rule: str, sentence: str, *, timed: bool = False) -> None:
         """Say that a promise was broken."""
-        self.broken.append(Broken(rule, sentence))
+        self.broken.append(Broken(rule, sentence, timed))
 
-    def verdict(self, backend: Backend) -> list[Broken]:
-        """Judge everything; the backend shall have finished."""
+    def verdict(self, backend: Backend, late_s: float = 0.0) -> list[Broken]:
+        """Judge everything; the backend shall have finished.
+
+        ``late_s``: how late this process was at worst. One that was starved of CPU saw things later than
+        they happened, so beyond LATE_S_MAX it says nothing about times.
+        """
+        broken = self._all(backend)
+        if late_s <= LATE_S_MAX:
+            return broken
+        self.counts["rounds too slow to judge times"] = 1
+        return [one for one in broken if not one.timed]
+
+    def _all(self, backend: Backend) -> list[Broken]:
         truth = [record for one in backend.generations for record in self._truth(one)]
         violations = check([*truth, *self.history], told_within_s=TOLD_WITHIN_S)
-        judged = [Broken(violation.rule, violation.sentence) for violation in violations]
+        judged = [Broken(one.rule, one.sentence, one.rule == "late") for one in violations]
         stray = [Broken("upstream", sentence) for sentence in backend.stray]
         return [
             *self.broken,
@@ -130,9 +143,8 @@ class Testimony:
             if CANCELLED in codes and generation.visit not in self.cancelled:
                 yield Broken("ending", f"{name} was cancelled, and nobody had asked for that.")
             if IDLE in codes and generation.silent_s_max < IDLE_S * EARLY_RATIO:
-                yield Broken(
-                    "ending", f"{name} was given up after {generation.silent_s_max:.1f} s of silence."
-                )
+                silent_s = generation.silent_s_max
+                yield Broken("ending", f"{name} was given up after {silent_s:.1f} s of silence.", timed=True)
 
     def _gone_too_early(self, backend: Backend) -> Iterator[Broken]:
         """Whoever reads a stream is no reason to give it up; nor is somebody who left a moment ago."""
@@ -143,7 +155,8 @@ class Testimony:
             start_s = generation.over_at_s - LINGER_S * STILL_HERE_RATIO
             for who, from_s, until_s in self.present[generation.name]:
                 if min(until_s, end_s) - max(from_s, start_s) > SLACK_S:
-                    yield Broken("ending", f"{generation.name} was given up, and {who} was still there.")
+                    sentence = f"{generation.name} was given up, and {who} was still there."
+                    yield Broken("ending", sentence, timed=True)
 
     def attached(self, client: str, stream: str, after: int, principal: str, at_s: float) -> None:
         """Record an answer that carries a stream."""
