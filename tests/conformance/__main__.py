@@ -23,7 +23,6 @@ from tests.conformance.table import write_table
 
 DOCS = Path(__file__).parents[2] / "docs"
 STOP_S = 10.0
-ASKED = "/api/chat?n=60&interval_ms=100&seed=conformance"
 ROUTES = "routes:\n  - name: chat\n    path: /api/chat\n    complete_on: done\n    heartbeat_s: 1\n"
 
 
@@ -81,7 +80,7 @@ def main(arguments: tuple[str, ...]) -> None:
             stack.enter_context(running(command, port, folder / f"own-{number}.log"))
         for peer in there:
             _bring_up(peer, folder, stack)
-        urls = [f"http://127.0.0.1:{peer.port}{ASKED}" for peer in there]
+        urls = [f"http://127.0.0.1:{peer.port}{peer.asked}" for peer in there]
         results = _judge(urls, folder / "verify", arguments)
         said = shlex.join(["python", "-m", "tests.conformance", *arguments])
         write_table(results.read_bytes(), DOCS, [peer.name for peer in there], said)

@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from tests.support.nginx import CONFIG, on_loopback
 from tests.support.snippets import snippets
 
 BACKEND, SIDECAR = 18000, 18080
+ASKED = "/api/chat?n=60&interval_ms=100&seed=conformance"
+MODULES = Path("/usr/lib/nginx/modules")
 
 NGINX_DEFAULTS = """\
 server {
@@ -67,6 +70,26 @@ command_spec=tcp://127.0.0.1:18563
 message_rate=2500
 message_hwm=25000
 """
+NCHAN = "load_module /usr/lib/nginx/modules/ngx_nchan_module.so;\n" + CONFIG.replace(
+    "include {folder}/site.conf;", "include {folder}/hub.conf;"
+)
+HUB = """\
+server {{
+    listen 127.0.0.1:{port};
+    location = /publish {{
+        nchan_publisher;
+        nchan_channel_id feed;
+        nchan_message_buffer_length 3000;
+        nchan_message_timeout 5m;
+    }}
+    location = /subscribe {{
+        nchan_subscriber eventsource;
+        nchan_channel_id feed;
+        nchan_subscriber_first_message newest;
+        nchan_eventsource_ping_interval 1;
+    }}
+}}
+"""
 ZURL = """\
 [General]
 in_spec=ipc://{folder}/run/zurl-in
@@ -80,7 +103,7 @@ defpolicy=allow
 class Peer:
     """A server: its name in the table, its port, how it is run, and which Debian package brings it.
 
-    In ``command`` and ``files``, {port}, {backend}, {sidecar} and {folder} (its own) are filled in.
+    In ``command`` and ``files``, {port}, {backend}, {sidecar}, {python} and {folder} (its own) are filled in.
     """
 
     name: str
@@ -91,10 +114,17 @@ class Peer:
     beside: str = ""
     """A second process that it needs, without a port."""
 
+    asked: str = ASKED
+    """What its users ask for."""
+
+    module: str = ""
+    """Of nginx, where it is one."""
+
     @property
     def is_missing(self) -> bool:
         """Whether its program is not installed."""
-        return shutil.which(shlex.split(self.command)[0], path=SEARCH_PATH) is None
+        program = shutil.which(shlex.split(self.command)[0], path=SEARCH_PATH)
+        return program is None or (self.module != "" and not (MODULES / self.module).exists())
 
     def written(self, folder: Path) -> list[list[str]]:
         """Write its files into a folder, and return its commands, that of its port first."""
@@ -109,7 +139,9 @@ class Peer:
         return [shutil.which(words[0], path=SEARCH_PATH) or words[0], *words[1:]]
 
     def _filled(self, text: str, folder: Path) -> str:
-        return text.format(port=self.port, backend=BACKEND, sidecar=SIDECAR, folder=folder)
+        return text.format(
+            port=self.port, backend=BACKEND, sidecar=SIDECAR, folder=folder, python=sys.executable
+        )
 
 
 def _nginx(name: str, port: int, site: str) -> Peer:
@@ -140,6 +172,16 @@ PEERS = (
         {"pushpin.conf": PUSHPIN, "routes": "* 127.0.0.1:{backend}\n", "zurl.conf": ZURL},
         "pushpin",
         beside="zurl --config={folder}/zurl.conf",
+    ),
+    Peer(
+        "Nchan (a hub, as a feed)",
+        18017,
+        "nginx -c {folder}/nginx.conf -e stderr",
+        {"nginx.conf": NCHAN, "hub.conf": HUB},
+        "libnginx-mod-nchan",
+        beside="{python} -m tests.conformance.publisher http://127.0.0.1:{port}/publish",
+        asked="/subscribe",
+        module="ngx_nchan_module.so",
     ),
     _nginx("nginx in front of the sidecar", 18016, GUIDE),
 )
