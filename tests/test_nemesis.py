@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.nemesis.measures import MIB, Sample, slope, warm
+from tests.nemesis.page import DATA, PAGE, PICTURE, page, picture
 from tests.nemesis.round import Outcome
 from tests.nemesis.schedule import DEED_ROWS, DEEDS, ROWS, SCHEDULE, Fault, Schedule, Visit
 from tests.nemesis.shrink import shrunk
-from tests.nemesis.soak import SidecarFigures, growth
+from tests.nemesis.soak import RESULT, SidecarFigures, SoakResult, growth
 from tests.nemesis.story import story, write
 from tests.nemesis.testimony import Broken
 
@@ -157,6 +158,49 @@ def test_a_story_names_what_broke_what_happened_and_how_to_see_it_again(tmp_path
         f"python -m tests.nemesis --replay {tmp_path}/broken.json",
     ):
         assert words in told
+
+
+class TestPage:
+    """The page of the figures says what the data of the run say, and nothing else."""
+
+    def test_the_page_of_a_run_is_made_of_the_data_beside_it(self) -> None:
+        for data in DATA.parent.glob(DATA.name):
+            result = RESULT.validate_json(data.read_bytes())
+            assert PAGE.read_text() == page(result)
+            assert PICTURE.read_text() == picture(result.sidecars["steady"])
+
+    def test_every_figure_of_a_run_that_was_broken_is_told(self) -> None:
+        held = samples(*(60 + n / 10 for n in range(9)))
+        result = SoakResult(
+            command="python -m tests.nemesis --minutes 9",
+            machine="a machine",
+            seconds=540,
+            seeds=[4, 5],
+            rounds=9,
+            streams=1234,
+            answers=1300,
+            faults={"kill": 3},
+            rows=[26],
+            counts={"cancelled": 17},
+            recovered_p50_s=0.25,
+            recovered_p95_s=3.5,
+            recovered_count=321,
+            broken=["seed 4, round 0: [missing] a reader missed 3."],
+            sidecars={"steady": SidecarFigures(1, held, slope(warm(held)))},
+        )
+        told = page(result)
+        for words in (
+            "**1 were broken.**",
+            "* seed 4, round 0: [missing] a reader missed 3.",
+            "| Time | 9.0 min |",
+            "| Streams that the backend began | 1234 |",
+            "| kill | 26 | 3 |",
+            "| cancelled | 17 |",
+            "0.25 s, 3.50 s",
+            "+6.00 MiB an hour",
+        ):
+            assert words in told
+        assert picture(result.sidecars["steady"]).count("<circle") == 9
 
 
 async def played(schedule: Schedule, directory: Path, *more: str) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from tests.support.deadline import Overdue
 from tests.support.head import FieldLines
 from tests.support.response import Response
 
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 """The longest that anybody waits for the end of an answer that takes seconds."""
 
 CANCEL_S = 20.0

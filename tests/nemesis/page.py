@@ -47,7 +47,7 @@ def page(result: SoakResult) -> str:
 
 def _head(result: SoakResult) -> Iterator[str]:
     verdict = "No invariant was broken." if not result.broken else f"**{len(result.broken)} were broken.**"
-    yield "# Soak: random misfortunes for half an hour"
+    yield "# Soak: random misfortunes"
     yield ""
     yield WHAT
     yield f"{verdict} Made on {result.made_at} by"
