@@ -1,6 +1,7 @@
 """The network with faults does to real connections what it is told, and nothing else."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable
 from pathlib import Path
 
@@ -360,3 +361,14 @@ async def _took(waiting: Awaitable[object]) -> float:
 
 def _open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+async def test_a_crowd_that_comes_at_once_is_let_in_at_once() -> None:
+    crowd, turns = 200, 20
+    async with FaultyNetwork("127.0.0.1", 1) as network:
+        people = [socket.create_connection(("127.0.0.1", network.port)) for _ in range(crowd)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert network.accepted == crowd
+        for person in people:
+            person.close()

@@ -9,6 +9,7 @@ async with FaultyNetwork("127.0.0.1", 8080) as network:
 import asyncio
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +22,9 @@ CONNECTIONS_MAX = 1024
 """Open at the same time, unless more is asked for; whoever comes when there are so many is reset."""
 
 BACKLOG = 1024
+ACCEPTS_MAX = 128
+"""Connections let in before whatever else is due has its turn."""
+
 CONNECT_TIMEOUT_S = 10.0
 SOCKET_BUFFER_BYTES = 64 * 1024
 """What the kernel may hold in each direction: a slow link is to be felt by who sends."""
@@ -148,10 +152,12 @@ class FaultyNetwork:
             self._listener = None
 
     def _accept(self, listener: socket.socket) -> None:
-        try:
-            client, _ = listener.accept()
-        except OSError:
-            return  # gone before it was taken, or no descriptor is left: it is asked again
+        """Let in who waits: one in each turn would keep a crowd that comes at once waiting for seconds."""
+        with suppress(OSError):  # nobody is left; or gone before it was taken, or no descriptor: asked again
+            for _ in range(ACCEPTS_MAX):
+                self._let_in(listener.accept()[0])
+
+    def _let_in(self, client: socket.socket) -> None:
         self.accepted += 1
         connection = _Connection(client, self.accepted)
         if len(self._connections) + len(self._dark) >= self._connections_max:
