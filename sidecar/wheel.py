@@ -36,6 +36,7 @@ class Wheel:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_slot = 0
         self._timer_due = 0.0
+        self._has_waited = False
 
     def __len__(self) -> int:
         return sum(map(len, self._slots.values()))
@@ -83,9 +84,11 @@ class Wheel:
     def _turn(self) -> None:
         self._timer = None
         now = self._loop.time()
-        if now - self._timer_due > STALLED_S:
+        if now - self._timer_due > STALLED_S and not self._has_waited:
+            self._has_waited = True  # once: a loop that is always late must still visit
             self._turn_at(now + self._tick_s, self._timer_slot)
             return
+        self._has_waited = False
         reached = int(now / self._tick_s)
         while self._order and self._order[0] <= reached:
             slot = heappop(self._order)

@@ -140,6 +140,15 @@ def test_after_the_process_stood_still_there_is_a_tick_to_read_what_came_before_
     assert 6 + TICK_S <= item.visits[0] <= 6 + TICK_S + ROUNDING_S
 
 
+def test_where_every_turn_is_late_every_second_one_visits(loop: Loop, wheel: Wheel) -> None:
+    item = Item(lambda now: now + 1)
+    wheel.add(item, 1.0)
+    for turn in range(1, 9):
+        loop.now = 6.0 * turn
+        loop.run_until(loop.now)
+    assert len(item.visits) == 4
+
+
 def test_a_later_item_makes_no_timer_and_an_earlier_one_replaces_it(loop: Loop, wheel: Wheel) -> None:
     wheel.add(Item(), 5.0)
     wheel.add(Item(), 6.0)
