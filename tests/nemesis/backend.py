@@ -60,6 +60,7 @@ class Backend:
     up: FakeUpstream = field(default_factory=FakeUpstream)
     speaks: asyncio.Event = field(default_factory=asyncio.Event)
     answers: asyncio.Event = field(default_factory=asyncio.Event)
+    accepting: asyncio.Lock = field(default_factory=asyncio.Lock)
     unavailable: bool = False
     resets_heads: bool = False
     truncates: bool = False

@@ -93,8 +93,9 @@ async def _on_backend(backend: Backend, fault: Fault) -> None:
 
 async def _accept(backend: Backend) -> None:
     """Listen again, unless another fault has seen to that."""
-    if backend.up._server is None:
-        await backend.up.accept()
+    async with backend.accepting:
+        if backend.up._server is None:
+            await backend.up.accept()
 
 
 async def _held(gate: asyncio.Event, for_s: float) -> None:
