@@ -15,6 +15,7 @@ from sidecar.cli_verify_load import load
 from sidecar.cli_verify_proxy import proxy
 from sidecar.cli_verify_report import report
 from sidecar.client.options import check_url
+from sidecar.verify.net.target import PathError, Target
 from sidecar.verify.output import write
 from sidecar.verify.own import NotStarted
 from sidecar.verify.person import Question
@@ -22,7 +23,6 @@ from sidecar.verify.results import Results
 from sidecar.verify.run import Plan, run
 from sidecar.verify.scenarios import SCENARIOS
 from sidecar.verify.subject import ANSWER_S, DIRECT, SIDECAR
-from sidecar.verify.target import PathError, Target
 
 EXIT_FAILED = 1
 EXIT_CANNOT_RUN = 2

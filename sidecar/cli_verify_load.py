@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from sidecar import __version__
-from sidecar.verify import load_run
-from sidecar.verify.figures import quantity
-from sidecar.verify.load import Load
-from sidecar.verify.load_run import LoadFailed
+from sidecar.verify.load import load_run
+from sidecar.verify.load.load_run import LoadFailed
+from sidecar.verify.load.workload import Load
 from sidecar.verify.output import write
 from sidecar.verify.own import NotStarted
+from sidecar.verify.report.figures import quantity
 from sidecar.verify.results import LoadResult, Results
 from sidecar.verify.run import environment
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import click
 
 from sidecar.server import admin_listener, listening_socket
-from sidecar.verify.control import Control
-from sidecar.verify.network import FaultyNetwork
-from sidecar.verify.target import PathError, Target
-from sidecar.verify.toxic_words import TYPES, toxic_of_text
-from sidecar.verify.toxics import Toxic
+from sidecar.verify.net.control import Control
+from sidecar.verify.net.network import FaultyNetwork
+from sidecar.verify.net.target import PathError, Target
+from sidecar.verify.net.toxic_words import TYPES, toxic_of_text
+from sidecar.verify.net.toxics import Toxic
 
 SEED_MAX = 2**31 - 1
 CONNECTIONS_MAX = 4096

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from sidecar.verify.markdown import markdown
-from sidecar.verify.page import page
+from sidecar.verify.report.markdown import markdown
+from sidecar.verify.report.page import page
 from sidecar.verify.results import SCHEMA, Results
 from sidecar.verify.results_json import from_json
 

@@ -12,7 +12,7 @@ from sidecar.cli_verify import verify
 from sidecar.errors import RequestError, SidecarError, UpstreamError, every_error
 from sidecar.settings_table import ROUTE_SETTINGS, SETTINGS, Row
 from sidecar.slo import SLO, SLO_OBJECTIVES
-from sidecar.verify import documented
+from sidecar.verify.report import documented
 
 ROOT = Path(__file__).parent.parent
 FILES = ("docs/configuration.md", "docs/metrics.md", "docs/verify.md", "runbooks/errors.md")

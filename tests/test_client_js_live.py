@@ -12,7 +12,7 @@ import pytest
 from sidecar.demo.webapi import create_app
 from sidecar.demo.webapi import running as running_backend
 from sidecar.demo.words import tokens
-from sidecar.verify.network import FaultyNetwork
+from sidecar.verify.net.network import FaultyNetwork
 from tests.js.node import missing
 from tests.js.reader import LONG_S, reading
 from tests.support.deadline import within

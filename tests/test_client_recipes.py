@@ -16,7 +16,7 @@ from sidecar.demo.ledger import Ledger
 from sidecar.demo.webapi import create_app
 from sidecar.demo.webapi import running as running_backend
 from sidecar.demo.words import tokens
-from sidecar.verify.network import FaultyNetwork
+from sidecar.verify.net.network import FaultyNetwork
 from tests.support.chromium import needs_chromium, page_at
 from tests.support.recipes import ESBUILD, build, write_out
 from tests.support.running import running

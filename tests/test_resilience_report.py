@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.verify.comparison import Comparison
+from sidecar.verify.report.comparison import Comparison
 from tests.resilience_report import KEPT, NAME, RUNS, kept, reports
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sidecar.verify.account import SENTENCES_MAX, Account
-from sidecar.verify.audit import Counted, counted, differences, eligible_of, objectives, p95
-from sidecar.verify.books import OfItself
+from sidecar.verify.load.account import SENTENCES_MAX, Account
+from sidecar.verify.load.audit import Counted, counted, differences, eligible_of, objectives, p95
+from sidecar.verify.load.books import OfItself
 from sidecar.verify.prometheus_api import Sample
 
 ENDS = {"completed": 900, "upstream_truncated": 2, "client_left": 50, "client_cancelled": 48}

@@ -14,13 +14,13 @@ import pytest
 from click.testing import CliRunner
 
 from sidecar.cli import main
-from sidecar.verify.cell import DARK_S, FINE_S, SLOW_S
-from sidecar.verify.load import USERS_PER_PROCESS, Load
-from sidecar.verify.load_run import run
+from sidecar.verify.load.cell import DARK_S, FINE_S, SLOW_S
+from sidecar.verify.load.load_run import run
+from sidecar.verify.load.talk import FAILURE_EVERY, STALL_SHARE
+from sidecar.verify.load.visit import HABITS
+from sidecar.verify.load.workload import USERS_PER_PROCESS, Load
 from sidecar.verify.results import Results
 from sidecar.verify.results_json import from_json
-from sidecar.verify.talk import FAILURE_EVERY, STALL_SHARE
-from sidecar.verify.visit import HABITS
 from tests.support.prometheus import needs_prometheus
 
 USERS = int(os.environ.get("LOAD_USERS", "100"))

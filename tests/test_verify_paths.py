@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from sidecar.verify.path import FINE, PathKind, Weather
-from sidecar.verify.paths import path_to
-from sidecar.verify.target import PathError, Target
+from sidecar.verify.net.path import FINE, PathKind, Weather
+from sidecar.verify.net.paths import path_to
+from sidecar.verify.net.target import PathError, Target
 from tests.support.far_end import BOTH_KINDS, WAIT_S, FarEnd, Line, content, far_end, quickest
 
 QUIET_S = 0.5

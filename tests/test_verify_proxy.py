@@ -17,10 +17,10 @@ from click.testing import CliRunner
 
 from sidecar.cli_verify_proxy import proxy
 from sidecar.server import admin_listener, listening_socket
-from sidecar.verify.control import BODY_BYTES_MAX, Control
-from sidecar.verify.faults import TOXICS_MAX
-from sidecar.verify.toxic_words import TYPES, toxic_of, toxic_of_text, words_of
-from sidecar.verify.toxics import Bandwidth, Down, Latency, LimitData, Slicer, Timeout
+from sidecar.verify.net.control import BODY_BYTES_MAX, Control
+from sidecar.verify.net.faults import TOXICS_MAX
+from sidecar.verify.net.toxic_words import TYPES, toxic_of, toxic_of_text, words_of
+from sidecar.verify.net.toxics import Bandwidth, Down, Latency, LimitData, Slicer, Timeout
 from tests.support.client import SSEClient
 from tests.support.wired import Wired, wired
 

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from sidecar.verify.markdown import markdown
-from sidecar.verify.page import page
+from sidecar.verify.report.markdown import markdown
+from sidecar.verify.report.page import page
 from sidecar.verify.results import Results, ScenarioResult
 from tests.support.verify_results import results
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 from playwright.async_api import Page
 
-from sidecar.verify.page import page
+from sidecar.verify.report.page import page
 from sidecar.verify.results import Results
 from tests.support.chromium import needs_chromium, page_at
 from tests.support.verify_results import results

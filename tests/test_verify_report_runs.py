@@ -8,10 +8,10 @@ from click.testing import CliRunner, Result
 from pydantic import TypeAdapter
 
 from sidecar.cli_verify_report import report
-from sidecar.verify.comparison import Comparison
-from sidecar.verify.figures import count, quantity, seconds, share
-from sidecar.verify.markdown import markdown
-from sidecar.verify.page import page
+from sidecar.verify.report.comparison import Comparison
+from sidecar.verify.report.figures import count, quantity, seconds, share
+from sidecar.verify.report.markdown import markdown
+from sidecar.verify.report.page import page
 from sidecar.verify.results import Results
 from tests.support.verify_results import results
 

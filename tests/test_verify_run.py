@@ -12,7 +12,7 @@ import pytest
 from sidecar.demo.webapi import create_app, running
 from sidecar.verify.findings import Findings
 from sidecar.verify.judge import judge
-from sidecar.verify.paths import path_to
+from sidecar.verify.net.paths import path_to
 from sidecar.verify.person import Question
 from sidecar.verify.results import Results, ScenarioResult
 from sidecar.verify.results_json import from_json, schema, to_json

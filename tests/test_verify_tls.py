@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.verify.target import PathError, Target
-from sidecar.verify.tls_relay import tls_relay
+from sidecar.verify.net.target import PathError, Target
+from sidecar.verify.net.tls_relay import tls_relay
 from tests.support.deadline import within
 from tests.support.far_end import BOTH_KINDS
 
@@ -24,7 +24,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ASK = """
 import asyncio, sys
 from urllib.parse import urlsplit
-from sidecar.verify.paths import path_to
+from sidecar.verify.net.paths import path_to
 
 async def main():
     url, kind = sys.argv[1:]

@@ -10,10 +10,10 @@ import pytest
 
 from sidecar.demo import webapi
 from sidecar.demo.faults import Fault
-from sidecar.verify.account import Account
-from sidecar.verify.load import ROUTES
-from sidecar.verify.talk import FAILURE_FROM, FAMILIES, Pace, Talk
-from sidecar.verify.visit import Habit, Visit, Visitor
+from sidecar.verify.load.account import Account
+from sidecar.verify.load.talk import FAILURE_FROM, FAMILIES, Pace, Talk
+from sidecar.verify.load.visit import Habit, Visit, Visitor
+from sidecar.verify.load.workload import ROUTES
 from tests.support.fake_upstream import FakeUpstream
 from tests.support.meddler import Meddle, Meddler
 from tests.support.running import Running, running

@@ -21,8 +21,8 @@ from starlette.routing import Route
 
 from sidecar.demo.same_site import is_foreign, is_misdirected
 from sidecar.server import admin_listener, listening_socket
-from sidecar.verify.network import FaultyNetwork
-from sidecar.verify.toxics import Down
+from sidecar.verify.net.network import FaultyNetwork
+from sidecar.verify.net.toxics import Down
 
 HOST = "127.0.0.1"
 PORT = click.IntRange(1, 65_535)

@@ -16,6 +16,8 @@ from typing import Any
 
 import aiohttp
 
+from sidecar.verify.program import tethered
+
 START_S = 30.0
 """How long a process may take until it serves."""
 
@@ -147,9 +149,7 @@ async def _process(
 ) -> AsyncIterator[Server]:
     """Run a module until the block ends; ``urls`` finds the addresses in a line that it writes."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *arguments,
+        *tethered([sys.executable, "-m", *arguments]),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=PIPE,
         stderr=STDOUT,

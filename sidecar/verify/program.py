@@ -89,7 +89,7 @@ class Program:
         """Start it and wait until it is ready; :class:`NotReady` if it does not come to that."""
         with self._log.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
-                *_tethered(self._command),
+                *tethered(self._command),
                 stdin=DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -151,7 +151,7 @@ async def program(
         await running.stop()
 
 
-def _tethered(command: Sequence[str]) -> list[str]:
+def tethered(command: Sequence[str]) -> list[str]:
     """Have the kernel end the program when this process dies without a word (prctl(2), PR_SET_PDEATHSIG)."""
     setpriv = shutil.which("setpriv")
     return [*([setpriv, "--pdeathsig", "TERM"] if setpriv else []), *command]

@@ -17,11 +17,11 @@ from sidecar.client import State
 from sidecar.verify.findings import Findings
 from sidecar.verify.follow_up import follow_up
 from sidecar.verify.judge import judge, not_run
+from sidecar.verify.net.path import Path, PathKind
+from sidecar.verify.net.paths import path_to
+from sidecar.verify.net.real_path import why_not
 from sidecar.verify.own import EVERYWHERE, LOOPBACK
-from sidecar.verify.path import Path, PathKind
-from sidecar.verify.paths import path_to
 from sidecar.verify.person import Question
-from sidecar.verify.real_path import why_not
 from sidecar.verify.results import Breach, PathUsed, Results, ScenarioResult, TargetResult
 from sidecar.verify.scenarios import SCENARIOS, Part, Scenario
 from sidecar.verify.stage import Played, Stage

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from sidecar.verify.path import Path, PathKind
-from sidecar.verify.paths import path_to
-from sidecar.verify.real_path import RealPath, why_not
+from sidecar.verify.net.path import Path, PathKind
+from sidecar.verify.net.paths import path_to
+from sidecar.verify.net.real_path import RealPath, why_not
 
 Outcome = TypeVar("Outcome")
 
