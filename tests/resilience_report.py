@@ -1,7 +1,7 @@
 """Makes docs/resilience-report.md and .html: ``python -m tests.resilience_report``, as root.
 
-All scenarios over both paths, then people by the hundred. The results are kept beside the report, which is
-made of them alone.
+All scenarios over both paths, then people by the hundred, then thousands of streams: a quarter of an hour.
+The results are kept beside the report, which is made of them alone.
 """
 
 import shutil
@@ -28,6 +28,7 @@ RUNS = {
     "real": ("verify", "--path", "real", "--seed", "7"),
     "userspace": ("verify", "--path", "userspace", "--seed", "7"),
     "load": ("verify", "load", "--users", "100", "--users", "500", "--users", "2000", "--seed", "7"),
+    "streams": ("verify", "load", "--users", "200", "--streams", "5200", "--seed", "7"),
 }
 
 

@@ -98,6 +98,7 @@ async def test_after_every_cut_it_goes_on_exactly_behind_its_last_event() -> Non
         source = await event_source(front.page, "/events")
         for seen, gate in zip((3, 6), gates, strict=True):
             stream = await delivered(front.sc, seen)
+            await source.until_events(seen)
             await beaten(front.sc)
             await cut(front.sc, stream)
             gate.set()

@@ -1,12 +1,15 @@
 """Breaks a client's connection, as a dying network does, and waits until the client is back."""
 
+from pathlib import Path
+
+from sidecar.protocol import ClientConnection
 from sidecar.stream import Stream
 from sidecar.subscriber import Subscriber
 from tests.support.running import Running
 
 
 async def delivered(sc: Running, events: int) -> Stream:
-    """Wait until a stream has delivered so many events to a client that still reads, and return it."""
+    """Wait until a client that still reads has taken so many events of a stream, and return the stream."""
     await sc.until(lambda: _find(sc, events))
     stream = _find(sc, events)
     assert stream is not None
@@ -15,7 +18,18 @@ async def delivered(sc: Running, events: int) -> Stream:
 
 def _find(sc: Running, events: int) -> Stream | None:
     streams = sc.parts.hub.streams.values()
-    return next((s for s in streams if s.readers and s.ledger.delivered_seq >= events), None)
+    there = (s for s in streams if s.readers and s.ledger.delivered_seq >= events)
+    return next((s for s in there if not any(map(_untaken_bytes, s.readers))), None)
+
+
+def _untaken_bytes(reader: object) -> int:
+    """Return what a client's kernel holds for it: a reset would throw that away (proc(5), /proc/net/tcp)."""
+    assert isinstance(reader, Subscriber)
+    assert isinstance(reader._connection, ClientConnection)
+    _, port = reader._connection._transport.get_extra_info("peername")
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    queues = [fields[4] for fields in sockets if fields[1].endswith(f":{port:04X}")]
+    return sum(int(queue.partition(":")[2], 16) for queue in queues)
 
 
 async def beaten(sc: Running, heartbeats: int = 1) -> None:

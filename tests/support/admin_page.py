@@ -79,6 +79,10 @@ class AdminPage:
                 return
         raise AssertionError(f"{text!r} is not reached by {TABS_MAX} tabs")
 
+    async def focuses(self, text: str) -> None:
+        """Wait until what has this text has the focus."""
+        await self.page.wait_for_function(f"(text) => ({FOCUSED_TEXT}) === text", arg=text)
+
     async def focused(self) -> str:
         """Return the text of what has the focus."""
         return str(await self.page.evaluate(FOCUSED_TEXT))
