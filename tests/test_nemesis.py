@@ -190,7 +190,7 @@ class TestPage:
         )
         told = page(result)
         for words in (
-            "**1 were broken.**",
+            "**Broken promises: 1.**",
             "* seed 4, round 0: [missing] a reader missed 3.",
             "| Time | 9.0 min |",
             "| Streams that the backend began | 1234 |",

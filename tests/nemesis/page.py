@@ -46,7 +46,9 @@ def page(result: SoakResult) -> str:
 
 
 def _head(result: SoakResult) -> Iterator[str]:
-    verdict = "No invariant was broken." if not result.broken else f"**{len(result.broken)} were broken.**"
+    verdict = (
+        "No invariant was broken." if not result.broken else f"**Broken promises: {len(result.broken)}.**"
+    )
     yield "# Soak: random misfortunes"
     yield ""
     yield WHAT

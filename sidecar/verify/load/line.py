@@ -1,7 +1,6 @@
 """A person's connections, and two ways to lose one: it is cut, or it goes dark and nobody is told."""
 
 import asyncio
-import struct
 import time
 from socket import SO_LINGER, SOL_SOCKET
 
@@ -11,9 +10,7 @@ from sidecar.client.answer import Head
 from sidecar.client.connection import Answer, HttpAnswer, HttpNetwork, Lost
 from sidecar.client.course import Loss
 from sidecar.client.request import Request
-
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-"""SO_LINGER on, for 0 seconds: the end of the connection is a RST (socket(7))."""
+from sidecar.verify.net.dark import RESET_ON_CLOSE
 
 CLOSED, CANCEL = b'"state":"closed"', "/cancel"
 
