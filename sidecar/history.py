@@ -1,7 +1,7 @@
 """The last hour of the key numbers: a ring of readings of the very counters that /metrics shows."""
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -34,6 +34,40 @@ class Sample:
     counts: Counts
 
 
+class Readings:
+    """The newest SAMPLES_MAX readings; their memory is taken at the start and never grows."""
+
+    WIDTH = 2 + len(Counts().numbers())
+    """Numbers of one reading."""
+
+    def __init__(self) -> None:
+        self._ring = array("d", [0.0]) * (SAMPLES_MAX * self.WIDTH)
+        self._kept = 0
+        self._next = 0
+
+    def __len__(self) -> int:
+        return self._kept
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return a reading by its age, 0 the oldest and -1 the newest; raises IndexError."""
+        if not -self._kept <= index < self._kept:
+            raise IndexError(index)
+        begin = (self._next + (index if index < 0 else index - self._kept)) % SAMPLES_MAX * self.WIDTH
+        number, at_s, *counts = self._ring[begin : begin + self.WIDTH].tolist()
+        return Sample(int(number), at_s, Counts.of(counts))
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(self.__getitem__, range(self._kept))
+
+    def append(self, sample: Sample) -> None:
+        """Keep a reading, in the place of the oldest if all places are taken."""
+        begin = self._next * self.WIDTH
+        numbers = array("d", (sample.number, sample.at_s, *sample.counts.numbers()))
+        self._ring[begin : begin + self.WIDTH] = numbers
+        self._kept = min(self._kept + 1, SAMPLES_MAX)
+        self._next = (self._next + 1) % SAMPLES_MAX
+
+
 class History:
     """Reads all routes but the canary's. ``clock`` is the event loop's, in seconds; it is a Visited."""
 
@@ -43,7 +77,8 @@ class History:
         self._clock = clock
         self._started_at = clock()
         self._newest = Sample(0, 0.0, self._read())
-        self.samples: deque[Sample] = deque([self._newest], maxlen=SAMPLES_MAX)
+        self.samples = Readings()
+        self.samples.append(self._newest)
 
     @property
     def uptime_s(self) -> float:
@@ -66,7 +101,10 @@ class History:
 
 
 def counts_of(route: RouteMetrics) -> Counts:
-    """Read the counters of one route."""
+    """Read the counters of one route.
+
+    Tuples are made of lists here, not of iterators: CPython would keep 2,000 of each size for later.
+    """
     finished = {outcome: value_of(counter) for outcome, counter in route.finished.items()}
     resumed = _total(seconds for (_, end), seconds in route.reconnects.items() if end is ReconnectEnd.RESUMED)
     gave_up = _total(seconds for (_, end), seconds in route.reconnects.items() if end is ReconnectEnd.GAVE_UP)
@@ -91,11 +129,10 @@ def counts_of(route: RouteMetrics) -> Counts:
         suppressed=route.suppressed + route.client_suppressed,
         leaked=silent[SilentDisposition.LEAKED],
         surfaced=silent[SilentDisposition.SURFACED],
-        recovered=sum(recovery[StallEnd.RECOVERED]),
         failed=sum(recovery[StallEnd.FAILED]),
         false_alarm=sum(recovery[StallEnd.FALSE_ALARM]),
         resumed=resumed,
-        reconnects=tuple(map(add, resumed, gave_up)),
+        reconnects=(*map(add, resumed, gave_up),),
         detection=_buckets(route.stall_detection),
         recovery=recovery[StallEnd.RECOVERED],
     )
@@ -110,8 +147,8 @@ def _buckets(histogram: Histogram) -> tuple[float, ...]:
     """Return the observations in each bucket; the exposition's counts are cumulative."""
     (family,) = histogram.collect()
     through = [sample.value for sample in family.samples if sample.name.endswith("_bucket")]
-    return tuple(upper - lower for lower, upper in pairwise([0.0, *through]))
+    return tuple([upper - lower for lower, upper in pairwise([0.0, *through])])
 
 
 def _total(histograms: Iterable[Histogram]) -> tuple[float, ...]:
-    return tuple(map(sum, zip(*map(_buckets, histograms), strict=True)))
+    return (*map(sum, zip(*map(_buckets, histograms), strict=True)),)

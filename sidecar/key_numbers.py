@@ -1,6 +1,6 @@
 """The six key numbers: what is counted for them, and what the counts say against the objectives."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import accumulate
 from operator import add, sub
@@ -34,7 +34,6 @@ class Counts:
     suppressed: float = 0
     leaked: float = 0
     surfaced: float = 0
-    recovered: float = 0
     failed: float = 0
     false_alarm: float = 0
     resumed: tuple[float, ...] = (0,) * (len(RECONNECT_BUCKETS) + 1)
@@ -44,15 +43,38 @@ class Counts:
 
     def __sub__(self, before: "Counts") -> "Counts":
         """Return what was counted since ``before``."""
-        return _each(sub, self, before)
+        return Counts.of([*map(sub, self.numbers(), before.numbers())])
 
     def __add__(self, other: "Counts") -> "Counts":
-        return _each(add, self, other)
+        return Counts.of([*map(add, self.numbers(), other.numbers())])
+
+    def numbers(self) -> list[float]:
+        """Return every count in the order of the fields, histograms bucket by bucket."""
+        found: list[float] = []
+        for name, place in LAYOUT.items():
+            value = getattr(self, name)
+            if isinstance(place, slice):
+                found += value
+            else:
+                found.append(value)
+        return found
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> "Counts":
+        """Return the counts of which these are the numbers."""
+        places = LAYOUT.values()
+        values: list[Any] = [numbers[at] if isinstance(at, int) else tuple(numbers[at]) for at in places]
+        return cls(*values)
 
     @property
     def eligible(self) -> float:
         """Streams that the completion objective counts."""
         return self.completed + self.bad
+
+    @property
+    def recovered(self) -> float:
+        """Stalls behind which messages came again."""
+        return sum(self.recovery)
 
     @property
     def slow(self) -> float:
@@ -63,6 +85,21 @@ class Counts:
     def declared(self) -> float:
         """Stalls that were declared."""
         return sum(self.detection)
+
+
+def _layout() -> dict[str, int | slice]:
+    layout: dict[str, int | slice] = {}
+    nothing, end = Counts(), 0
+    for each in fields(Counts):
+        value = getattr(nothing, each.name)
+        width = len(value) if isinstance(value, tuple) else 1
+        layout[each.name] = slice(end, end + width) if isinstance(value, tuple) else end
+        end += width
+    return layout
+
+
+LAYOUT = _layout()
+"""Where each count stands among its reading's numbers; a histogram's take a slice."""
 
 
 def told(counts: Counts) -> dict[str, Told]:
@@ -159,12 +196,3 @@ def _share(good: float, every: float) -> float | None:
 def _none_of(bad: float, every: float) -> bool | None:
     """Tell whether there was not a single bad one; without a good one either there is nothing to say."""
     return not bad if bad or every else None
-
-
-def _each(combine: Callable[[float, float], float], one: Counts, two: Counts) -> Counts:
-    """Combine two readings field by field, and histograms bucket by bucket."""
-    combined: dict[str, Any] = {}
-    for name in (field.name for field in fields(Counts)):
-        left, right = getattr(one, name), getattr(two, name)
-        combined[name] = tuple(map(combine, left, right)) if isinstance(left, tuple) else combine(left, right)
-    return Counts(**combined)

@@ -121,7 +121,7 @@ def parse(body: bytes) -> Report | None:
     if found["last_seq"] < found["first_seq"] - 1:
         return None
     del found["v"]
-    gaps = tuple((start, end) for start, end in found.pop("gaps"))
+    gaps = tuple([(start, end) for start, end in found.pop("gaps")])
     return Report(**found | {"gaps": gaps, "reconnects": tuple(found["reconnects"])})
 
 

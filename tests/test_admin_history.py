@@ -1,6 +1,7 @@
 """The last hour of the key numbers is bounded, read from the metrics themselves, and cheap."""
 
 import random
+import tracemalloc
 
 import pytest
 
@@ -20,6 +21,8 @@ from sidecar.metrics import Metrics
 from sidecar.slo import CANARY_ROUTE
 
 ROUTES = ("chat", "feed", CANARY_ROUTE)
+GROWTH_BYTES_MAX = 64 * 1024
+"""What an hour of readings may leave: CPython keeps some tuples for later. Each reading is half a KiB."""
 
 
 class Clock:
@@ -102,9 +105,29 @@ def test_after_an_hour_the_oldest_reading_goes_and_no_more_are_kept() -> None:
     history = History(metrics, clock)
     for number in range(1, SAMPLES_MAX + 10):
         clock.now += SAMPLE_S
+        metrics.route("chat").delivered = 2 * number
         assert history.visit(clock.now) == clock.now + SAMPLE_S
-        assert len(history.samples) == min(number + 1, SAMPLES_MAX)
+        assert len(history.samples) == len([*history.samples]) == min(number + 1, SAMPLES_MAX)
     assert history.samples[-1].at_s - history.samples[0].at_s == 3600
+    read = [(one.number, one.at_s, one.counts.delivered) for one in history.samples]
+    assert read == [(n, n * SAMPLE_S, 2 * n) for n in range(10, SAMPLES_MAX + 10)][-SAMPLES_MAX:]
+    for beyond in (SAMPLES_MAX, -SAMPLES_MAX - 1):
+        with pytest.raises(IndexError):
+            history.samples[beyond]
+
+
+def test_an_hour_of_readings_needs_no_more_memory_than_the_first() -> None:
+    history = History(Metrics(ROUTES, "1"), Clock())
+    tracemalloc.start()
+    try:
+        history.visit(0)
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(SAMPLES_MAX):
+            history.visit(0)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < GROWTH_BYTES_MAX
 
 
 def test_readings_are_shared_for_a_second() -> None:

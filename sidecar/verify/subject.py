@@ -20,6 +20,10 @@ STRANGER_STALL_S = 30.0
 ANSWER_S = 60.0
 """How long an undisturbed answer of a stranger may take; what takes longer is a feed without an end."""
 
+READINGS = 3
+"""How many undisturbed answers of a stranger have to be alike before anybody's is judged by its content.
+Two are alike by chance too often: short answers of a model at a low temperature."""
+
 FEED_LEAVE_S = 20.0
 """How long people stay with a feed, from its beginning, stall times not counted."""
 
@@ -94,7 +98,7 @@ class Subject:
         return found
 
     async def get_to_know(self) -> None:
-        """Read a stranger's answer twice, undisturbed; raises Unusable if it does not answer at all."""
+        """Read a stranger's answer undisturbed, as often as needed; raises Unusable if it does not answer."""
         first = await _undisturbed(self.question, self.stall_s, self.answer_s)
         if not first.handed:
             raise Unusable(self._no_messages(first))
@@ -104,12 +108,13 @@ class Subject:
                 f"it had not ended after {self.answer_s:g} s, so it is taken for a feed without an end"
             )
             return
-        second = await _undisturbed(self.question, self.stall_s, self.answer_s)
         truth = truth_of([handed.event for handed in first.handed])
-        if truth == truth_of([handed.event for handed in second.handed]):
-            self._truths[0, ""] = truth
-        else:
-            self.unjudged = "two undisturbed answers to the same question differed"
+        for _ in range(READINGS - 1):
+            again = await _undisturbed(self.question, self.stall_s, self.answer_s)
+            if truth != truth_of([handed.event for handed in again.handed]):
+                self.unjudged = "undisturbed answers to the same question differed"
+                return
+        self._truths[0, ""] = truth
 
     def _no_messages(self, person: Person) -> str:
         if person.state in (State.FAILED, State.COMPLETED):
