@@ -87,6 +87,26 @@ class RequestError(SidecarError):
     remedy = "Correct the request."
 
 
+class NotHTTP(RequestError):
+    """What came on a connection is no request."""
+
+    code = "err-sidecar-not-http"
+    message = "This is no HTTP/1.1 request."
+    cause = "TLS on the plain port, HTTP/2 without an upgrade, a scan of the ports, or a damaged request."
+    remedy = "Speak HTTP/1.1. Each one leaves a line `request refused` in a log for debugging."
+
+
+class RequestTooSlow(RequestError):
+    """The rest of a request does not come."""
+
+    code = "err-sidecar-request-too-slow"
+    status = 408
+    retryable = True
+    message = "The request did not arrive in time. Try again."
+    cause = "No whole head within 10 s, or less than 1 KiB of an upload within 30 s."
+    remedy = "Single ones are broken links. Limit a place that sends many in front of the sidecar."
+
+
 class TwoPositions(RequestError):
     """Two differing Last-Event-ID fields."""
 
@@ -102,14 +122,8 @@ class StreamNotFound(RequestError):
     code = "err-sidecar-stream-not-found"
     status = 404
     message = "There is no such stream for you. Start a new request."
-    cause = (
-        "The id is unknown, was signed with a key that is no longer configured, or belongs to another "
-        "principal. The answers are equal on purpose."
-    )
-    remedy = (
-        "After a restart without a configured `secret` this is expected. With one: compare the principal "
-        "inputs of the first request and of the resume."
-    )
+    cause = "The id is unknown, of a key no longer configured, or of another principal: equal on purpose."
+    remedy = "Expected after a restart without a `secret`; else compare both requests' principal inputs."
 
 
 class ResumeExpired(RequestError):
@@ -283,9 +297,7 @@ class UpstreamConnectTimeout(UpstreamError):
     status = 504
     proxy_error = "connection_timeout"
     message = "The backend did not accept the connection in time. Try again."
-    cause = (
-        "No TCP handshake within `connect_timeout_s`: a firewall drops packets or the accept queue is full."
-    )
+    cause = "No TCP handshake within `connect_timeout_s`: a firewall drops packets, or a queue is full."
     remedy = "Check the path to the backend and its load."
 
 

@@ -1,11 +1,10 @@
 """One request of a client and the answer to it, in the words of the proxy."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from sidecar import connection, errors, headers
+from sidecar import connection, errors, headers, problem
 from sidecar.route_metrics import RouteMetrics
 from sidecar.routes import RoutePolicy
 
@@ -125,12 +124,6 @@ class Exchange:
             self.connection.abort()
             self.metrics.answered(None)
             return
-        body = {
-            "type": "about:blank",
-            "title": type(error).message,
-            "status": error.status,
-            "code": error.code,
-        }
         fields = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store"), *cors]
         if error.proxy_error is not None:
             fields.append((b"proxy-status", f"{PROXY_NAME}; error={error.proxy_error}".encode()))
@@ -138,4 +131,4 @@ class Exchange:
             fields.append((b"retry-after", b"%d" % RETRY_AFTER_S))
         if isinstance(error, errors.MethodNotAllowed):
             fields.append((b"allow", error.detail.encode()))
-        await self.answer(error.status, fields, json.dumps(body).encode())
+        await self.answer(error.status, fields, problem.told(type(error)))

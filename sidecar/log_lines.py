@@ -63,9 +63,9 @@ def request_failed(method: str, target: bytes, route: str, error: SidecarError) 
     )
 
 
-def request_refused(status: int, why: str) -> None:
+def request_refused(code: str, why: str) -> None:
     """Say that a connection brought no request that could be served; port scans do, so nobody is told."""
-    structlog.get_logger().debug("request refused", status=status, why=why)
+    structlog.get_logger().debug("request refused", code=code, why=why)
 
 
 def connection_shed() -> None:

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from sidecar import log_lines
+from sidecar import errors, log_lines, problem
 
 HEAD_S_MAX = 10.0
 """For the head of a request, from the connection or from the first byte after the last answer."""
@@ -19,7 +19,10 @@ BODY_BYTES_MIN = 1024
 Owed: TypeAlias = Literal["", "head", "body"]
 SECONDS: dict[Owed, float] = {"head": HEAD_S_MAX, "body": BODY_S}
 
-ANSWER = b"HTTP/1.1 %d %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+HEAD = (
+    b"HTTP/1.1 %d %b\r\n"
+    b"Content-Type: application/problem+json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+)
 
 
 class ClockedProtocol(HttpToolsProtocol):
@@ -49,7 +52,7 @@ class ClockedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._refuse(HTTPStatus.BAD_REQUEST, type(error).__name__)
+            self._refuse(errors.NotHTTP, type(error).__name__)
         except httptools.HttpParserUpgrade:
             self._unsupported_upgrade_warning()
         owed = self._still_owed()
@@ -80,7 +83,7 @@ class ClockedProtocol(HttpToolsProtocol):
         if owed != self._owed or self._excused():
             self._expect(owed)
         elif self._brought_bytes:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"{owed} not complete in time")
+            self._refuse(errors.RequestTooSlow, f"{owed} not complete in time")
         else:
             self.transport.close()
 
@@ -91,13 +94,13 @@ class ClockedProtocol(HttpToolsProtocol):
         held = self._paused or self.flow.read_paused or self.cycle.waiting_for_100_continue
         return held or self._brought_bytes >= BODY_BYTES_MIN
 
-    def _refuse(self, status: HTTPStatus, why: str) -> None:
+    def _refuse(self, error: type[errors.RequestError], why: str) -> None:
         """Close, with an answer unless one has begun: its bytes would be taken for a part of that one."""
-        log_lines.request_refused(int(status), why)
+        log_lines.request_refused(error.code, why)
         cycle: RequestResponseCycle | None = self.cycle
         if self.pipeline or (cycle is not None and cycle.response_started and not cycle.response_complete):
             self.transport.abort()
             return
-        body = status.phrase.encode()
-        self.transport.write(ANSWER % (status, body, len(body), body))
+        body, phrase = problem.told(error), HTTPStatus(error.status).phrase.encode()
+        self.transport.write(HEAD % (error.status, phrase, len(body)) + body)
         self.transport.close()

@@ -168,7 +168,7 @@ async def test_a_scan_of_the_port_gets_400_and_a_line_for_debugging_each_and_dis
         assert (await sc.client.fetch("GET", "/")).raw == b"ok"
         assert len(up.requests) == 1
         refused = [line for line in sc.lines if isinstance(line, dict) and line["event"] == "request refused"]
-        assert {(line["level"], line["status"]) for line in refused} == {("debug", 400)}
+        assert {(line["level"], line["code"]) for line in refused} == {("debug", "err-sidecar-not-http")}
         assert len(refused) == len(PROBES) + 1
         assert sc.defects == []
         assert not [line for line in sc.lines[2:] if isinstance(line, dict) and line["level"] == "warning"]

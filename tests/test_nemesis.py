@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.nemesis.backend import Backend
 from tests.nemesis.measures import MIB, Sample, slope, warm
 from tests.nemesis.page import DATA, PAGE, PICTURE, page, picture
 from tests.nemesis.round import Outcome
@@ -19,6 +20,7 @@ from tests.nemesis.shrink import shrunk
 from tests.nemesis.soak import RESULT, SidecarFigures, SoakResult, growth
 from tests.nemesis.story import story, write
 from tests.nemesis.testimony import Broken
+from tests.support.client import SSEClient
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 60
@@ -201,6 +203,20 @@ class TestPage:
         ):
             assert words in told
         assert picture(result.sidecars["steady"]).count("<circle") == 9
+
+
+async def test_an_answer_that_is_broken_off_while_it_stalls_is_over_from_then_on() -> None:
+    backend = Backend()
+    async with backend.up:
+        client = SSEClient("127.0.0.1", backend.up.port)
+        async with client.open("GET", "/feed?visit=1&seed=1", [("X-Ask", "1")]):
+            (generation,) = backend.talking
+            backend.speaks.clear()
+            await backend.break_all("reset")
+            assert backend.over_for_s(generation.name) > 0
+            backend.speaks.set()
+    assert generation.whole is False
+    assert generation.over_at_s == generation.ended_at_s
 
 
 async def played(schedule: Schedule, directory: Path, *more: str) -> tuple[int, str]:

@@ -9,6 +9,8 @@ import uvicorn
 from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
+from sidecar import errors
+from sidecar.problem import told
 from sidecar.request_clock import BODY_BYTES_MIN, BODY_S, HEAD_S_MAX, ClockedProtocol
 from tests.support.virtual_time import run_virtually
 
@@ -104,6 +106,7 @@ def test_a_head_that_comes_byte_by_byte_is_408_at_its_time_whatever_came_last() 
     wire = run_virtually(sent(App(), *pieces))
     assert wire.written.startswith(TIMEOUT)
     assert b"\r\nConnection: close\r\n" in wire.written
+    assert wire.written.endswith(b"\r\n\r\n" + told(errors.RequestTooSlow))
     assert wire.closed_at == HEAD_S_MAX
 
 
@@ -159,6 +162,7 @@ def test_between_two_requests_a_connection_may_be_idle_for_as_long_as_it_is_kept
 def test_what_is_no_http_is_400_and_never_written_into_an_answer_that_has_begun() -> None:
     wire = run_virtually(sent(App(), (0, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), until_s=1))
     assert wire.written.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert wire.written.endswith(b"\r\n\r\n" + told(errors.NotHTTP))
     assert wire.closed_at == 0
     begun = run_virtually(sent(App(answers_early=True), (0, CHUNKED), (1, b"not a size\r\n"), until_s=2))
     assert begun.written.count(b"HTTP/1.1 ") == 1
@@ -168,6 +172,6 @@ def test_what_is_no_http_is_400_and_never_written_into_an_answer_that_has_begun(
 def test_a_refusal_is_a_line_for_debugging_and_no_warning() -> None:
     with capture_logs() as lines:
         run_virtually(sent(App(), (0, b"SSH-2.0-OpenSSH_9.2\r\n"), until_s=1))
-    assert [(line["log_level"], line["event"], line["status"]) for line in lines] == [
-        ("debug", "request refused", 400)
+    assert [(line["log_level"], line["event"], line["code"]) for line in lines] == [
+        ("debug", "request refused", "err-sidecar-not-http")
     ]

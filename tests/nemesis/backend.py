@@ -85,8 +85,9 @@ class Backend:
         now_s = asyncio.get_running_loop().time()
         for generation in self.generations:
             if generation.name == name:
-                over_at_s = self._talks[generation].closed_by_peer_at if generation in self._talks else None
-                over_at_s = generation.over_at_s if over_at_s is None else over_at_s
+                over_at_s = generation.over_at_s
+                if isnan(over_at_s) and generation in self._talks:
+                    over_at_s = self._talks[generation].closed_by_peer_at or nan
                 return 0.0 if isnan(over_at_s) else now_s - over_at_s
         return inf
 
@@ -151,9 +152,9 @@ class Backend:
         finally:
             if connection.closed_by_peer_at is not None:
                 generation.speaks(connection.closed_by_peer_at)
-                generation.over_at_s = connection.closed_by_peer_at
+                self._note_over(generation, connection.closed_by_peer_at)
             else:
-                generation.over_at_s = asyncio.get_running_loop().time()
+                self._note_over(generation, asyncio.get_running_loop().time())
             generation.over = True
             del self._talks[generation]
 
@@ -193,3 +194,9 @@ class Backend:
     def _note_end(self, generation: Generation, *, whole: bool) -> None:
         generation.whole = whole
         generation.ended_at_s = asyncio.get_running_loop().time()
+        self._note_over(generation, generation.ended_at_s)
+
+    def _note_over(self, generation: Generation, at_s: float) -> None:
+        """Take the first end: what broke off while it stalled notices that only behind the stall."""
+        if isnan(generation.over_at_s):
+            generation.over_at_s = at_s
