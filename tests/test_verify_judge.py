@@ -52,7 +52,7 @@ def test_an_answer_that_looks_whole_with_a_hole_is_lost_and_silent() -> None:
     result = judged(reader("a", WHOLE), reader("b", (1, 2, 4, 5)), reader("c", (1, 2)))
     assert (result.completed, result.lost, result.silent) == (1, 4, 2)
     assert result.reasons == [
-        "1 of 3 answers were whole at their end; 100% is promised.",
+        "1 of 3 answers were whole at their end; 100 % is promised.",
         "4 messages were left out, and nobody said so.",
         "part: 2 users saw nothing, or an answer that looked whole and was not.",
     ]
@@ -61,7 +61,7 @@ def test_an_answer_that_looks_whole_with_a_hole_is_lost_and_silent() -> None:
 def test_an_answer_that_broke_off_and_said_so_is_not_complete_but_nothing_is_lost_in_silence() -> None:
     result = judged(reader("a", (1, 2), BROKEN))
     assert (result.completed, result.lost, result.silent) == (0, 0, 0)
-    assert result.reasons == ["0 of 1 answers were whole at their end; 100% is promised."]
+    assert result.reasons == ["0 of 1 answers were whole at their end; 100 % is promised."]
 
 
 def test_a_promise_of_95_percent_bears_one_broken_answer_of_twenty() -> None:

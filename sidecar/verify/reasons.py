@@ -50,7 +50,7 @@ class Reasons:
 
     def _incomplete(self) -> Iterator[str]:
         if self._found.completion() < self._found.completion_min():
-            asked = f"{self._found.completion_min():.1%}".replace(".0%", "%")
+            asked = f"{100 * self._found.completion_min():g} %"
             whole, eligible = self._found.completed(), len(self._found.eligible())
             yield f"{whole} of {eligible} answers were whole at their end; {asked} is promised."
 

@@ -95,7 +95,7 @@ def objectives(account: Account, said: Counted) -> list[Objective]:
     reconnects_s = account.reconnects_s
     least = SLO.completion_objective
     return [
-        _objective("completion", f">= {least:.1%}", completion, said.completion, at_least=least),
+        _objective("completion", f">= {100 * least:g} %", completion, said.completion, at_least=least),
         _objective(
             "reconnect mean",
             f"< {RECONNECT_MEAN_S:g} s",
