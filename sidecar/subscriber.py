@@ -75,7 +75,7 @@ class Subscriber:
         self._receipt = Receipt(stream, connection)
         self._id_prefix = b"id: " + stream.id.encode() + b"."
         self._waiter: asyncio.Future[None] | None = None
-        self._beat_due = False
+        self._beat_due = returning and bool(stream.policy.heartbeat_s)  # if there is nothing to replay
         self._drained = False
         self._blocked_since: float | None = None
         self._wrote_at = stream.clock()
@@ -221,8 +221,11 @@ class Subscriber:
         if stream.room is not None:
             stream.room()
         if self._returning:
-            self._returning = False
-            stream.resumed(self)
+            self._resumed()
+
+    def _resumed(self) -> None:
+        self._returning = False
+        self._stream.resumed(self)
 
     def _rendered(self, events: list[bytes], seq: int) -> bytes:
         """Return the bytes of events on this wire; the stamp comes last, since the last ``id`` wins."""
@@ -258,6 +261,8 @@ class Subscriber:
         if not self._connection.lost:
             self._stream.missed(gap)
             self.position = start  # where the log began when the gap was told; it may have been trimmed since
+            if self._returning:
+                self._resumed()
 
     async def _beat(self) -> None:
         """Write a heartbeat: no id, and for stamped clients no blank line, which some of them dispatch."""
@@ -268,6 +273,8 @@ class Subscriber:
         idle_s = int(stream.clock() - stream.last_byte_at)
         await self._write(b": hb idle=%d\n" % idle_s if self._stamped else b": hb\n\n")
         stream.metrics.heartbeats += 1
+        if self._returning and not self._connection.lost:
+            self._resumed()
 
     async def _finish(self) -> bool:
         """End the response the way the stream ended; True: the client has been written all there is."""

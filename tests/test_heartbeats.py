@@ -10,9 +10,10 @@ import pytest
 
 from sidecar.wheel import TICK_S
 from tests.support.eventsource import Event
-from tests.support.fake_upstream import literal, plain, sse
+from tests.support.fake_upstream import FakeUpstream, UpstreamConnection, literal, plain, sse
 from tests.support.relayed import relayed
 from tests.support.response import Response
+from tests.support.running import Running
 
 HEARTBEAT_S = 0.3
 BEAT = {"stamped": re.compile(rb": hb idle=(\d+)\n"), "unstamped": re.compile(rb": hb\n\n")}
@@ -52,6 +53,49 @@ async def test_a_heartbeat_tells_for_how_many_seconds_the_backend_has_been_silen
             lately = {int(silent_s), int(silent_s - 4 * TICK_S)}
             assert response.comments[number] in {f"hb idle={seconds}" for seconds in lately}
         assert response.comments[0] != response.comments[3]
+
+
+async def gone(up: FakeUpstream, sc: Running) -> tuple[str, UpstreamConnection]:
+    """Read the first event of a stream that goes on and lose the connection; return its name and upstream."""
+    hand = up.by_hand()
+    async with sc.client.open("POST", "/v1/chat") as response:
+        upstream = await hand.connection()
+        await upstream.write(b"data: 1\n\n")
+        await response.event()
+        await response.cut()
+    await sc.until(lambda: not sc.metric("sse_subscribers"))
+    return response.header("SSE-Stream") or "", upstream
+
+
+def back(sc: Running) -> float:
+    return sc.metric("sse_reconnect_duration_seconds_count", side="client", outcome="resumed")
+
+
+@pytest.mark.parametrize("form", BEAT)
+async def test_who_comes_back_and_has_missed_nothing_gets_a_heartbeat_at_once_and_is_back(form: str) -> None:
+    async with relayed({"heartbeat_s": 3600}) as (up, sc):
+        stream, _ = await gone(up, sc)
+        here, fields = (
+            f"/_sse/streams/{stream}",
+            [("Last-Event-ID", f"{stream}.1"), ("Accept", ACCEPTS[form])],
+        )
+        async with sc.client.open("GET", here, fields) as response:
+            await beats(response, 1)
+            assert BEAT[form].fullmatch(response.arrivals[0][1])
+            await sc.until(lambda: back(sc) == 1)
+            assert sc.metric("sse_heartbeats_total") == 1
+
+
+async def test_who_comes_back_to_what_was_missed_gets_that_and_no_heartbeat() -> None:
+    async with relayed({"heartbeat_s": 3600}) as (up, sc):
+        stream, upstream = await gone(up, sc)
+        await upstream.write(b"data: 2\n\n")
+        await sc.until(lambda: sc.metric("sse_messages_received_total") == 2)
+        async with sc.client.resume(f"{stream}.1") as response:
+            assert (await response.event()).data == "2"
+            await upstream.write(b"data: 3\n\n")
+            assert (await response.event()).data == "3"
+        assert (response.comments, back(sc), sc.metric("sse_heartbeats_total")) == ([], 1, 0)
 
 
 async def test_a_stream_that_speaks_has_no_heartbeats() -> None:

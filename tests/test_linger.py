@@ -67,7 +67,7 @@ async def test_a_reader_of_an_endless_feed_that_never_comes_back_has_left_howeve
 
 
 async def test_a_client_that_comes_back_in_time_stops_the_linger() -> None:
-    async with relayed({"linger_s": 0.3}) as (up, sc):
+    async with relayed({"linger_s": 0.3, "heartbeat_s": 0}) as (up, sc):
         stream, upstream = await left(up, sc, "cut")
         async with sc.client.resume(f"{stream}.1") as response:
             assert await response.silent_for(0.6)
