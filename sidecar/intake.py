@@ -201,8 +201,8 @@ class Intake:
     def _back(self, now: float) -> None:
         stream = self._stream
         if stream.state is State.RECONNECTING and self._lost_at is not None:
-            took = stream.metrics.reconnects[Side.UPSTREAM, ReconnectEnd.RESUMED]
-            took.observe(now - self._lost_at, stream.exemplar)
+            took_s = stream.last_byte_at - self._lost_at  # until the head: a quiet feed speaks when it likes
+            stream.metrics.reconnects[Side.UPSTREAM, ReconnectEnd.RESUMED].observe(took_s, stream.exemplar)
             self._lost_at = None
         self._attempts = 0
         stream.advance(Event.BYTES)

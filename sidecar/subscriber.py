@@ -133,6 +133,7 @@ class Subscriber:
             or through - after > READ_EVENTS_MAX
             or self._beat_due
             or self._drained
+            or self._returning
             or self._retry_ms
             or not self._connection.write(self._rendered(events, after + 1))
         ):
@@ -182,8 +183,7 @@ class Subscriber:
             if self.position + 1 < log.first_seq or self.position > log.last_seq:
                 await self._tell_gap()
                 continue
-            events = log.read(self.position)
-            if events:
+            if events := log.read(self.position):
                 await self._deliver(events)
             elif stream.raw is not None and self.raw_offset < stream.raw.end:
                 await self._deliver_raw()
@@ -205,6 +205,9 @@ class Subscriber:
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
         self._blocked_since = None
         self._wrote_at = self._stream.clock()
+        if self._returning and not self._connection.lost:
+            self._returning = False
+            self._stream.resumed(self)
 
     async def _deliver(self, events: list[bytes]) -> None:
         after = self.position
@@ -220,12 +223,6 @@ class Subscriber:
         stream.ledger.deliver(after, through)
         if stream.room is not None:
             stream.room()
-        if self._returning:
-            self._resumed()
-
-    def _resumed(self) -> None:
-        self._returning = False
-        self._stream.resumed(self)
 
     def _rendered(self, events: list[bytes], seq: int) -> bytes:
         """Return the bytes of events on this wire; the stamp comes last, since the last ``id`` wins."""
@@ -261,8 +258,6 @@ class Subscriber:
         if not self._connection.lost:
             self._stream.missed(gap)
             self.position = start  # where the log began when the gap was told; it may have been trimmed since
-            if self._returning:
-                self._resumed()
 
     async def _beat(self) -> None:
         """Write a heartbeat: no id, and for stamped clients no blank line, which some of them dispatch."""
@@ -273,8 +268,6 @@ class Subscriber:
         idle_s = int(stream.clock() - stream.last_byte_at)
         await self._write(b": hb idle=%d\n" % idle_s if self._stamped else b": hb\n\n")
         stream.metrics.heartbeats += 1
-        if self._returning and not self._connection.lost:
-            self._resumed()
 
     async def _finish(self) -> bool:
         """End the response the way the stream ended; True: the client has been written all there is."""

@@ -16,6 +16,7 @@ from tests.support.relayed import relayed
 from tests.support.response import Response
 from tests.support.running import Running
 
+QUIET_S = 2.0
 ROUTE: dict[str, Any] = {"methods": ["GET"], "upstream_resume": True}
 
 
@@ -52,6 +53,23 @@ async def test_a_dropped_backend_is_asked_for_the_rest_and_what_comes_twice_is_s
         assert reconnects(sc, "resumed") == 1
         assert sc.metric("sse_continuity_unproven_total") == 0
         assert sc.outcomes() == {"completed": 1}
+
+
+async def test_a_quiet_feed_is_back_when_it_answers_and_not_when_it_speaks() -> None:
+    async with relayed(ROUTE) as (up, sc):
+        loses, speaks = asyncio.Event(), asyncio.Event()
+        up.script(sse(numbered(1), loses, then="reset"), sse(speaks, numbered(2)))
+        async with sc.client.open("GET", "/feed") as response:
+            await response.take(1)
+            loses.set()
+            again = await up.request(1)
+            assert await response.silent_for(QUIET_S)
+            speaks.set()
+            await response.read_to_end()
+        assert data(response) == ["1", "2"]
+        assert reconnects(sc, "resumed") == 1
+        took_s = sc.metric("sse_reconnect_duration_seconds_sum", side="upstream", outcome="resumed")
+        assert took_s <= again.at - up.requests[0].at + QUIET_S / 2
 
 
 OPAQUE = [
