@@ -13,7 +13,7 @@ import pytest
 
 from sidecar.request_clock import HEAD_S_MAX
 from tests.support.deadline import within
-from tests.support.fake_upstream import FakeUpstream, plain
+from tests.support.fake_upstream import FakeUpstream, UpstreamConnection, plain
 from tests.support.open_files import allow_open_files
 from tests.support.served import Served, served
 
@@ -95,10 +95,16 @@ async def ask_honestly(sidecars: list[Served], took_s: list[list[float]]) -> Non
         await asyncio.sleep(HONEST_EVERY_S)
 
 
+async def answer(connection: UpstreamConnection) -> None:
+    """Wait for an upload as long as it goes on, unlike ``plain``."""
+    await connection.body(HEAD_S_MAX + 3 * LATE_S)
+    await plain(body=b"ok")(connection)
+
+
 @asynccontextmanager
 async def attacked_and_spared(directory: Path) -> AsyncIterator[tuple[FakeUpstream, list[Served]]]:
     """Run two sidecars: what the machine itself makes of an honest request, the second one shows."""
-    async with FakeUpstream(lambda _: plain(body=b"ok")) as up, AsyncExitStack() as both:
+    async with FakeUpstream(lambda _: answer) as up, AsyncExitStack() as both:
         folders = [directory / name for name in ("attacked", "spared")]
         for folder in folders:
             folder.mkdir()
@@ -119,10 +125,10 @@ async def test_five_thousand_slow_connections_are_closed_in_time_and_honest_requ
         dripping = asyncio.ensure_future(drip(slow_heads, uploads))
         await up.request(UPLOADS - 1, LATE_S)
         asking = asyncio.ensure_future(ask_honestly(sidecars, list(took_s)))
-        for holders, answer in ((silent, b""), (slow_heads, b"HTTP/1.1 408 Request Timeout\r\n")):
+        for holders, told in ((silent, b""), (slow_heads, b"HTTP/1.1 408 Request Timeout\r\n")):
             async with within(HEAD_S_MAX + LATE_S, lambda: "some are held for ever"):
                 await asyncio.gather(*(holder.closed.wait() for holder in holders))
-            assert {holder.received[: len(answer)] for holder in holders} == {answer}
+            assert {holder.received[: len(told)] for holder in holders} == {told}
         grown = sc.rss_bytes_max - before
         assert grown <= HELD * HELD_BYTES, grown
         for task in (asking, dripping):
