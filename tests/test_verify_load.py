@@ -9,16 +9,20 @@ import re
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
 
 from sidecar.cli import main
+from sidecar.verify.load.books import after_last_scrape, scraping
 from sidecar.verify.load.cell import DARK_S, FINE_S, SLOW_S
 from sidecar.verify.load.load_run import run
 from sidecar.verify.load.talk import FAILURE_EVERY, STALL_SHARE
 from sidecar.verify.load.visit import HABITS
 from sidecar.verify.load.workload import USERS_PER_PROCESS, Load
+from sidecar.verify.own import own
+from sidecar.verify.prometheus import prometheus
 from sidecar.verify.results import Results
 from sidecar.verify.results_json import from_json
 from tests.support.prometheus import needs_prometheus
@@ -49,6 +53,19 @@ async def test_what_a_hundred_people_recorded_is_what_prometheus_counted() -> No
     assert STREAMS - failing <= found.streams <= STREAMS
     assert found.did["failures told"] >= failing
     assert found.did["reconnects that the sidecar has to have measured"] > 0
+
+
+@pytest.mark.prometheus
+@needs_prometheus
+async def test_the_books_are_opened_at_a_scrape_that_began_later_than_asked(tmp_path: Path) -> None:
+    async with own(sidecar=True) as ours:
+        assert ours.sidecar is not None
+        configuration = scraping(urlsplit(ours.sidecar.admin_url).netloc)
+        async with prometheus(configuration, tmp_path / "prometheus") as api:
+            since = (await after_last_scrape(api, 0.0)).at
+            books = await after_last_scrape(api, since)
+            (scrape,) = await api.query("timestamp(up)", books.at)
+    assert books.at == scrape.value > since
 
 
 @pytest.mark.slow

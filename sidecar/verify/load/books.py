@@ -124,13 +124,16 @@ def scraping(admin_address: str) -> dict[str, str]:
 
 async def after_last_scrape(api: PrometheusApi, since: float) -> OfPrometheus:
     """Wait for a scrape that began after ``since`` (Unix seconds), and open the books at that moment."""
-    up = f'timestamp(up{{job="{SLO.job}"}} == 1)'
+    up = f'up{{job="{SLO.job}"}}'  # timestamp() of anything but a selector is the time of the question
+
+    async def later_than(at: float) -> float:
+        while not (rows := await api.query(f"timestamp({up}) > {at} and {up} == 1")):  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+        return rows[0].value
+
     async with asyncio.timeout(SCRAPED_S):
-        while not (rows := await api.query(f"{up} > {since}")):  # noqa: ASYNC110 - Prometheus sends no events
-            await asyncio.sleep(POLL_S)
-        scraped_at = rows[0].value
-        while not await api.query(f"{up} > {scraped_at}"):  # noqa: ASYNC110
-            await asyncio.sleep(POLL_S)
+        scraped_at = await later_than(since)
+        await later_than(scraped_at)
     return OfPrometheus(api, scraped_at)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -99,6 +99,7 @@ class Visit:
         """Messages that were there before this client."""
 
         self._stalled_at: float | None = None
+        self._left_at: float | None = None
         self._over_at = time.monotonic() + self._talk.least_s
         """When the backend has sent all of it, at the earliest."""
 
@@ -129,32 +130,29 @@ class Visit:
 
     async def _come_back(self, line: Line, events: EventSource) -> None:
         """A page that is loaded again goes on where it was, with a client that knows the stream's name."""
-        left_at = time.monotonic()
+        self._left_at = time.monotonic()
         await asyncio.sleep(self._chance.uniform(*AWAY_S))
         self._records.append(Attached("person", self._name, after=len(self._seqs)))
         self._known = len(self._seqs)
         async with self._client(line, join=events.stream, position=events.position) as again:
-            await self._take_all(again, lambda: self._returned(left_at))
+            await self._take_all(again)
         self._settle(again, line)
 
     def _returned(self, left_at: float) -> None:
-        """Take note of the first message after an absence of one's own will."""
-        now = time.monotonic()
+        """Take note of the answer's head after an absence of one's own will."""
+        now, self._left_at = time.monotonic(), None
         self.account.reconnects_s.append(now - left_at)
         at_once = now - left_at < AWAY_S[1] + MARGIN_S
         self._count_return(certain=at_once and now < self._over_at - MARGIN_S, attempts=1)
 
-    async def _take_all(self, events: EventSource, act: Callable[[], Any]) -> None:
-        acts_at = self._act_after if self._records[-1] == Attached("person", self._name) else 1
+    async def _take_all(self, events: EventSource, act: Callable[[], Awaitable[None]] | None = None) -> None:
         count = 0
         try:
             async for event in events:
                 self._take(event)
                 count += 1
-                if count == acts_at:
-                    acting = act()
-                    if acting is not None:
-                        await acting
+                if act is not None and count == self._act_after:
+                    await act()
         except StreamFailed:
             self._tell_end()
 
@@ -208,6 +206,8 @@ class Visit:
         if state is State.STALLED:
             self._stalled_at = time.monotonic()
             self.account.did["noticed that nothing came any more"] += 1
+        elif state is State.OPEN and self._left_at is not None:
+            self._returned(self._left_at)
 
     def _recovered(self, recovery: Recovery) -> None:
         self.account.reconnects_s.append(recovery.seconds)
