@@ -57,6 +57,17 @@ def test_every_difference_is_a_sentence(said: dict[str, object], sentence: str) 
     assert any(sentence in each for each in found), found
 
 
+@pytest.mark.parametrize(
+    ("counted_s", "few", "agree"), [(3.5, 8, True), (3.5, 2, False), (3.5, 0, False), (1.1, 8, True)]
+)
+def test_a_p95_that_a_few_reconnects_decide_is_compared_as_closely_as_they_allow(
+    counted_s: float, few: int, agree: bool
+) -> None:
+    people = replace(account(), returns=200, reconnects_s=[1.05] * (200 - few) + [3.2] * few)
+    said = replace(COUNTED, reconnects=200, reconnect_p95_s=counted_s)
+    assert (differences(people, said) == []) is agree
+
+
 def test_what_only_the_sidecar_can_know_is_no_difference_as_far_as_it_goes() -> None:
     people = account()
     people.ends["client_left"] -= 2
