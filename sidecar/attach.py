@@ -67,16 +67,23 @@ class Attach:
         stream = await self.find(exchange, position.stream)
         if stream is not None:
             await self.read(exchange, stream, position.seq)
-            return True
-        if exchange.policy.kind == "live" and exchange.method == "GET":
+        elif exchange.policy.kind == "live" and exchange.method == "GET" and not self.draining:
             return False
-        raise self.expired(exchange)
+        else:
+            await self.gone(exchange)
+        return True
 
-    def expired(self, exchange: Exchange, *, asked_for_the_rest: bool = True) -> errors.ResumeExpired:
-        """Return what to say of a stream that is gone; whoever only joins it may have had all of it."""
+    async def gone(self, exchange: Exchange, *, asked_for_the_rest: bool = True) -> None:
+        """Tell of a stream that is gone; at the end of a drain all are, and who asks is only sent away.
+
+        ``asked_for_the_rest``: whoever only joins may have had all of it. Raises ResumeExpired or Draining.
+        """
+        if self.draining:
+            await self.shed(exchange)
+            return
         if asked_for_the_rest:
             self._count_expired(exchange, ResumeResult.EXPIRED)
-        return errors.ResumeExpired()
+        raise errors.ResumeExpired
 
     async def find(self, exchange: Exchange, stream_id: str) -> Stream | None:
         """Return a stream if it is the asker's; None: it was, and is gone. Raises StreamNotFound."""

@@ -89,8 +89,9 @@ class Control:
             raise errors.StreamNotFound
         stream = await self._attach.find(exchange, stream_id)
         if stream is None:
-            raise self._attach.expired(exchange, asked_for_the_rest=position is not None)
-        await self._attach.read(exchange, stream, position.seq if position is not None else 0)
+            await self._attach.gone(exchange, asked_for_the_rest=position is not None)
+        else:
+            await self._attach.read(exchange, stream, position.seq if position is not None else 0)
 
     async def _cancel(self, exchange: Exchange, stream_id: str) -> None:
         """Stop a stream; the same answer whether it still ran or not."""

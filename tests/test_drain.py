@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.attach import SHED_RETRY_MS
 from tests.support.client import Response, SSEClient
 from tests.support.deadline import within
 from tests.support.fake_upstream import FakeUpstream, Script, UpstreamConnection, UpstreamRequest, plain, sse
@@ -201,6 +202,33 @@ async def test_a_stream_that_begins_during_the_drain_is_sent_away_too(
                 await late.read_to_end()
             assert [event.data for event in late.seen] == ["1"]
             assert (late.retry_ms, late.ended) == (1000, "aborted")
+            assert await sc.exited(4 + LATE_S) == 0
+        assert sc.defects == []
+
+
+@pytest.mark.parametrize("kind", ["answer", "live"])
+async def test_what_is_gone_during_the_drain_is_asked_for_elsewhere_and_not_given_up(
+    kind: str, tmp_path: Path
+) -> None:
+    """At its end nothing is held any more; an instance that goes cannot say that nobody has it."""
+    options = {"stamp": "always", "kind": kind, "linger_s": 0, "retain_s": 0, "complete_on": "eof"}
+    async with backend() as behind, served(behind.up.url, tmp_path, options, drain_s=4) as sc:
+        behind.gate.set()
+        over = await sc.client.fetch("GET", "/short/1", [("Accept", "text/event-stream")])
+        stream = over.header("SSE-Stream")
+        await sc.until(lambda now: not now.metric("sse_log_messages"))
+        async with AsyncExitStack() as holding:
+            await live(sc.client, holding, "long", 1)
+            asked = len(behind.up.requests)
+            sc.signal(signal.SIGTERM)
+            await not_ready(sc)
+            for target in ("/short/1", f"/_sse/streams/{stream}"):
+                position = ("Last-Event-ID", f"{stream}.1")
+                native = await sc.client.fetch("GET", target, [position, ("Accept", "text/event-stream")])
+                assert (native.status, native.retry_ms, native.ended) == (200, SHED_RETRY_MS, "aborted")
+                plainly = await sc.client.fetch("GET", target, [position, ("Accept", "application/json")])
+                assert (plainly.status, plainly.header("Retry-After")) == (503, "1")
+            assert len(behind.up.requests) == asked
             assert await sc.exited(4 + LATE_S) == 0
         assert sc.defects == []
 
