@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections import Counter
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,20 @@ from tests.nemesis.backend import Backend
 from tests.nemesis.measures import MIB, Sample, slope, warm
 from tests.nemesis.page import DATA, PAGE, PICTURE, page, picture
 from tests.nemesis.round import Outcome
-from tests.nemesis.schedule import DEED_ROWS, DEEDS, ROWS, SCHEDULE, Fault, Schedule, Visit
+from tests.nemesis.schedule import (
+    CHAOS_S,
+    CROWD,
+    CROWDED_FROM,
+    DEED_ROWS,
+    DEEDS,
+    ROWS,
+    SCHEDULE,
+    Fault,
+    Schedule,
+    Visit,
+)
 from tests.nemesis.shrink import shrunk
-from tests.nemesis.soak import RESULT, SidecarFigures, SoakResult, growth
+from tests.nemesis.soak import CROWDED_ROUNDS, RESULT, SidecarFigures, SoakResult, growth, schedules
 from tests.nemesis.story import story, write
 from tests.nemesis.testimony import Broken
 from tests.support.client import SSEClient
@@ -56,6 +68,13 @@ class TestSchedule:
     def test_the_same_seed_and_round_are_the_same_schedule_and_others_are_others(self) -> None:
         assert Schedule.of(7, 3) == Schedule.of(7, 3)
         assert len({Schedule.of(seed, number) for seed in range(3) for number in range(3)}) == 9
+
+    def test_a_long_run_begins_with_rounds_of_twice_as_many_visits(self) -> None:
+        usual, crowded = Schedule.of(7, 0), Schedule.of(7, CROWDED_FROM)
+        assert len(crowded.visits) == CROWD * len(usual.visits)
+        long, short = (islice(schedules([7, 8], seconds, CHAOS_S), 5) for seconds in (1800.0, 300.0))
+        assert [one.number for one in long] == [*range(CROWDED_FROM, CROWDED_FROM + CROWDED_ROUNDS), 0]
+        assert [one.number for one in short] == [0, 1, 2, 3, 4]
 
     def test_a_schedule_survives_the_way_over_a_file(self) -> None:
         schedule = Schedule.of(7, 3)

@@ -25,7 +25,8 @@ answer.
 """
 HOW_MEASURED = """\
 One of the two sidecars is ended and begun again, the other lives from the first round to the last. It is
-measured between two rounds, when nothing is held for anybody; the first third of the run is warm-up.
+measured between two rounds, when nothing is held for anybody; the first third of the run is warm-up, and
+begins with rounds of twice as many visits.
 """
 STEADY = "steady"
 SVG_HEAD = f"""\

@@ -84,6 +84,10 @@ FAULTS_MIN, FAULTS_MAX = 8, 16
 VISITS = 110
 """Of each sidecar in a round of the full length."""
 
+CROWDED_FROM = 1000
+CROWD = 2
+"""Rounds with a number from there on have so many times the visits: a long run begins with such."""
+
 PEOPLE = 24
 CELLS = 3
 """Networks between the people and each sidecar; a fault of a path hits one of them."""
@@ -172,12 +176,12 @@ class Schedule:
     def of(cls, seed: int, number: int, *, chaos_s: float = CHAOS_S) -> "Schedule":
         """Make up the round with this number; the same arguments give the same schedule."""
         chance = random.Random(f"{seed}/{number}")
-        size = chaos_s / CHAOS_S
+        size, crowd = chaos_s / CHAOS_S, CROWD if number >= CROWDED_FROM else 1
         faults = [_fault(chance, chaos_s) for _ in range(_of(chance.randint(FAULTS_MIN, FAULTS_MAX), size))]
         sidecars: tuple[SidecarName, ...] = ("steady", "mortal")
         visits = [
             _visit(chance, number, sidecar, chaos_s)
-            for number, sidecar in enumerate(sidecars * _of(VISITS, size))
+            for number, sidecar in enumerate(sidecars * _of(VISITS, size * crowd))
         ]
         return cls(
             seed,
