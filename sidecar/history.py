@@ -56,8 +56,10 @@ class Readings:
         number, at_s, *counts = self._ring[begin : begin + self.WIDTH].tolist()
         return Sample(int(number), at_s, Counts.of(counts))
 
-    def __iter__(self) -> Iterator[Sample]:
-        return map(self.__getitem__, range(self._kept))
+    def newer_than(self, number: int) -> Iterator[Sample]:
+        """Give the readings with a higher number than this one, oldest first; no other is touched."""
+        seen = max(0, number + 1 - self[0].number) if self._kept else 0
+        return map(self.__getitem__, range(seen, self._kept))
 
     def append(self, sample: Sample) -> None:
         """Keep a reading, in the place of the oldest if all places are taken."""

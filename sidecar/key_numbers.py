@@ -19,7 +19,10 @@ Told = dict[str, float | bool | None]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What had been counted at one moment, over all users' routes; histograms as counts per bucket."""
+    """What had been counted at one moment, over all users' routes; histograms as counts per bucket.
+
+    Not twenty fields: CPython 3.11 keeps 2,000 of the tuples of twenty arguments, and uses none again.
+    """
 
     completed: float = 0
     bad: float = 0

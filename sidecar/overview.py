@@ -112,7 +112,7 @@ class Overview:
             "interval_s": SAMPLE_S,
             "columns": COLUMNS,
             "first": kept[0].number,
-            "rows": [[sample.number, *_row(sample)] for sample in kept if sample.number > after],
+            "rows": [[sample.number, *_row(sample)] for sample in kept.newer_than(after)],
             "latest": [*_row(latest)],
         }
 

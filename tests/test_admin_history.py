@@ -107,10 +107,13 @@ def test_after_an_hour_the_oldest_reading_goes_and_no_more_are_kept() -> None:
         clock.now += SAMPLE_S
         metrics.route("chat").delivered = 2 * number
         assert history.visit(clock.now) == clock.now + SAMPLE_S
-        assert len(history.samples) == len([*history.samples]) == min(number + 1, SAMPLES_MAX)
+        assert len(history.samples) == len([*history.samples.newer_than(-1)]) == min(number + 1, SAMPLES_MAX)
     assert history.samples[-1].at_s - history.samples[0].at_s == 3600
-    read = [(one.number, one.at_s, one.counts.delivered) for one in history.samples]
+    read = [(one.number, one.at_s, one.counts.delivered) for one in history.samples.newer_than(-1)]
     assert read == [(n, n * SAMPLE_S, 2 * n) for n in range(10, SAMPLES_MAX + 10)][-SAMPLES_MAX:]
+    newest = history.samples[-1].number
+    assert [one.number for one in history.samples.newer_than(newest - 2)] == [newest - 1, newest]
+    assert [*history.samples.newer_than(newest)] == [*history.samples.newer_than(10**9)] == []
     for beyond in (SAMPLES_MAX, -SAMPLES_MAX - 1):
         with pytest.raises(IndexError):
             history.samples[beyond]

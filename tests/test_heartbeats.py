@@ -75,11 +75,8 @@ def back(sc: Running) -> float:
 async def test_who_comes_back_and_has_missed_nothing_gets_a_heartbeat_at_once_and_is_back(form: str) -> None:
     async with relayed({"heartbeat_s": 3600}) as (up, sc):
         stream, _ = await gone(up, sc)
-        here, fields = (
-            f"/_sse/streams/{stream}",
-            [("Last-Event-ID", f"{stream}.1"), ("Accept", ACCEPTS[form])],
-        )
-        async with sc.client.open("GET", here, fields) as response:
+        fields = [("Last-Event-ID", f"{stream}.1"), ("Accept", ACCEPTS[form])]
+        async with sc.client.open("GET", f"/_sse/streams/{stream}", fields) as response:
             await beats(response, 1)
             assert BEAT[form].fullmatch(response.arrivals[0][1])
             await sc.until(lambda: back(sc) == 1)

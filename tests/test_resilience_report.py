@@ -28,6 +28,7 @@ def test_the_sidecar_passes_on_both_paths_and_the_plain_backend_fails_what_needs
         "direct (userspace)": "failed",
         "sidecar (userspace)": "passed",
     }
+    assert comparison.passed
 
 
 def test_however_many_people_every_objective_holds_and_both_books_agree() -> None:
