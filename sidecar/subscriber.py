@@ -205,7 +205,7 @@ class Subscriber:
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
         self._blocked_since = None
         self._wrote_at = self._stream.clock()
-        if self._returning and not self._connection.lost:
+        if self._returning and not (self._connection.lost or self._drained):
             self._returning = False
             self._stream.resumed(self)
 

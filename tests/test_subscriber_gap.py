@@ -124,3 +124,16 @@ async def test_a_gap_that_did_not_go_out_is_not_counted_and_told_to_whoever_come
         )
         wire = await read(stream, lambda _: None)
         assert told(wire.body) == [(1, 3, "trimmed"), 4, 5]
+
+
+async def test_who_comes_back_and_is_only_sent_away_is_not_back() -> None:
+    async with live_stream(1) as (stream, metrics):
+        gone = Wire(lambda wire: setattr(wire, "lost", True))
+        await Subscriber(stream, gone, gone.send, stamped=True, position=0).run([])
+        wire = Wire(lambda _: None)
+        subscriber = Subscriber(stream, wire, wire.send, stamped=True, position=1, returning=True)
+        subscriber.drain()
+        await subscriber.run([])
+        resumed = {"route": "default", "side": "client", "outcome": "resumed"}
+        assert value(metrics, "sse_reconnect_duration_seconds_count", **resumed) == 0
+        assert wire.body.startswith(b"retry: ")
