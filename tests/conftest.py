@@ -13,6 +13,9 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 ASYNC_TEST_TIMEOUT_S = 60.0
 
+REASON_CHARS_MAX = 4000
+"""Of what is repeated of a failure's reason; the whole of it stands where pytest says it."""
+
 LAST = "test_drills.py"
 """Its commands ask whether the machine lags: nothing that CI runs beside the tests shall still run then."""
 
@@ -50,9 +53,13 @@ async def _run_within(timeout_s: float, item: pytest.Function) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a skipped test is a failed one."""
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test is a failed one. Why a test failed also stands below all that it printed."""
     report = yield
+    if report.failed and call.excinfo is not None:
+        report.sections.append(("once more, why", call.excinfo.exconly()[:REASON_CHARS_MAX]))
     return _refuse_skip(report)
 
 

@@ -135,6 +135,14 @@ class TestCut:
             assert ends.network.port == port
             assert await (await ends.pair()).down(b"1") == b"1"
 
+    async def test_while_it_is_down_nobody_else_gets_its_port(self) -> None:
+        async with wired() as ends:
+            ends.network.add(Down())
+            with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                other.bind(("127.0.0.1", ends.network.port))
+            ends.network.clear()
+            assert await (await ends.pair()).down(b"1") == b"1"
+
 
 class TestBlackhole:
     async def test_nothing_passes_either_way_and_all_of_it_after_it_healed(self) -> None:

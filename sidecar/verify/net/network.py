@@ -57,7 +57,9 @@ class FaultyNetwork:
         self._own_host = own_host
         self._connections_max = connections_max
         self._faults = Faults(seed)
-        self._listener: socket.socket | None = None
+        self._bound: socket.socket | None = None
+        """Holds the port, also while nobody listens: no other program shall get it then."""
+        self._listens = False
         self._connections: dict[asyncio.Task[None], _Connection] = {}
         self._dark: set[asyncio.Task[None]] = set()
         self.port = port_of_its_own
@@ -74,7 +76,9 @@ class FaultyNetwork:
         for toxic in toxics:
             self._faults.add(toxic, asyncio.get_running_loop().time())
             if isinstance(toxic, Down):
-                self._deafen()
+                if self._listens:
+                    self._close()
+                    self._bind()
                 self.cut()
 
     def remove(self, toxic: Toxic) -> None:
@@ -123,6 +127,7 @@ class FaultyNetwork:
 
     async def __aenter__(self) -> Self:
         """Begin to listen; raises OSError if the port is taken."""
+        self._bind()
         self._listen()
         return self
 
@@ -130,28 +135,40 @@ class FaultyNetwork:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Reset what is open and listen no more."""
-        self._deafen()
+        self._close()
         self.cut()
         while pending := {*self._connections, *self._dark}:
             for task in self._dark:
                 task.cancel()
             await asyncio.wait(pending)
 
-    def _listen(self) -> None:
-        if self._listener is not None or self._faults.down:
-            return
-        listener = socket.create_server((self._own_host, self.port), backlog=BACKLOG)
-        listener.setblocking(False)  # noqa: FBT003 - the word of the library
-        _bound_buffers(listener)
-        self.port = listener.getsockname()[1]
-        self._listener = listener
-        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+    def _bind(self) -> None:
+        """Take the port, which connections that were cut may still be on; raises OSError."""
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        bound.setblocking(False)  # noqa: FBT003 - the word of the library
+        _bound_buffers(bound)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((self._own_host, self.port))
+        except OSError:
+            bound.close()
+            raise
+        self.port = bound.getsockname()[1]
+        self._bound = bound
 
-    def _deafen(self) -> None:
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener.close()
-            self._listener = None
+    def _listen(self) -> None:
+        if self._bound is None or self._listens or self._faults.down:
+            return
+        self._bound.listen(BACKLOG)
+        self._listens = True
+        asyncio.get_running_loop().add_reader(self._bound, self._accept, self._bound)
+
+    def _close(self) -> None:
+        """Give up the port, and with it those who wait to be let in."""
+        if self._bound is not None:
+            asyncio.get_running_loop().remove_reader(self._bound)
+            self._bound.close()
+            self._bound, self._listens = None, False
 
     def _accept(self, listener: socket.socket) -> None:
         """Let in who waits: one in each turn would keep a crowd that comes at once waiting for seconds."""
