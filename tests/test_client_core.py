@@ -8,7 +8,7 @@ import pytest
 from sidecar.client import Event, Gap, State
 from sidecar.client.answer import Head, Meaning, meaning, problem_of
 from sidecar.client.course import Course, Loss
-from sidecar.client.progress import GAPS_MAX, RECENT_IDS_MAX, Progress
+from sidecar.client.progress import GAPS_MAX, RECENT_IDS_MAX, LostOnTheWay, Progress
 from sidecar.client.report import REPORT_BYTES_MAX, report
 from sidecar.client.request import Question, Request, origin
 from sidecar.client.told import failure_of, gap_of, last_seq_of
@@ -125,8 +125,13 @@ class TestWhatIsNew:
         assert not progress.take(named("1"))
         assert progress.take(named("0"))
 
-    def test_a_jump_that_nobody_announced_is_a_gap_but_none_of_the_server_s(self) -> None:
+    def test_messages_that_are_missing_without_a_word_are_asked_for_once_and_then_are_a_gap(self) -> None:
         progress = Progress()
+        progress.answered(STREAM)
+        progress.take(stamped(1))
+        with pytest.raises(LostOnTheWay):
+            progress.take(stamped(5))
+        assert (progress.last_seq, progress.last_event_id) == (1, f"{STREAM}.1")
         progress.answered(STREAM)
         jumps = []
         for seq in (1, 5, 6):
@@ -135,6 +140,15 @@ class TestWhatIsNew:
         assert jumps == [None, Gap(2, 4, "lost on the way"), None]
         assert list(progress.announced) == []
         assert list(progress.gaps) == [Gap(2, 4, "lost on the way")]
+        with pytest.raises(LostOnTheWay):
+            progress.take(stamped(8))
+
+    def test_the_first_messages_of_a_stream_are_asked_for_as_well(self) -> None:
+        progress = Progress()
+        progress.answered(STREAM)
+        with pytest.raises(LostOnTheWay):
+            progress.take(stamped(2))
+        assert progress.take(stamped(1))
 
     def test_what_the_server_announced_is_no_jump(self) -> None:
         progress = Progress()

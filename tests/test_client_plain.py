@@ -149,10 +149,21 @@ class TestMisbehaving:
                 "at": "end",
             }
 
-    async def test_a_hole_that_nobody_announced_is_shown_and_reported_as_loss(self) -> None:
+    async def test_messages_lost_on_the_way_are_asked_for_and_come(self) -> None:
         gaps: list[Gap] = []
         async with FakeSidecar() as up:
-            up.script(sse(event(1, "a"), event(4, "d"), end(4), headers=SIDECAR_HEADERS))
+            up.script(sse(QUICK, event(1, "a"), event(4, "d"), end(4), headers=SIDECAR_HEADERS))
+            up.script(sse(event(2, "b"), event(3, "c"), event(4, "d"), end(4), headers=SIDECAR_HEADERS))
+            async with EventSource(up.url, on_gap=gaps.append) as events:
+                assert await rest(events) == ["a", "b", "c", "d"]
+            assert (gaps, events.duplicates) == ([], 0)
+            assert up.asked[-1].header("last-event-id") == f"{STREAM}.1"
+
+    async def test_a_hole_that_stays_is_shown_and_reported_as_loss(self) -> None:
+        gaps: list[Gap] = []
+        async with FakeSidecar() as up:
+            up.script(sse(QUICK, event(1, "a"), event(4, "d"), end(4), headers=SIDECAR_HEADERS))
+            up.script(sse(event(4, "d"), end(4), headers=SIDECAR_HEADERS))
             async with EventSource(up.url, on_gap=gaps.append) as events:
                 assert await rest(events) == ["a", "d"]
             assert gaps == [Gap(2, 3, "lost on the way")]

@@ -87,6 +87,23 @@ class TestComingBack:
             assert len(at.up.requests) == 1
             await at.sc.until(lambda: at.reports("agree") == 2)
 
+    async def test_a_message_that_the_network_swallowed_whole_is_asked_for_and_comes(self) -> None:
+        third, others = asyncio.Event(), asyncio.Event()
+        gaps: list[Gap] = []
+        async with scene() as at:
+            at.up.script(sse(QUICK, *FIVE[:2], third, FIVE[2], others, *FIVE[3:]))
+            async with EventSource(at.url, on_gap=gaps.append) as events:
+                seen = [(await anext(events)).data, (await anext(events)).data]
+                event = f"id: {events.stream}.3\n".encode() + FIVE[2]
+                at.network.drop_bytes(len(b"%x\r\n%s\r\n" % (len(event), event)))
+                third.set()
+                await at.sc.until(lambda: not at.network.losing)
+                others.set()
+                seen += await rest(events)
+            assert (seen, gaps, events.duplicates) == (["1", "2", "3", "4", "5"], [], 0)
+            await at.sc.until(lambda: at.reports("agree") == 2)
+            assert at.reports("lost") == 0
+
     async def test_a_silent_connection_is_replaced_and_back_in_less_than_five_seconds(self) -> None:
         go_on = asyncio.Event()
         states: list[State] = []

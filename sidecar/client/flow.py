@@ -9,7 +9,7 @@ from sidecar.client.answer import CODE_PREFIX, Meaning, meaning
 from sidecar.client.connection import Answer, Lost, Network
 from sidecar.client.course import Course, Loss
 from sidecar.client.event_parser import Event, EventTooLarge
-from sidecar.client.progress import Progress
+from sidecar.client.progress import LostOnTheWay, Progress
 from sidecar.client.reading import Listeners, Reading
 from sidecar.client.request import ACCEPT_TOLD, Question, Request
 
@@ -221,6 +221,8 @@ class Flow:
             reading.take(chunk, self._heard_at)
         except EventTooLarge as error:
             self._fail(Loss("The server sent an event that is too large.", str(error)))
+        except LostOnTheWay:
+            self._lost(Loss("Messages were lost on the way."))
 
     def _heard(self, replayed: int | None) -> None:
         recovery = self.course.heard(self._clock(), replayed)

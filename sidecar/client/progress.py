@@ -15,6 +15,10 @@ GAPS_MAX = 100
 UNANNOUNCED = "lost on the way"
 
 
+class LostOnTheWay(Exception):
+    """Messages are missing before this one, and nobody said so. It is not taken: the server may have them."""
+
+
 class Progress:
     """Counts and positions of one stream, whatever the connection.
 
@@ -40,6 +44,9 @@ class Progress:
         self._checks_ids = False
         self.jumped: Gap | None = None
         """What the last message that was taken left out, although nobody had said so."""
+
+        self._asked_for: tuple[str, int] | None = None
+        """The last place behind which messages were missing, and were asked for."""
 
         self._begin(known.seq if known and known.stream == self.stream else 0)
 
@@ -76,7 +83,7 @@ class Progress:
             self._next = ""
 
     def take(self, event: Event) -> bool:
-        """Tell whether a message is new, and count it; raises nothing, whatever the ids say."""
+        """Tell whether a message is new, and count it; raises LostOnTheWay once for each place."""
         self._turn()
         self.jumped = None
         known = event_id.parse(event.id) if event.own_id else None
@@ -129,6 +136,11 @@ class Progress:
         if 0 < self._gap_from < seq:
             self.announced.append((self._gap_from, seq - 1))
         elif seq > self.last_seq + 1:
+            place = (self.stream, self.last_seq)
+            if self._asked_for != place:
+                self._asked_for = place
+                self.last_event_id = self.position
+                raise LostOnTheWay
             self.jumped = Gap(self.last_seq + 1, seq - 1, UNANNOUNCED)
             self.gaps.append(self.jumped)
         self._gap_from = 0

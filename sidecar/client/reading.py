@@ -55,7 +55,7 @@ class Reading:
         self._spoke_at: float | None = None
 
     def take(self, chunk: bytes, now: float) -> None:
-        """Read the next bytes; raises EventTooLarge."""
+        """Read the next bytes; raises EventTooLarge and LostOnTheWay."""
         parser = self._parser
         events = parser.feed(chunk)
         if self._spoke_at is None or events:
@@ -71,9 +71,10 @@ class Reading:
         self._hear_heartbeats(now - self._spoke_at)
 
     def _message(self, event: Event) -> None:
+        new = self._progress.take(event)
         self.failure = told.failure_of(event)
         self.fault = self.failure or self.fault
-        if not self._progress.take(event):
+        if not new:
             return
         self._course.message()
         self._ready.append((event, self._progress.last_seq))

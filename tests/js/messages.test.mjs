@@ -60,9 +60,20 @@ test("numbers that the server had forgotten and gives out again are taken", asyn
   assert.deepEqual([stream.duplicates, seen.gaps[0].reason, lastReport().received], [3, "beyond", 6]);
 });
 
-test("a hole that nobody announced is shown, and reported as what it is", async () => {
-  here.server.script(says(events(1, 2) + events(5, 5) + end(5), NAMED));
+test("messages lost on the way are asked for, and come", async () => {
+  here.server.script(says(events(1, 2) + events(5, 5) + end(5), NAMED), says(events(3, 5) + end(5), NAMED));
+  const { stream, seen } = await here.connect();
+  assert.deepEqual([stream.state, stream.reason], ["reconnecting", "Messages were lost on the way."]);
+  await here.clock.advance(1100);
+  assert.equal(here.server.requests[1].headers.get("last-event-id"), `${token()}.2`);
+  assert.deepEqual([seen.data, seen.gaps, stream.duplicates], [["1", "2", "3", "4", "5"], [], 0]);
+  assert.deepEqual([lastReport().received, lastReport().last_seq], [5, 5]);
+});
+
+test("a hole that stays is shown, and reported as what it is", async () => {
+  here.server.script(says(events(1, 2) + events(5, 5), NAMED), says(events(5, 5) + end(5), NAMED));
   const { seen } = await here.connect();
+  await here.clock.advance(1100);
   assert.deepEqual(seen.gaps, [{ missedFrom: 3, missedThrough: 4, reason: "lost on the way" }]);
   assert.deepEqual([lastReport().gaps, lastReport().received, lastReport().last_seq], [[], 3, 5]);
 });

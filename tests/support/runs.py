@@ -181,7 +181,7 @@ class Field:
             case "lose":
                 device.network.drop_bytes(LOST_BYTES)
             case "reload":
-                return not _is_losing(device.network) and await device.reload()
+                return not device.network.losing and await device.reload()
             case "device":
                 devices.append(await self.device(f"run-{plan.number}-{len(devices)}"))
                 stream = await device.frame.evaluate("window.stream()")
@@ -203,11 +203,6 @@ async def field_of_runs() -> AsyncIterator[Field]:
         page_at(f"{backend}/healthz") as page,
     ):
         yield Field(page, sc, _ledger_of(app), networks)
-
-
-def _is_losing(network: FaultyNetwork) -> bool:
-    """Tell whether bytes are still to be lost: the page would lose them, not the answer."""
-    return any(link.down is not None and link.down.vanish_bytes for link in network._connections.values())
 
 
 async def _page(_request: Any) -> Response:

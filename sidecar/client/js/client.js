@@ -100,7 +100,7 @@ class EventStream extends EventTarget {
   #cancelled = /** @type {Promise<boolean> | undefined} */ (undefined);
   #watched = false; #renewed = false; #asleep = false; // watched: somebody looks at the state, so the user is told
   #log = { received: 0, first_seq: 1, last_seq: 0, gaps: /** @type {number[][]} */ ([]) }; // what was read, for a report
-  #stamped = false; #next = ""; #retryMs = -1; #openGap = 0; // openGap: where a gap begins whose end nobody knows
+  #stamped = false; #next = ""; #askedFor = ""; #retryMs = -1; #openGap = 0; // openGap: where a gap begins whose end nobody knows
   #reconnects = /** @type {number[]} */ ([]); #stalls = 0; #connections = 0; #lostAt = 0; #spokeAt = 0;
   /** Ids of another server's making: compared only until the first new one after a reconnect, as they need not differ. */
   #recent = /** @type {Set<string>} */ (new Set()); #catchingUp = false;
@@ -137,9 +137,8 @@ class EventStream extends EventTarget {
   }
   async #cancel() {
     if (this.#isOver) return false;
-    const { credentials } = this.#options;
     const ask = async () => fetch(`${this.#own}/cancel`,
-      { method: "POST", headers: withoutBody(await this.#headers()), credentials, keepalive: true });
+      { method: "POST", headers: withoutBody(await this.#headers()), credentials: this.#options.credentials, keepalive: true });
     const told = !!this.stream && (await within(ENDING_MS, ask().then(({ ok }) => ok, () => false))) === true;
     if (told) { this.retryNow(); await within(ENDING_MS, this.#done); }
     this.#finish("closed", told || !this.stream ? STOPPED : "You stopped reading, but the server could not be told.");
@@ -265,8 +264,7 @@ class EventStream extends EventTarget {
     const own = DELAYS_MS[Math.min(this.attempt, DELAYS_MS.length - 1)] ?? 0;
     const retry = this.#retryMs < 0 ? own : this.#retryMs;
     const ms = asked >= 0 ? asked : (this.attempt ? Math.max(own, retry) : retry);
-    this.attempt++;
-    return Math.min(ms, RETRY_MS_MAX) * (1 + JITTER_RATIO * Math.random());
+    this.attempt++; return Math.min(ms, RETRY_MS_MAX) * (1 + JITTER_RATIO * Math.random());
   }
   async #wait(/** @type {number | undefined} */ ms, /** @type {State} */ state, /** @type {string} */ reason) {
     this.retryAt = ms === undefined ? 0 : Date.now() + ms;
@@ -287,8 +285,7 @@ class EventStream extends EventTarget {
     this.#lostAt = this.#connections = 0; this.#spokeAt = now; this.#set("open", "Connected.");
     if (!lostAt || this.#isOver) return;
     const detail = { attempts, seconds, replayed: replayed === null ? null : Number(replayed) };
-    keep(this.#reconnects, seconds);
-    this.dispatchEvent(new CustomEvent("recovered", { detail })); this.#report("recovery");
+    keep(this.#reconnects, seconds); this.dispatchEvent(new CustomEvent("recovered", { detail })); this.#report("recovery");
   }
   #begin(/** @type {string} */ stream, seq = 0) { // another stream of the sidecar's: what is read of it is counted anew
     this.stream = stream; this.#next = ""; this.#stamped = false; this.#openGap = 0; this.#fault = null;
@@ -320,9 +317,13 @@ class EventStream extends EventTarget {
     const [log, seq] = [this.#log, Number(digits)]; this.#stamped = true;
     if (seq <= log.last_seq) return false;
     if (this.#openGap && this.#openGap < seq) keep(log.gaps, [this.#openGap, seq - 1]);
-    else if (seq > log.last_seq + 1) this.#gap(log.last_seq + 1, seq - 1, "lost on the way");
-    this.#openGap = 0; log.last_seq = seq;
-    return true;
+    else if (seq > log.last_seq + 1) this.#jump(log.last_seq + 1, seq - 1);
+    this.#openGap = 0; log.last_seq = seq; return true;
+  }
+  /** Nobody said that these will not come: so they are asked for, once. */
+  #jump(/** @type {number} */ from, /** @type {number} */ through, place = `${this.stream}.${from}`) {
+    if (this.#askedFor !== place) throw (this.#askedFor = place, new Lost("Messages were lost on the way."));
+    this.#gap(from, through, "lost on the way");
   }
   #isUnseen(id = "") {
     const counted = this.stream && !this.#stamped; // the sidecar numbers what it does not stamp as well
@@ -355,8 +356,7 @@ class EventStream extends EventTarget {
     if (this.#isOver) return;
     if (this.#cancelled && state === "failed") [state, reason, code] = ["closed", STOPPED, ""];
     this.code = code; this.retryAt = 0; this.#set(state, reason);
-    this.#over.abort(); this.#abort.abort(); this.#wake(); this.#turn();
-    this.#store(); this.#report("end"); this.#settle(state);
+    this.#over.abort(); this.#abort.abort(); this.#wake(); this.#turn(); this.#store(); this.#report("end"); this.#settle(state);
   }
   #listen() { // react to what happens to the page, until all is over
     const leave = () => {

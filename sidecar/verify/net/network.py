@@ -125,6 +125,12 @@ class FaultyNetwork:
             if connection.down is not None:
                 connection.down.vanish_bytes += count
 
+    @property
+    def losing(self) -> bool:
+        """Whether bytes are still to be taken from a connection that is open."""
+        links = [connection.down for connection in self._connections.values()]
+        return any(link is not None and link.vanish_bytes for link in links)
+
     async def __aenter__(self) -> Self:
         """Begin to listen; raises OSError if the port is taken."""
         self._bind()
