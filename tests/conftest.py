@@ -3,7 +3,8 @@
 import asyncio
 import inspect
 import os
-from collections.abc import Generator
+import traceback
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 import hypothesis
@@ -59,8 +60,18 @@ def pytest_runtest_makereport(
     """In CI a skipped test is a failed one. Why a test failed also stands below all that it printed."""
     report = yield
     if report.failed and call.excinfo is not None:
-        report.sections.append(("once more, why", call.excinfo.exconly()[:REASON_CHARS_MAX]))
+        reasons = "".join(_reasons(call.excinfo.value))
+        report.sections.append(("once more, why", reasons[:REASON_CHARS_MAX]))
     return _refuse_skip(report)
+
+
+def _reasons(error: BaseException) -> Iterator[str]:
+    """Yield what an error says, or each of a group."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _reasons(each)
+    else:
+        yield from traceback.format_exception_only(error)
 
 
 @pytest.hookimpl(wrapper=True)

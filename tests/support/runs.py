@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from playwright.async_api import Error as BrowserError
-from playwright.async_api import Frame, Page
+from playwright.async_api import Frame, Page, Request
 from starlette.applications import Starlette
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
@@ -80,6 +80,8 @@ class Device:
         self._page = page
         self.network = network
         self._name = name
+        self._failed = ""
+        page.on("requestfailed", self._note)
 
     async def open(self, **query: str) -> None:
         """Load the page."""
@@ -99,7 +101,11 @@ class Device:
             except BrowserError:
                 pass  # between two documents
             await asyncio.sleep(LOAD_POLL_S)
-        raise AssertionError(f"{self._name} has not loaded")
+        raise AssertionError(f"{self._name} has not loaded {self._failed}")
+
+    def _note(self, request: Request) -> None:
+        if f":{self.network.port}/" in request.url:
+            self._failed = f"{request.url}: {request.failure}"
 
     @property
     def frame(self) -> Frame:
@@ -123,6 +129,7 @@ class Device:
     async def result(self) -> dict[str, Any]:
         """Wait until the answer is over, return what is shown, and close the page."""
         result: dict[str, Any] = await self.frame.evaluate("window.result()")
+        self._page.remove_listener("requestfailed", self._note)
         await self._page.evaluate("(name) => document.getElementsByName(name)[0].remove()", self._name)
         return result
 
