@@ -181,11 +181,11 @@ class TestPeople:
 class TestAfterwards:
     async def test_nothing_is_left_of_a_path(self) -> None:
         files = _open_files()
-        before = _outside()
         async with far_end("real") as far:
             assert await far.run(far.round_trip_s) < 0.3
-            assert _outside() != before
-        await _until(lambda: _outside() == before, "something is left")
+            device = _device_at(far.real.host)
+            assert device in _outside()
+        await _until(lambda: device not in _outside(), f"{device} is left")
         assert _open_files() <= files
 
     async def test_nothing_is_left_of_one_whose_process_was_killed(self) -> None:
@@ -200,7 +200,7 @@ class TestAfterwards:
         finally:
             process.kill()
             await process.wait()
-        device = device_of(int(host.split(".")[2]))
+        device = _device_at(host)
         await _until(lambda: device not in _outside() and not _holding(process.pid), f"{device} is left")
 
     async def test_a_weather_that_the_kernel_will_not_have_is_said(self) -> None:
@@ -220,6 +220,10 @@ def _open_files() -> int:
 def _outside() -> str:
     """Return all that paths show outside of their namespaces."""
     return command("ip -oneline address show") + command("ip route show")
+
+
+def _device_at(host: str) -> str:
+    return device_of(int(host.split(".")[2]))
 
 
 def _holding(parent: int) -> bool:
