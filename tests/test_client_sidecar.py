@@ -94,7 +94,7 @@ class TestComingBack:
             at.up.script(sse(QUICK, *FIVE[:2], third, FIVE[2], others, *FIVE[3:]))
             async with EventSource(at.url, on_gap=gaps.append) as events:
                 seen = [(await anext(events)).data, (await anext(events)).data]
-                event = f"id: {events.stream}.3\n".encode() + FIVE[2]
+                event = FIVE[2][:-1] + f"id: {events.stream}.3\n\n".encode()
                 at.network.drop_bytes(len(b"%x\r\n%s\r\n" % (len(event), event)))
                 third.set()
                 await at.sc.until(lambda: not at.network.losing)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -38,16 +39,16 @@ SETTINGS = [
 
 
 @asynccontextmanager
-async def site(*, meddle: Meddle | None = None) -> AsyncIterator[tuple[Running, str]]:
-    """The demo backend, a sidecar, and a proxy that meddles with each person's first connection."""
+async def site(*meddles: Meddle) -> AsyncIterator[tuple[Running, str]]:
+    """The demo backend, a sidecar, and a proxy that meddles with the first connections, each its own way."""
     async with (
         webapi.running(webapi.create_app()) as backend,
         running(backend, routes=SETTINGS) as sc,
     ):
-        if meddle is None:
+        if not meddles:
             yield sc, f"http://127.0.0.1:{sc.port}"
             return
-        meddler = Meddler(meddle)
+        meddler = Meddler(*meddles)
         async with FakeUpstream(meddler) as front:
             meddler.stand_before(sc.client)
             yield sc, front.url
@@ -144,6 +145,13 @@ def without(nth: int) -> Meddle:
     return _nth(nth, lambda _: b"")
 
 
+def never(seq: int) -> Meddle:
+    """Let one message vanish, whenever it comes."""
+    named = re.compile(rb"^id: .*\.%d$" % seq, re.MULTILINE)
+    blocks = re.compile(rb"(?<=\n\n)")
+    return lambda piece: b"".join(block for block in blocks.split(piece) if not named.search(block))
+
+
 def twice(nth: int) -> Meddle:
     return _nth(nth, lambda piece: piece * 2)
 
@@ -163,21 +171,28 @@ def _nth(nth: int, change: Callable[[bytes], bytes]) -> Meddle:
     return meddle
 
 
+async def test_a_message_that_was_swallowed_once_is_asked_for_and_costs_a_reconnect() -> None:
+    async with site(without(5)) as (_, url):
+        account = await visit(url, Habit.READS)
+        assert is_clean(account), account
+        assert (account.lost, len(account.reconnects_s)) == (0, 1)
+
+
 async def test_a_message_that_never_came_is_lost_by_the_persons_record() -> None:
-    async with site(meddle=without(5)) as (_, url):
+    async with site(never(5), never(5)) as (_, url):
         account = await visit(url, Habit.READS)
         assert account.lost >= 1
         assert any("missed" in sentence for sentence in account.sentences)
 
 
 async def test_a_message_with_other_bytes_is_a_broken_promise() -> None:
-    async with site(meddle=altered(5)) as (_, url):
+    async with site(altered(5)) as (_, url):
         account = await visit(url, Habit.READS)
         assert any("with other bytes" in sentence for sentence in account.sentences)
 
 
 async def test_a_message_that_came_twice_is_dropped_by_the_client_and_counted() -> None:
-    async with site(meddle=twice(5)) as (_, url):
+    async with site(twice(5)) as (_, url):
         account = await visit(url, Habit.READS)
         assert account.dropped >= 1
         assert is_clean(account), account
