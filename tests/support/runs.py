@@ -187,7 +187,7 @@ class Field:
                 device.network.heal()
             case "lose":
                 device.network.drop_bytes(LOST_BYTES)
-            case "reload":
+            case "reload":  # not while bytes are to be lost: the page would lose them, not the answer
                 return not device.network.losing and await device.reload()
             case "device":
                 devices.append(await self.device(f"run-{plan.number}-{len(devices)}"))
