@@ -1,15 +1,13 @@
-# Targets for people and CI; `make help` lists them. Everything is installed into .venv, from the hash-pinned locks.
+# Targets for developers and CI; `make help` lists them. .venv holds what the hash-pinned locks name, nothing else.
 
 PYTHON ?= python3
 ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
-# With the runtime or the dev lock in place, the project itself needs no index and no build environment.
-INSTALL_PROJECT := $(PIP_INSTALL) --no-build-isolation --no-deps --no-index --editable .
+UV := $(VENV)/uv/bin/uv
 # Without configuration files and index lines, so that a lock never depends on who made it.
-COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+COMPILE := $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 LOCK_ARGS ?=
 
@@ -61,7 +59,9 @@ format: $(VENV)/.dev ## let ruff format the code and fix what it safely can
 	@$(BIN)/ruff check --quiet --fix . || true
 	@$(BIN)/ruff format .
 
-lock: $(VENV)/.dev ## refresh both locks after pyproject.toml changed; LOCK_ARGS=--upgrade takes newer versions
+lock: $(VENV)/.runtime ## refresh the locks after pyproject.toml changed; LOCK_ARGS=--upgrade takes newer versions
+	@echo "Resolving requirements-uv.lock"
+	@$(COMPILE) $(LOCK_ARGS) --group uv --output-file requirements-uv.lock >/dev/null
 	@echo "Resolving requirements.lock"
 	@$(COMPILE) $(LOCK_ARGS) --group build --output-file requirements.lock pyproject.toml >/dev/null
 	@echo "Resolving requirements-dev.lock"
@@ -87,27 +87,13 @@ clean: ## remove the environment, the caches and the build results
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/sdk/node_modules $(PREVIEWS)/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/pyvenv.cfg:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "sse-sidecar needs Python 3.11 or newer; '$(PYTHON)' is: $$($(PYTHON) --version 2>&1 || true)." >&2; \
-		echo "Name another one: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
-		echo "'$(PYTHON)' cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2; \
-		exit 1; }
-	@echo "Making $(VENV)"
-	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
-
-$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/pyvenv.cfg
-	@echo "Installing requirements.lock into $(VENV)"
-	@$(PIP_INSTALL) --require-hashes --requirement requirements.lock
-	@$(INSTALL_PROJECT)
+# An environment that has the dev lock keeps it: the dev lock holds all that the runtime lock does.
+$(VENV)/.runtime: requirements.lock requirements-uv.lock pyproject.toml .ci/install.py
+	@$(PYTHON) .ci/install.py $(if $(wildcard $(VENV)/.dev),dev,runtime)
 	@touch $@
 
-# The dev lock is made on top of the runtime lock, so it brings everything that the runtime stamp stands for.
-$(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(VENV)/pyvenv.cfg
-	@echo "Installing requirements-dev.lock into $(VENV)"
-	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
-	@$(INSTALL_PROJECT)
+$(VENV)/.dev: requirements-dev.lock requirements.lock requirements-uv.lock pyproject.toml .ci/install.py
+	@$(PYTHON) .ci/install.py dev
 	@touch $(VENV)/.runtime $@
 
 tests/sdk/node_modules/.installed: $(wildcard tests/sdk/package.json tests/sdk/package-lock.json)
