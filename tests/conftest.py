@@ -1,14 +1,18 @@
-"""What every test stands on: async tests with a deadline, and no silent skip in CI."""
+"""What every test stands on: async tests with a deadline, the layers, and no silent skip in CI."""
 
 import asyncio
+import collections
 import inspect
 import os
+import signal
 import traceback
 from collections.abc import Generator, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import hypothesis
 import pytest
+
+from tests.support.needs import NEEDS, needs_of
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -25,9 +29,70 @@ hypothesis.settings.register_profile("sidecar", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("sidecar")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the drills behind everything else."""
+FOREGROUND_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+
+LEFT_OUT = pytest.StashKey["collections.Counter[str]"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that `make test` uses."""
+    parser.addoption(
+        "--layer",
+        choices=("python", "all"),
+        default="all",
+        help="python: leave out what needs more than Python",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give signals their default meaning, which a job in the background or under nohup lacks.
+
+    A program inherits an ignored signal, so tests that interrupt one would wait for nothing.
+    """
+    config.stash[LEFT_OUT] = collections.Counter[str]()
+    for number in FOREGROUND_SIGNALS:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, default)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out or skip what this layer or machine cannot run, and put the drills behind everything else."""
     items.sort(key=lambda item: item.path.name == LAST)
+    missing = {name: say() for name, say in NEEDS.items()}
+    left_out = []
+    for item in items:
+        needs = needs_of(item)
+        if needs and config.getoption("--layer") == "python":
+            left_out.append(item)
+            config.stash[LEFT_OUT][", ".join(sorted(needs))] += 1
+        elif lacking := [missing[name] for name in sorted(needs) if missing[name]]:
+            item.add_marker(pytest.mark.skip(reason="needs " + "; ".join(lacking)))
+    if left_out:
+        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the count of left-out tests from a worker process to the one that reports."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(session.config.stash[LEFT_OUT])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the count of left-out tests from a worker process; every worker has the same."""
+    if left_out := getattr(node, "workeroutput", {}).get("left_out"):
+        node.config.stash[LEFT_OUT] = collections.Counter(left_out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name what the layer left out."""
+    if left_out := config.stash[LEFT_OUT]:
+        terminalreporter.section("left out")
+        for needs, count in left_out.most_common():
+            terminalreporter.line(f"{count:5} need {needs}")
+        terminalreporter.line(f"{left_out.total():5} in all; run them with: make test-all")
 
 
 @pytest.hookimpl(tryfirst=True)

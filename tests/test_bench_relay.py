@@ -1,8 +1,6 @@
 """Promises of the benchmark: it counts what it says, and has no figures for a proxy that loses events."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +9,7 @@ import pytest
 
 from tests.bench.backend import EVENT_BYTES, event
 from tests.bench.cost import cpu_s, fields_of, rss_kib
-from tests.bench.proxies import SEARCH_PATH, Proxy
+from tests.bench.proxies import Proxy
 from tests.bench.readers import Reader, Tally
 from tests.bench.report import BrokenRound, Round, percentile, report, table
 
@@ -135,12 +133,12 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-needs_two_cores = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+needs_two_cores = pytest.mark.needs("cores")
 
 
 @pytest.mark.nginx
 @needs_two_cores
-@pytest.mark.skipif(shutil.which("nginx", path=SEARCH_PATH) is None, reason="apt-get install nginx-light")
+@pytest.mark.needs("nginx")
 def test_a_run_measures_writes_and_prints_and_names_what_is_not_installed(tmp_path: Path) -> None:
     run = bench("--only", "nginx", "--proxy", "ghost=no-such-proxy", "--json", str(tmp_path / "a" / "b.json"))
     assert (run.returncode, run.stderr) == (0, "")

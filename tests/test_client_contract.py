@@ -39,12 +39,10 @@ SECOND_TRY_S = 2.5
 """A client that wants to come back does so after 1.1 seconds at the latest."""
 
 
-@pytest.fixture(scope="module", params=SERVICES)
+@pytest.fixture(scope="module", params=("python", pytest.param("browser", marks=pytest.mark.needs("node"))))
 def service(request: pytest.FixtureRequest) -> Iterator[str]:
     command = SERVICES[request.param]
     if request.param == "browser":
-        if node.missing():
-            pytest.skip(node.missing())
         command = (node.node(), *command[1:])
     with service_process(*command) as url:
         yield url

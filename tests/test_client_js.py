@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.js.node import HOME, missing, node, nodes, run
+from tests.js.node import HOME, node, nodes, run
 
-pytestmark = [pytest.mark.skipif(bool(missing()), reason=missing()), pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.needs("node", "npm"), pytest.mark.timeout(200)]
 
 WIRE = HOME / "wire.test.mjs"
 FILES = sorted((path for path in HOME.glob("*.test.mjs") if path != WIRE), key=lambda path: path.name)

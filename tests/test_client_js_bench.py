@@ -3,13 +3,12 @@
 import pytest
 
 from tests.bench.browser_client import measure
-from tests.js.node import missing_tools
 
 SHARE_MIN = 1 / 10
 """Of what a parser alone reads in the same CPU time; it is about a quarter, whatever the machine."""
 
 
-@pytest.mark.skipif(bool(missing_tools()), reason=missing_tools())
+@pytest.mark.needs("npm")
 @pytest.mark.slow
 def test_from_bytes_to_messages_costs_little_more_than_to_parse_them() -> None:
     (cost,) = measure(0.5, "with ids")

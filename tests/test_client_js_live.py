@@ -13,14 +13,13 @@ from sidecar.demo.webapi import create_app
 from sidecar.demo.webapi import running as running_backend
 from sidecar.demo.words import tokens
 from sidecar.verify.net.network import FaultyNetwork
-from tests.js.node import missing
 from tests.js.reader import LONG_S, reading
 from tests.support.deadline import within
 from tests.support.fake_upstream import FakeUpstream, plain, sse
 from tests.support.relayed import assert_conserved
 from tests.support.running import Running, running
 
-pytestmark = [pytest.mark.skipif(bool(missing()), reason=missing()), pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.needs("node"), pytest.mark.timeout(150)]
 
 TOKENS = 40
 TEXT = "".join(tokens("live", TOKENS))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar import __version__
-from tests.js.node import CLIENT, HOME, missing, missing_tools, run
+from tests.js.node import CLIENT, HOME, run
 from tests.sdk import node_sdks
 
 MINIFIED_BYTES_MAX = 6 * 1024
@@ -18,8 +18,8 @@ RUN_S = 120.0
 PACKAGE = json.loads((CLIENT / "package.json").read_text())
 CLIENT_JS = (CLIENT / "client.js").read_text()
 
-needs_tools = pytest.mark.skipif(bool(missing_tools()), reason=missing_tools())
-needs_node = pytest.mark.skipif(bool(missing()), reason=missing())
+needs_tools = pytest.mark.needs("npm")
+needs_node = pytest.mark.needs("node")
 
 
 def _tool(package: str, path: str) -> Path:

@@ -1,6 +1,5 @@
 """docs/clients-guide.md: each recipe is run in Chromium, with the network cut in the middle of the answer."""
 
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,15 +17,13 @@ from sidecar.demo.webapi import running as running_backend
 from sidecar.demo.words import tokens
 from sidecar.verify.net.network import FaultyNetwork
 from tests.support.chromium import needs_chromium, page_at
-from tests.support.recipes import ESBUILD, build, write_out
+from tests.support.recipes import build, write_out
 from tests.support.running import running
 
 pytestmark = [
     pytest.mark.browser,
     needs_chromium,
-    pytest.mark.skipif(
-        not (ESBUILD.exists() and shutil.which("node")), reason="needs node and: cd tests/sdk && npm ci"
-    ),
+    pytest.mark.needs("npm"),
 ]
 
 TOKENS = 60

@@ -1,7 +1,6 @@
 """Every alert is drilled: fault, alert, the page that it names is followed, recovery, the alert resolves."""
 
 import asyncio
-import shutil
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -25,10 +24,7 @@ SLOW = [cause for cause in CAUSES if cause.alert in {COMPLETION, RECONNECT}]
 QUICK = [cause for cause in CAUSES if cause not in SLOW]
 """Two courses, since a hang is reported after five minutes."""
 
-needs_tools = pytest.mark.skipif(
-    not all(map(shutil.which, ("curl", "ps", "awk", "pgrep"))),
-    reason="the runbooks' commands need curl and procps: apt-get install curl procps",
-)
+needs_tools = pytest.mark.needs("curl")
 SHELL_ENV = {"PATH": "/usr/bin:/bin"}
 
 

@@ -15,6 +15,7 @@ from sidecar.watchdog import PASS_S
 from tests.support.client import Response
 from tests.support.deadline import within
 from tests.support.fake_upstream import SSE_HEADERS, FakeUpstream, Script, UpstreamConnection, sse
+from tests.support.needs import FAKETIME
 from tests.support.scrape import Scrape
 from tests.support.served import Served, served
 
@@ -157,11 +158,10 @@ async def _stopped_for(sc: Served, seconds: float) -> None:
     sc.signal(signal.SIGCONT)
 
 
-FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 HOUR_S = 3600
 
 
-@pytest.mark.skipif(FAKETIME is None, reason="needs libfaketime: apt-get install faketime")
+@pytest.mark.needs("faketime")
 async def test_a_clock_that_is_put_forward_and_back_by_hours_changes_no_timer_no_id_and_purges_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

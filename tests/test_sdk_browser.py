@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.sdk,
     needs_chromium,
-    pytest.mark.skipif(bool(node_sdks.missing()), reason=node_sdks.missing()),
+    pytest.mark.needs("npm"),
 ]
 
 CLIENTS = ("sse", "fetch-event-source", "event-source-polyfill")

@@ -11,7 +11,7 @@ from tests.sdk.seen import Seen
 from tests.support.fake_upstream import Ending, FakeUpstream, sse
 from tests.support.relayed import relayed
 
-pytestmark = [pytest.mark.sdk, pytest.mark.skipif(bool(node_sdks.missing()), reason=node_sdks.missing())]
+pytestmark = [pytest.mark.sdk, pytest.mark.needs("npm")]
 
 CLIENTS = (
     "eventsource",

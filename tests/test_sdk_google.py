@@ -56,7 +56,7 @@ SDKS = [
     pytest.param(
         read_in_node,
         id="@google/genai",
-        marks=pytest.mark.skipif(bool(node_sdks.missing()), reason=node_sdks.missing()),
+        marks=pytest.mark.needs("npm"),
     ),
 ]
 

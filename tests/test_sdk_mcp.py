@@ -48,7 +48,7 @@ async def call_in_node(url: str) -> Seen:
     return seen
 
 
-NODE = pytest.mark.skipif(bool(node_sdks.missing()), reason=node_sdks.missing())
+NODE = pytest.mark.needs("npm")
 SDKS = [
     pytest.param(partial(call_in_python, "auto"), id="mcp"),
     pytest.param(partial(call_in_python, "legacy"), id="mcp-sessions"),

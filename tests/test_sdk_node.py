@@ -20,7 +20,7 @@ from tests.sdk.cut import delivered, kill
 from tests.sdk.front import STREAM_TYPE, fronted
 from tests.sdk.node_sdks import case
 
-pytestmark = [pytest.mark.sdk, pytest.mark.skipif(bool(node_sdks.missing()), reason=node_sdks.missing())]
+pytestmark = [pytest.mark.sdk, pytest.mark.needs("npm")]
 
 SCRIPTS = {
     "openai-chat": "application/json",

@@ -74,7 +74,7 @@ def test_the_page_has_every_part_and_every_custom_property() -> None:
     assert set(_rows("Custom property")) == set(re.findall(r"var\((--sse-\w+)", SOURCE))
 
 
-@pytest.mark.skipif(NODE is None, reason="needs node: apt-get install nodejs")
+@pytest.mark.needs("node")
 def test_the_page_has_every_text_as_it_is() -> None:
     command = [str(NODE), "--input-type=module", "--eval", TEXTS_OF, str(MODULE)]
     said = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -86,7 +86,7 @@ def test_the_page_has_every_text_as_it_is() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not TSC.exists(), reason="needs typescript: cd tests/sdk && npm ci")
+@pytest.mark.needs("npm")
 def test_the_types_allow_what_the_page_says_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "uses.ts").write_text(USES % {"folder": MODULE.parent}, encoding="utf-8")
     command = [str(TSC), *OPTIONS.split(), "--lib", LIBRARIES, "uses.ts"]
@@ -94,7 +94,7 @@ def test_the_types_allow_what_the_page_says_and_nothing_else(tmp_path: Path) -> 
     assert (checked.returncode, checked.stdout) == (0, "")
 
 
-@pytest.mark.skipif(not ESBUILD.exists(), reason="needs esbuild: cd tests/sdk && npm ci")
+@pytest.mark.needs("npm")
 def test_it_is_as_small_as_the_page_says() -> None:
     minified = subprocess.run([ESBUILD, MODULE, "--minify", "--format=esm"], capture_output=True, check=True)
     said = re.search(r"One module of ([\d.]+) KB", PAGE)

@@ -13,7 +13,7 @@ from tests.support.chromium import needs_chromium
 from tests.support.stands import STANDS
 
 AXE = Path(__file__).parent / "sdk/node_modules/axe-core/axe.min.js"
-needs_axe = pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: cd tests/sdk && npm ci")
+needs_axe = pytest.mark.needs("npm")
 pytestmark = [pytest.mark.browser, needs_chromium]
 
 UNREACHED = "The server cannot be reached."

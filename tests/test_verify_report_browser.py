@@ -18,7 +18,7 @@ TEXT_PX_MIN = 11
 pytestmark = [
     pytest.mark.browser,
     needs_chromium,
-    pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: cd tests/sdk && npm ci"),
+    pytest.mark.needs("npm"),
 ]
 
 SIZES = """

@@ -1,7 +1,6 @@
 """Paths to servers that want TLS: people speak in the clear, the server hears TLS."""
 
 import asyncio
-import shutil
 import ssl
 import subprocess
 import sys
@@ -42,7 +41,7 @@ async def main():
 asyncio.run(main())
 """
 
-pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl: apt-get install openssl")
+pytestmark = pytest.mark.needs("openssl")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The distribution's Chromium, headless, with one empty page; and an EventSource in it that remembers."""
 
 import json
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -22,9 +21,7 @@ ARGUMENTS = [
 WAIT_MS = 15_000
 CLOSED = 2
 
-needs_chromium = pytest.mark.skipif(
-    not shutil.which(CHROMIUM), reason=f"needs {CHROMIUM}: apt-get install chromium"
-)
+needs_chromium = pytest.mark.needs("chromium")
 
 EVENT_SOURCE = """
 class Watched {

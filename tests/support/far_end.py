@@ -15,7 +15,7 @@ import pytest
 
 from sidecar.verify.net.path import Path, PathKind
 from sidecar.verify.net.paths import path_to
-from sidecar.verify.net.real_path import RealPath, why_not
+from sidecar.verify.net.real_path import RealPath
 
 Outcome = TypeVar("Outcome")
 
@@ -25,9 +25,9 @@ WAIT_S = 40.0
 TRIES_MAX = 8
 BOTH_KINDS = [
     "userspace",
-    pytest.param("real", marks=pytest.mark.skipif(bool(why_not()), reason=why_not())),
+    pytest.param("real", marks=pytest.mark.needs("real_network")),
 ]
-needs_real_path = pytest.mark.skipif(bool(why_not()), reason=why_not())
+needs_real_path = pytest.mark.needs("real_network")
 
 TCP_INFO_RETRANSMITTED = slice(100, 104)
 """tcpi_total_retrans of struct tcp_info (linux/tcp.h)."""

@@ -17,7 +17,7 @@ NGINX = shutil.which("nginx", path=SEARCH_PATH)
 POLL_S = 0.02
 STOP_S = 5.0
 
-needs_nginx = pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get install nginx-light")
+needs_nginx = pytest.mark.needs("nginx")
 
 CONFIG = """\
 daemon off;

@@ -9,7 +9,6 @@ async with alertmanager(tmp_path) as am, prometheus(
 """
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,7 +23,6 @@ from compose.alertmanager import Alertmanager
 from compose.prometheus import Scraping
 from compose.sink import Notification, Sink, sink
 from sidecar.slo import SLO
-from sidecar.verify.prometheus import INSTALL
 from sidecar.verify.prometheus_api import Alert, PrometheusApi, Sample
 from tests.support.deadline import WAIT_S, within
 
@@ -32,10 +30,7 @@ T = TypeVar("T")
 
 POLL_S = 0.1
 
-needs_prometheus = pytest.mark.skipif(
-    not all(map(shutil.which, ("prometheus", "promtool", "prometheus-alertmanager", "amtool"))),
-    reason=f"needs Prometheus and Alertmanager: {INSTALL}",
-)
+needs_prometheus = pytest.mark.needs("prometheus")
 
 
 def webhook_only(url: str) -> str:

@@ -1,6 +1,5 @@
 """Sentences about rules, told to promtool: given these samples, exactly these alerts fire at these times."""
 
-import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,12 +13,8 @@ from sidecar.slo import SLO
 RUN_S = 120
 """The longest run of promtool or amtool; they take a second or two."""
 
-needs_promtool = pytest.mark.skipif(
-    not shutil.which("promtool"), reason="needs promtool: apt-get install prometheus"
-)
-needs_amtool = pytest.mark.skipif(
-    not shutil.which("amtool"), reason="needs amtool: apt-get install prometheus-alertmanager"
-)
+needs_promtool = pytest.mark.needs("prometheus")
+needs_amtool = pytest.mark.needs("prometheus")
 
 
 def tool(*command: str | Path) -> subprocess.CompletedProcess[str]:
