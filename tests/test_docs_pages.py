@@ -35,6 +35,7 @@ PAGES = (
     "troubleshooting.md",
     "verify.md",
     "conformance.md",
+    "deliverables.md",
 )
 TEXTS = {name: (DOCS / name).read_text(encoding="utf-8") for name in PAGES}
 GUIDE = snippets("implementation-guide.md")

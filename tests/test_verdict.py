@@ -55,6 +55,10 @@ def chat(fields: bytes) -> bytes:
 # -- whole and truncated ------------------------------------------------------------------------------------
 
 
+def test_every_protocol_has_a_whole_answer() -> None:
+    assert WHOLE.keys() == set(Family) - {Family.UNKNOWN}
+
+
 @pytest.mark.parametrize("family", WHOLE)
 def test_a_whole_answer_is_recognised_and_completed(family: Family) -> None:
     verdict = watch(WHOLE[family])
