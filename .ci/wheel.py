@@ -36,7 +36,8 @@ UV = CHECKOUT / ".venv/bin/uv"
 LOCK = CHECKOUT / "requirements.lock"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
-# The Pythons to run, oldest first, and the Debian releases that have one. Debian 12 itself has 3.11; none has 3.12.
+# The Pythons to run, oldest first, and the Debian releases to take each from.
+# Debian 12, which CI runs on, has 3.11 installed; no release has 3.12.
 DEBIAN_RELEASES: dict[str, tuple[str, ...]] = {
     "3.11": (),
     "3.12": (),
@@ -64,8 +65,8 @@ class StepFailed(Exception):
     """A step failed; the text says what happened and what to do."""
 
     def __init__(self, what: str, todo: str, output: str = "") -> None:
-        tail = [f"    | {line}" for line in output.splitlines()[-TAIL_LINES:]]
-        super().__init__("\n".join([f"    {what}", *tail, f"    To do: {todo}"]))
+        tail = [f"  | {line}" for line in output.splitlines()[-TAIL_LINES:]]
+        super().__init__("\n".join([f"  {what}", *tail, f"  To do: {todo}"]))
 
 
 class Place(NamedTuple):
@@ -182,51 +183,56 @@ def main() -> int:
     """Run every step and return the exit code."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     named = re.findall(r"Programming Language :: Python :: (3\.\d+)\b", "\n".join(project["classifiers"]))
-    missing: list[str] = []
-    failed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="sse-sidecar-wheel-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # apt's own user reads the Debian releases that are unpacked in it
         try:
+            timed("requires-python", lambda: check_requires(project["requires-python"], named))
             timed("build", lambda: build(folder))
             timed("contents", lambda: check_contents(folder))
-            timed("requires-python", lambda: check_requires(project["requires-python"], named))
         except StepFailed as error:
-            say(f"{error}")
+            say(f"FAILED\n{error}")
             return 1
-        interpreters = {version: find_python(version) for version in DEBIAN_RELEASES}
-        for version, interpreter in interpreters.items():
-            if interpreter is None and (reason := why_not_debian(version)):
-                missing.append(version)
-                say(f"{version}: NOT RUN: not on PATH, not below ~/.pyenv/versions; {reason}")
-        versions = [version for version in DEBIAN_RELEASES if version not in missing]
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            ends = versions[:1] + versions[:0:-1][:1]  # they run the longest step, so they start first
-            order = ends + [version for version in versions if version not in ends]
-            tasks = {
-                version: pool.submit(
-                    run_python, version, interpreters[version], folder, verify=version in ends
-                )
-                for version in order
-            }
-        for version in versions:
-            if error := tasks[version].exception():
-                if not isinstance(error, StepFailed):
-                    raise error
-                failed.append(version)
+        ran, failed, missing = run_pythons(folder)
+    lists = {"ran": ran, "failed": failed, "not run": missing}
+    say("; ".join(f"{name}: {', '.join(versions) or 'none'}" for name, versions in lists.items()))
     unproved = [version for version in named if version in missing or version not in DEBIAN_RELEASES]
-    ran = [tasks[version].result() for version in versions if version not in failed]
-    say(
-        f"ran: {', '.join(ran) or 'none'}; failed: {', '.join(failed) or 'none'}; "
-        f"not run: {', '.join(missing) or 'none'}"
-    )
     if unproved and os.environ.get("CI") == "true":
         say(
-            f"FAILED: pyproject.toml names Python {', '.join(unproved)} in its classifiers, but it did not run\n"
-            "    To do: make that version available here, or remove the classifier"
+            f"FAILED\n  pyproject.toml names Python {', '.join(unproved)} in a classifier; it did not run\n"
+            "  To do: make this version available here, or remove its classifier"
         )
         return 1
     return 1 if failed else 0
+
+
+def run_pythons(folder: Path) -> tuple[list[str], list[str], list[str]]:
+    """Run the wheel on each Python; return which ran, which failed and which are not available."""
+    ran: list[str] = []
+    failed: list[str] = []
+    missing: list[str] = []
+    interpreters: dict[str, str | None] = {}
+    for version in DEBIAN_RELEASES:
+        python = find_python(version)
+        if python is None and (reason := why_not_debian(version)):
+            missing.append(version)
+            say(f"{version}: NOT RUN: not on PATH, not below ~/.pyenv/versions; {reason}")
+        else:
+            interpreters[version] = python
+    versions = list(interpreters)
+    ends = (versions[0], versions[-1]) if versions else ()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        tasks = {
+            version: pool.submit(run_python, version, python, folder, verify=version in ends)
+            for version, python in sorted(interpreters.items(), key=lambda item: item[0] not in ends)
+        }
+    for version in versions:
+        try:
+            ran.append(tasks[version].result())
+        except StepFailed as error:
+            failed.append(version)
+            say(f"{version}: FAILED\n{error}")
+    return ran, failed, missing
 
 
 def build(folder: Path) -> str:
@@ -256,7 +262,7 @@ def check_contents(folder: Path) -> str:
     wrong += [f"not in the wheel: {name}" for name in {"licenses/LICENSE", "entry_points.txt"} - metadata]
     if wrong:
         raise StepFailed(
-            "the wheel and git differ", "commit the files, or mend [tool.hatch.build]", "\n".join(wrong)
+            "the wheel and git differ", "commit the files, or correct [tool.hatch.build]", "\n".join(wrong)
         )
     return f"{len(package)} files of the package"
 
@@ -264,7 +270,7 @@ def check_contents(folder: Path) -> str:
 def check_requires(requires: str, named: list[str]) -> str:
     """Compare requires-python to the oldest version in the classifiers."""
     if not named or requires != f">={named[0]}":
-        todo = "let both say the same oldest version in pyproject.toml"
+        todo = "name the same oldest version in both, in pyproject.toml"
         raise StepFailed(f"requires-python is {requires}, the classifiers name {named}", todo)
     return requires
 
@@ -303,22 +309,16 @@ def why_not_debian(version: str) -> str | None:
 
 def run_python(version: str, interpreter: str | None, folder: Path, *, verify: bool) -> str:
     """Run every step on one Python and return its whole version."""
-    try:
-        place = (
-            own_folder(interpreter, folder / version) if interpreter else unpack(version, folder / version)
-        )
-        for file in (LOCK, wheel_of(folder)):
-            shutil.copy(file, place.folder)
-        name = place.version
-        timed(f"{name} install", lambda: install(place, wheel_of(folder).name))
-        timed(f"{name} --version", lambda: run_version(place))
-        timed(f"{name} serve", lambda: run_serve(place))
-        timed(f"{name} demo", lambda: run_demo(place))
-        if verify:
-            timed(f"{name} verify --quick", lambda: run_verify(place))
-    except StepFailed as error:
-        say(f"{version}: {error}")
-        raise
+    place = own_folder(interpreter, folder / version) if interpreter else unpack(version, folder / version)
+    for file in (LOCK, wheel_of(folder)):
+        shutil.copy(file, place.folder)
+    name = place.version
+    timed(f"{name} install", lambda: install(place, wheel_of(folder).name))
+    timed(f"{name} --version", lambda: run_version(place))
+    timed(f"{name} serve", lambda: run_serve(place))
+    timed(f"{name} demo", lambda: run_demo(place))
+    if verify:
+        timed(f"{name} verify --quick", lambda: run_verify(place))
     return name
 
 
@@ -332,42 +332,44 @@ def own_folder(interpreter: str, folder: Path) -> Place:
 
 def unpack(version: str, root: Path) -> Place:
     """Unpack the first Debian release that has the version."""
+    started = time.monotonic()
+    release = unpack_release(version, root)
     inside = Path("/srv/wheel")
+    folder = root / inside.relative_to("/")
+    folder.mkdir(parents=True)
+    shutil.copy(UV, folder)
+    certificates = {CERTIFICATES, os.environ.get("SSL_CERT_FILE", CERTIFICATES)}
+    for file in ("/etc/resolv.conf", "/etc/hosts", *certificates):
+        if Path(file).exists():
+            copy = root / file.lstrip("/")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
     enter = ("unshare", "--mount-proc", f"--root={root}", f"--wd={inside}")
     python = f"/usr/bin/python{version}"
-    started = time.monotonic()
+    whole = version_of(*enter, python)
+    say(f"{whole}: Debian {release}, unpacked in {time.monotonic() - started:.1f} s")
+    return Place(whole, python, str(inside / "uv"), folder, inside, enter)
+
+
+def unpack_release(version: str, root: Path) -> str:
+    """Unpack a Debian release with the version and return its name."""
+    failures: list[str] = []
     for release in DEBIAN_RELEASES[version]:
+        command = (
+            "mmdebstrap",
+            "--variant=extract",  # no package is configured: an interpreter needs only its files
+            f"--include=base-files,python{version}",
+            "--aptopt=Acquire::Check-Valid-Until false",  # a mirror's copy may be older than Debian allows
+        )
         try:
-            run(
-                "mmdebstrap",
-                "--variant=extract",  # no package is configured: an interpreter needs only its files
-                f"--include=base-files,python{version}",
-                "--aptopt=Acquire::Check-Valid-Until false",  # a mirror may be older than the two weeks
-                release,
-                str(root),
-                within_s=UNPACK_S,
-                todo="see what apt says; a version that Debian dropped needs another release in DEBIAN_RELEASES",
-            )
+            run(*command, release, str(root), within_s=UNPACK_S, todo="read what apt printed")
         except StepFailed as error:
-            last = error
+            failures.append(str(error))
             shutil.rmtree(root, ignore_errors=True)
-            continue
-        folder = root / inside.relative_to("/")
-        folder.mkdir(parents=True)
-        shutil.copy(UV, folder)
-        for file in {
-            "/etc/resolv.conf",
-            "/etc/hosts",
-            CERTIFICATES,
-            os.environ.get("SSL_CERT_FILE", CERTIFICATES),
-        }:
-            if Path(file).exists():
-                (root / file.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(file, root / file.lstrip("/"))
-        whole = version_of(*enter, python)
-        say(f"{whole}: Debian {release}, unpacked in {time.monotonic() - started:.1f} s")
-        return Place(whole, python, str(inside / "uv"), folder, inside, enter)
-    raise last
+        else:
+            return release
+    todo = "is Debian's mirror reachable? Is the version in another release? Then name it in DEBIAN_RELEASES"
+    raise StepFailed(f"no Debian release with Python {version} was unpacked", todo, "\n".join(failures))
 
 
 def install(place: Place, wheel: str) -> str:
@@ -375,7 +377,7 @@ def install(place: Place, wheel: str) -> str:
     place.run(
         place.python, "-m", "venv", "--without-pip", "venv", within_s=COMMAND_S, todo="install python3-venv"
     )
-    todo = "is the package index reachable? A package without a wheel for this Python needs a newer release: make lock"
+    todo = "is the index reachable? A package without a wheel for this Python needs a newer one: make lock"
     place.install("sync", "--require-hashes", "--no-build", LOCK.name, todo=todo)
     place.install("install", "--no-deps", "--no-index", f"./{wheel}", todo="see what uv says")
     place.install("check", todo="let the lock satisfy pyproject.toml: make lock")
@@ -397,7 +399,7 @@ def run_version(place: Place) -> str:
 
 
 def run_serve(place: Place) -> str:
-    """Relay a stream of a stub backend, fetch both pages' files, and stop."""
+    """Relay a stream of a stub backend, fetch the admin page and the browser client, and stop."""
     with stub_backend() as upstream, program(place, "serve", f"--upstream={upstream}", *any_ports()) as serve:
         started = json.loads(serve.wait_for(r'^\{.*"event": "started".*\}')[0])
         for url in (f"http://{started['admin']}/readyz", f"http://{started['admin']}/"):
