@@ -271,7 +271,9 @@ def check_requires(requires: str, named: list[str]) -> str:
     """Compare requires-python to the oldest version in the classifiers."""
     if not named or requires != f">={named[0]}":
         todo = "name the same oldest version in both, in pyproject.toml"
-        raise StepFailed(f"requires-python is {requires}, the classifiers name {named}", todo)
+        raise StepFailed(
+            f"requires-python is {requires}, the classifiers name {', '.join(named) or 'no version'}", todo
+        )
     return requires
 
 
@@ -353,23 +355,29 @@ def unpack(version: str, root: Path) -> Place:
 
 def unpack_release(version: str, root: Path) -> str:
     """Unpack a Debian release with the version and return its name."""
-    failures: list[str] = []
-    for release in DEBIAN_RELEASES[version]:
-        command = (
-            "mmdebstrap",
-            "--variant=extract",  # no package is configured: an interpreter needs only its files
-            f"--include=base-files,python{version}",
-            "--aptopt=Acquire::Check-Valid-Until false",  # a mirror's copy may be older than Debian allows
-        )
+    todo = "is Debian's mirror reachable? If the version is in another release, name it in DEBIAN_RELEASES"
+    *others, last = DEBIAN_RELEASES[version]
+    for release in others:
         try:
-            run(*command, release, str(root), within_s=UNPACK_S, todo="read what apt printed")
+            extract(version, release, root, todo)
         except StepFailed as error:
-            failures.append(str(error))
+            say(f"{version}: not from Debian {release}\n{error}")
             shutil.rmtree(root, ignore_errors=True)
         else:
             return release
-    todo = "is Debian's mirror reachable? Is the version in another release? Then name it in DEBIAN_RELEASES"
-    raise StepFailed(f"no Debian release with Python {version} was unpacked", todo, "\n".join(failures))
+    extract(version, last, root, todo)
+    return last
+
+
+def extract(version: str, release: str, root: Path, todo: str) -> None:
+    """Extract the interpreter's packages of a Debian release."""
+    command = (
+        "mmdebstrap",
+        "--variant=extract",  # no package is configured: an interpreter needs only its files
+        f"--include=base-files,python{version}",
+        "--aptopt=Acquire::Check-Valid-Until false",  # a mirror's copy may be older than Debian allows
+    )
+    run(*command, release, str(root), within_s=UNPACK_S, todo=todo)
 
 
 def install(place: Place, wheel: str) -> str:
