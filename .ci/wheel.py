@@ -32,7 +32,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-UV = CHECKOUT / ".venv/bin/uv"
+UV = CHECKOUT / ".venv/uv/bin/uv"
 LOCK = CHECKOUT / "requirements.lock"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -112,7 +112,7 @@ class Program:
         self.name = arguments[0]
         self._printed: list[str] = []
         self._lines: SimpleQueue[str] = SimpleQueue()
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
+        self._process = subprocess.Popen(
             [*place.enter, place.sidecar, *arguments],
             cwd=place.folder,
             env=place.environment,
@@ -536,7 +536,7 @@ def run(
     """Run a command to its end and return its output."""
     with tempfile.TemporaryFile() as log:  # not a pipe, which a process that is left behind would hold open
         try:
-            process = subprocess.Popen(  # noqa: S603 - our own commands
+            process = subprocess.Popen(
                 command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         except OSError as error:

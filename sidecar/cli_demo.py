@@ -18,6 +18,7 @@ from sidecar.demo.chat_page import Setup
 
 HOST = "127.0.0.1"
 PORT = click.IntRange(1, 65_535)
+PORTS_TRIED_MAX = 50
 START_S = 20.0
 """How long the backend and the network may take until they answer."""
 
@@ -67,9 +68,9 @@ class Ports(NamedTuple):
 
 
 @click.command()
-@click.option("--port", type=PORT, help="Where clients connect.  [default: 8080, or a free one]")
-@click.option("--admin-port", type=PORT, help="Metrics and health.  [default: 9464, or a free one]")
-@click.option("--backend-port", type=PORT, help="The backend itself.  [default: 8000, or a free one]")
+@click.option("--port", type=PORT, help="Where clients connect.  [default: 8080, or the next free one]")
+@click.option("--admin-port", type=PORT, help="Metrics and health.  [default: 9464, or the next free one]")
+@click.option("--backend-port", type=PORT, help="The backend itself.  [default: 8000, or the next free one]")
 def demo(port: int | None, admin_port: int | None, backend_port: int | None) -> None:
     """Run a demo backend and the sidecar in front of it, on loopback."""
     from sidecar.app import run  # noqa: PLC0415 - the whole server, which the other commands do without
@@ -78,9 +79,9 @@ def demo(port: int | None, admin_port: int | None, backend_port: int | None) -> 
         "--port": (port, 8080),
         "--admin-port": (admin_port, 9464),
         "--backend-port": (backend_port, 8000),
-        "behind the network": (None, 0),
-        "the network's switches": (None, 0),
-        "the backend over the network": (None, 0),
+        "behind the network": (None, 18_080),
+        "the network's switches": (None, 18_180),
+        "the backend over the network": (None, 18_280),
     }
     ports = Ports(*_choose_ports(asked))
     _end_like_ctrl_c()
@@ -91,7 +92,8 @@ def demo(port: int | None, admin_port: int | None, backend_port: int | None) -> 
     except KeyboardInterrupt:
         code = 0
     except OSError as error:
-        raise click.ClickException(f"cannot start: {error.strerror or error}") from None
+        where = f"{error.filename}: " if error.filename else ""
+        raise click.ClickException(f"cannot start: {where}{error.strerror or error}") from None
     sys.exit(code)
 
 
@@ -120,13 +122,14 @@ def _url(port: int) -> str:
 
 
 def _choose_ports(asked: dict[str, tuple[int | None, int]]) -> list[int]:
-    """Return a free port for each: the one asked for, else the usual one, else any."""
+    """Return a free port for each: the one asked for, else the first free one from the usual one on."""
     with ExitStack() as held:  # all at once, so that no two get the same
         return [_choose(held, flag, *ports) for flag, ports in asked.items()]
 
 
 def _choose(held: ExitStack, flag: str, wanted: int | None, usual: int) -> int:
-    for port in (wanted,) if wanted else (usual, 0):
+    # No port of the kernel's choice: another program could be given it before the demo listens there.
+    for port in (wanted,) if wanted else range(usual, usual + PORTS_TRIED_MAX):
         try:
             probe = held.enter_context(socket.create_server((HOST, port)))
         except OSError as error:

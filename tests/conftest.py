@@ -31,7 +31,7 @@ hypothesis.settings.load_profile("sidecar")
 
 FOREGROUND_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
-LEFT_OUT = pytest.StashKey["collections.Counter[str]"]()
+LEFT_OUT: pytest.StashKey[collections.Counter[str]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,7 +76,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand the count of left-out tests from a worker process to the one that reports."""
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["left_out"] = dict(session.config.stash[LEFT_OUT])
+        left_out = session.config.stash[LEFT_OUT]
+        session.config.workeroutput["left_out"] = dict(left_out)
 
 
 @pytest.hookimpl(optionalhook=True)

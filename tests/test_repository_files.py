@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -10,7 +9,6 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
-from alerts import links
 from tests.support.runbook_faults import anchors
 
 ROOT = Path(__file__).parent.parent
@@ -105,11 +103,3 @@ def test_every_link_leads_to_a_page_and_its_heading(page: str) -> None:
         if not found.exists() or (fragment and unquote(fragment) not in anchors(found.read_text())):
             broken.append(link)
     assert broken == []
-
-
-def test_the_addresses_of_the_metadata_are_those_of_the_runbook_links() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    repository = project["urls"]["Repository"]
-    assert links.RUNBOOKS.startswith(f"{repository}/blob/")
-    assert [url for url in project["urls"].values() if not f"{url}/".startswith(f"{repository}/")] == []
-    assert [author for author in project["authors"] if set(author) != {"name"}] == []
