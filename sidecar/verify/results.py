@@ -171,6 +171,18 @@ class LoadResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromiseResult:
+    """One test of the acceptance suite: what it asks, and what it measured."""
+
+    group: Literal["unit", "scenario", "monitoring"]
+    test: str
+    promise: str
+    asked: str = ""
+    measured: str = ""
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PathUsed:
     """Which way people took, and what made each impairment."""
 
@@ -195,9 +207,11 @@ class Results:
     environment: dict[str, str]
     targets: list[TargetResult] = field(default_factory=list)
     loads: list[LoadResult] = field(default_factory=list)
+    promises: list[PromiseResult] = field(default_factory=list)
+    """The tests of the acceptance suite, where that made the run."""
 
     @property
     def verdict(self) -> Verdict:
         """Return whether everything passed."""
-        parts: list[TargetResult | LoadResult] = [*self.targets, *self.loads]
+        parts: list[TargetResult | LoadResult | PromiseResult] = [*self.targets, *self.loads, *self.promises]
         return "passed" if all(each.verdict == "passed" for each in parts) else "failed"

@@ -128,16 +128,12 @@ class _Test:
         plan = self._plan
         stage = Stage(tested, path, users=plan.people, quick=plan.quick, seed=plan.seed)
         telling = asyncio.create_task(self._tell(scenario, stage))
-        played: list[Played] = []
         try:
-            for parts in scenario.rounds:
-                played += await self._round(stage, scenario, [part for part in parts if tested.takes(part)])
+            found = await play(stage, scenario)
         finally:
             telling.cancel()
-        if not played:
+        if not found.played:
             return not_run(scenario, plan.seed, "Nothing of it can be tried at this server.")
-        followed = [breach async for breach in _followed(tested, played)]
-        found = Findings(scenario, tested, played, followed)
         return judge(found, plan.seed, time.monotonic() - began_at_s)
 
     async def _tell(self, scenario: Scenario, stage: Stage) -> None:
@@ -145,10 +141,21 @@ class _Test:
             await asyncio.sleep(TELL_S)
             self._say(f"{self._spec}: {scenario.title}: {stage.messages} messages so far")
 
-    async def _round(self, stage: Stage, scenario: Scenario, parts: list[Part]) -> list[Played]:
-        async with asyncio.TaskGroup() as tasks:
-            playing = [tasks.create_task(stage.play(scenario.name, part)) for part in parts]
-        return [task.result() for task in playing]
+
+async def play(stage: Stage, scenario: Scenario) -> Findings:
+    """Play every part that the stage's server takes, and return the findings."""
+    played: list[Played] = []
+    for parts in scenario.rounds:
+        taken = [part for part in parts if stage.subject.takes(part)]
+        played += await _round(stage, scenario, taken)
+    followed = [breach async for breach in _followed(stage.subject, played)]
+    return Findings(scenario, stage.subject, played, followed)
+
+
+async def _round(stage: Stage, scenario: Scenario, parts: list[Part]) -> list[Played]:
+    async with asyncio.TaskGroup() as tasks:
+        playing = [tasks.create_task(stage.play(scenario.name, part)) for part in parts]
+    return [task.result() for task in playing]
 
 
 async def _followed(tested: Subject, played: list[Played]) -> AsyncIterator[Breach]:
