@@ -14,6 +14,9 @@ import pytest
 
 from tests.support.needs import NEEDS, needs_of
 
+pytest_plugins = ["tests.support.acceptance_table"]
+"""Here, and not beside the suite: worker processes run the tests, but this process prints."""
+
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 ASYNC_TEST_TIMEOUT_S = 60.0

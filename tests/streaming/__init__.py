@@ -1,0 +1,1 @@
+"""The acceptance suite: every promise of the product in one file."""

@@ -1,0 +1,97 @@
+"""What the acceptance suite stands on: one run of the scenarios, and a note of every number measured."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from sidecar.verify.results import ScenarioResult
+from sidecar.verify.results_json import to_json
+from sidecar.verify.scenarios import SCENARIOS
+from tests.support.acceptance import NETWORK, Run, run
+from tests.support.acceptance_table import GROUPS, MEASURED, PROMISE, RUN
+from tests.support.scrape import Scrape
+
+SUITE = "test_sse_production.py"
+FIXTURES = {scenario.name.replace("-", "_"): {scenario.name} for scenario in SCENARIOS}
+FIXTURES |= {"live": set(NETWORK)}
+"""Which scenarios a fixture needs."""
+
+Measure = Callable[[str, str], None]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Note each test's group and promise: its name's first word and its docstring's first line."""
+    for item in items:
+        group = item.name.split("_")[1]
+        if item.path.name == SUITE and isinstance(item, pytest.Function) and group in GROUPS:
+            promise = item.function.__doc__.splitlines()[0]
+            item.user_properties.append((PROMISE, (group, promise)))
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Measure:
+    """Note what a promise asks and what was measured, for the table and the results."""
+
+    def note(asked: str, found: str) -> None:
+        request.node.user_properties.append((MEASURED, (asked, found)))
+
+    return note
+
+
+@pytest.fixture(scope="module")
+def played(request: pytest.FixtureRequest) -> Run:
+    """Play those scenarios that the chosen tests are about, side by side."""
+    chosen = {
+        name
+        for item in request.session.items
+        if item.path.name == SUITE and isinstance(item, pytest.Function)
+        for fixture in item.fixturenames
+        for name in FIXTURES.get(fixture, ())
+    }
+    return asyncio.run(run(chosen))
+
+
+@pytest.fixture
+def ran(request: pytest.FixtureRequest, played: Run) -> Run:
+    """Return the run; its first test carries it to the results."""
+    if not played.written_down:
+        played.written_down = True
+        request.node.user_properties.append((RUN, to_json(played.results())))
+    return played
+
+
+@pytest.fixture
+def live(ran: Run) -> Scrape:
+    """Return the metrics of the sidecar that the network scenarios went through."""
+    return Scrape.of_text(ran.metrics)
+
+
+@pytest.fixture
+def slow_3g(ran: Run) -> ScenarioResult:
+    return ran.scenarios["slow-3g"]
+
+
+@pytest.fixture
+def stall(ran: Run) -> ScenarioResult:
+    return ran.scenarios["stall"]
+
+
+@pytest.fixture
+def packet_loss(ran: Run) -> ScenarioResult:
+    return ran.scenarios["packet-loss"]
+
+
+@pytest.fixture
+def network_handoff(ran: Run) -> ScenarioResult:
+    return ran.scenarios["network-handoff"]
+
+
+@pytest.fixture
+def rapid_reconnects(ran: Run) -> ScenarioResult:
+    return ran.scenarios["rapid-reconnects"]
+
+
+@pytest.fixture
+def user_experience(ran: Run) -> ScenarioResult:
+    return ran.scenarios["user-experience"]
