@@ -143,6 +143,23 @@ def _reasons(error: BaseException) -> Iterator[str]:
         yield from traceback.format_exception_only(error)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the acceptance suite's table and write its results, where that suite has run.
+
+    The hook is not beside the suite, since worker processes may run that, but this process prints.
+    """
+    reports = [
+        report
+        for outcome in ("passed", "failed", "error", "skipped")
+        for report in terminalreporter.getreports(outcome)
+        if isinstance(report, pytest.TestReport) and "promise" in dict(report.user_properties)
+    ]
+    if reports:
+        from tests.support.acceptance_table import summarize  # noqa: PLC0415 - other runs start sooner
+
+        summarize(terminalreporter, reports)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """In CI a skipped test file is a failed one."""

@@ -1,7 +1,7 @@
 """The acceptance suite's summary table and its ``sse_test_results.json``, made from the test reports.
 
-It is a pytest plugin. Everything travels in the reports' user properties, so that it works the same where
-worker processes run the tests.
+Everything travels in the reports' user properties, so that it works the same where worker processes run the
+tests.
 """
 
 from collections.abc import Iterator
@@ -22,22 +22,14 @@ PROMISE, MEASURED, RUN = "promise", "measured", "run"
 """The user properties: the promise's group and sentence, what was asked and measured, and the whole run."""
 
 GROUPS = ("unit", "scenario", "monitoring")
-OUTCOMES = ("passed", "failed", "error", "skipped")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print each promise with its number and write the results, where the suite has run."""
-    reports = [
-        report
-        for outcome in OUTCOMES
-        for report in terminalreporter.getreports(outcome)
-        if isinstance(report, pytest.TestReport) and PROMISE in dict(report.user_properties)
-    ]
-    if reports:
-        promises = list(_promises(reports))
-        _print(terminalreporter, promises)
-        for path in _write(reports, promises):
-            terminalreporter.write_line(f"wrote {path}")
+def summarize(terminal: pytest.TerminalReporter, reports: list[pytest.TestReport]) -> None:
+    """Print each promise with its number, and write the results."""
+    promises = list(_promises(reports))
+    _print(terminal, promises)
+    for path in _write(reports, promises):
+        terminal.write_line(f"wrote {path}")
 
 
 def _promises(reports: list[pytest.TestReport]) -> Iterator[PromiseResult]:
@@ -51,7 +43,7 @@ def _promises(reports: list[pytest.TestReport]) -> Iterator[PromiseResult]:
         asked, measured = properties.get(MEASURED, ("", ""))
         yield PromiseResult(
             group=group,
-            test=nodeid.rpartition("::")[2],
+            test=nodeid.rpartition("::")[2].partition("@")[0],  # xdist appends its group
             promise=promise,
             asked=asked,
             measured=measured,
