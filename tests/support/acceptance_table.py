@@ -28,8 +28,11 @@ def summarize(terminal: pytest.TerminalReporter, reports: list[pytest.TestReport
     """Print each promise with its number, and write the results."""
     promises = list(_promises(reports))
     _print(terminal, promises)
-    for path in _write(reports, promises):
-        terminal.write_line(f"wrote {path}")
+    try:
+        for path in _write(reports, promises):
+            terminal.write_line(f"wrote {path}")
+    except OSError as error:
+        terminal.write_line(f"cannot write {OUTPUT}: {error.strerror or error}", red=True)
 
 
 def _promises(reports: list[pytest.TestReport]) -> Iterator[PromiseResult]:
