@@ -416,18 +416,20 @@ def test_scenario_user_experience_has_0_silent_failures(
     assert not [shown for shown in user_experience.shown if shown.silent]
 
 
-def test_scenario_user_experience_tells_within_10_seconds(
+def test_scenario_user_experience_shows_it_within_10_seconds(
     user_experience: ScenarioResult, measured: Measure
 ) -> None:
-    """User experience: of each of eleven failures the user is told within 10 s."""
+    """User experience: each of eleven failures is shown to the user within 10 s."""
     first = {shown.failure: shown.after_s for shown in reversed(user_experience.shown)}
     measured(f"{FAILURES} within 10 s", f"{len(first)} within {longest(first.values()):.1f} s")
     assert len(first) == FAILURES
     assert max(first.values()) <= 10
 
 
-def test_scenario_user_experience_tells_in_words(user_experience: ScenarioResult, measured: Measure) -> None:
-    """User experience: each failure is told in a sentence, and none breaks the wire contract."""
+def test_scenario_user_experience_shows_a_sentence(
+    user_experience: ScenarioResult, measured: Measure
+) -> None:
+    """User experience: each failure is shown as a sentence, and keeps the wire contract."""
     wordless = [shown.failure for shown in user_experience.shown if not shown.sentence]
     measured("0 without a sentence", f"{len(wordless)} without a sentence")
     assert wordless == []
