@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import functools
 import inspect
 import os
 import signal
@@ -13,9 +14,6 @@ import hypothesis
 import pytest
 
 from tests.support.needs import NEEDS, needs_of
-
-pytest_plugins = ["tests.support.acceptance_table"]
-"""Here, and not beside the suite: worker processes run the tests, but this process prints."""
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -60,16 +58,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out or skip what this layer or machine cannot run, and put the drills behind everything else."""
-    items.sort(key=lambda item: item.path.name == LAST)
-    missing = {name: say() for name, say in NEEDS.items()}
+    """Leave out or skip what this layer or machine cannot run; slow tests come first, the drills last."""
+    items.sort(key=lambda item: (item.path.name == LAST, item.get_closest_marker("slow") is None))
+    missing = functools.cache(lambda name: NEEDS[name]())
     left_out = []
     for item in items:
         needs = needs_of(item)
         if needs and config.getoption("--layer") == "python":
             left_out.append(item)
             config.stash[LEFT_OUT][", ".join(sorted(needs))] += 1
-        elif lacking := [missing[name] for name in sorted(needs) if missing[name]]:
+        elif lacking := [missing(name) for name in sorted(needs) if missing(name)]:
             item.add_marker(pytest.mark.skip(reason="needs " + "; ".join(lacking)))
     if left_out:
         items[:] = [item for item in items if item not in set(left_out)]
@@ -91,7 +89,21 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Name what the layer left out."""
+    """Show what the acceptance suite measured, and what the layer left out.
+
+    Worker processes run the tests, but this process prints.
+    """
+    outcomes = ("passed", "failed", "error", "skipped")
+    reports = [report for outcome in outcomes for report in terminalreporter.getreports(outcome)]
+    promises = [
+        report
+        for report in reports
+        if isinstance(report, pytest.TestReport) and "promise" in dict(report.user_properties)
+    ]
+    if promises:
+        from tests.support.acceptance_table import summarize  # noqa: PLC0415 - other runs start sooner
+
+        summarize(terminalreporter, promises)
     if left_out := config.stash[LEFT_OUT]:
         terminalreporter.section("left out")
         for needs, count in left_out.most_common():
@@ -141,23 +153,6 @@ def _reasons(error: BaseException) -> Iterator[str]:
             yield from _reasons(each)
     else:
         yield from traceback.format_exception_only(error)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the acceptance suite's table and write its results, where that suite has run.
-
-    The hook is not beside the suite, since worker processes may run that, but this process prints.
-    """
-    reports = [
-        report
-        for outcome in ("passed", "failed", "error", "skipped")
-        for report in terminalreporter.getreports(outcome)
-        if isinstance(report, pytest.TestReport) and "promise" in dict(report.user_properties)
-    ]
-    if reports:
-        from tests.support.acceptance_table import summarize  # noqa: PLC0415 - other runs start sooner
-
-        summarize(terminalreporter, reports)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,12 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.verify.net.real_path import why_not
-from sidecar.verify.prometheus import INSTALL
-from tests.bench.proxies import SEARCH_PATH
-from tests.js import node
-from tests.sdk import node_sdks
-
 CHROMIUM = "/usr/bin/chromium"
 MONITORING = ("prometheus", "promtool", "prometheus-alertmanager", "amtool")
 RUNBOOK_TOOLS = ("curl", "ps", "awk", "pgrep")
@@ -28,6 +22,37 @@ def _unless(found: object, remedy: str) -> str:
     return "" if found else remedy
 
 
+def _nginx() -> str:
+    from tests.bench.proxies import SEARCH_PATH  # noqa: PLC0415 - only tests that need it pay for the import
+
+    return _unless(shutil.which("nginx", path=SEARCH_PATH), "nginx: apt-get install nginx-light")
+
+
+def _node() -> str:
+    from tests.js import node  # noqa: PLC0415
+
+    return node.missing()
+
+
+def _npm() -> str:
+    from tests.js import node  # noqa: PLC0415
+    from tests.sdk import node_sdks  # noqa: PLC0415
+
+    return node.missing_tools() or node_sdks.missing()
+
+
+def _prometheus() -> str:
+    from sidecar.verify.prometheus import INSTALL  # noqa: PLC0415
+
+    return _unless(all(map(shutil.which, MONITORING)), f"Prometheus and Alertmanager: {INSTALL}")
+
+
+def _real_network() -> str:
+    from sidecar.verify.net.real_path import why_not  # noqa: PLC0415
+
+    return why_not()
+
+
 NEEDS: dict[str, Callable[[], str]] = {
     "chromium": lambda: _unless(shutil.which(CHROMIUM), f"{CHROMIUM}: apt-get install chromium"),
     "cores": lambda: _unless(len(os.sched_getaffinity(0)) >= CORES_MIN, f"{CORES_MIN} cores"),
@@ -35,14 +60,12 @@ NEEDS: dict[str, Callable[[], str]] = {
         all(map(shutil.which, RUNBOOK_TOOLS)), "curl and procps: apt-get install curl procps"
     ),
     "faketime": lambda: _unless(FAKETIME, "libfaketime: apt-get install faketime"),
-    "nginx": lambda: _unless(shutil.which("nginx", path=SEARCH_PATH), "nginx: apt-get install nginx-light"),
-    "node": node.missing,
-    "npm": lambda: node.missing_tools() or node_sdks.missing(),
+    "nginx": _nginx,
+    "node": _node,
+    "npm": _npm,
     "openssl": lambda: _unless(shutil.which("openssl"), "openssl: apt-get install openssl"),
-    "prometheus": lambda: _unless(
-        all(map(shutil.which, MONITORING)), f"Prometheus and Alertmanager: {INSTALL}"
-    ),
-    "real_network": why_not,
+    "prometheus": _prometheus,
+    "real_network": _real_network,
 }
 """Each need with a function that says what this machine lacks; nothing if it lacks nothing."""
 
