@@ -10,8 +10,6 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,10 +22,7 @@ SUITE = "tests/streaming/test_sse_production.py"
 COPIED = ("sidecar", "alerts", "dashboards", "runbooks", "docs", "tests/streaming", "tests/support")
 FILES = ("pyproject.toml", "tests/__init__.py", "tests/conftest.py")
 
-pytestmark = pytest.mark.xdist_group("planted_faults")  # one process runs the copies, for all tests
-
 RUN_S = 240
-AT_A_TIME = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +91,6 @@ class Ran(NamedTuple):
     output: str
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Ran]]]:
-    """Run the suite against each copy, AT_A_TIME at a time; the copy without a fault runs all of it."""
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        planted = {
-            name: pool.submit(_run, tmp_path_factory.mktemp("planted"), fault)
-            for name, fault in FAULTS.items()
-        }
-        yield {"": pool.submit(_run, tmp_path_factory.mktemp("sound"), None), **planted}
-        for run in planted.values():
-            run.cancel()
-
-
 def _run(folder: Path, fault: Fault | None) -> Ran:
     _copy(folder)
     chosen = []
@@ -123,7 +105,7 @@ def _run(folder: Path, fault: Fault | None) -> Ran:
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", SUITE, *chosen, "-p", "no:cacheprovider"],
         cwd=folder,
-        env={**_clean_environment(), "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**_clean_environment(), "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         timeout=RUN_S,
@@ -137,7 +119,7 @@ def _run(folder: Path, fault: Fault | None) -> Ran:
 
 
 def _copy(folder: Path) -> None:
-    ignore = shutil.ignore_patterns("__pycache__", "node_modules")
+    ignore = shutil.ignore_patterns("node_modules")
     for name in COPIED:
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     for name in FILES:
@@ -150,17 +132,17 @@ def _clean_environment() -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_the_suite_without_a_fault_passes_with_46_tests(runs: dict[str, Future[Ran]]) -> None:
-    sound = runs[""].result()
+def test_the_suite_without_a_fault_passes_with_46_tests(tmp_path: Path) -> None:
+    sound = _run(tmp_path, None)
     assert (sound.code, sound.failed) == (0, set()), sound.output
     groups = Counter(promise["group"] for promise in sound.results["promises"])
     assert groups == {"unit": 25, "scenario": 16, "monitoring": 5}
     assert len({promise["test"] for promise in sound.results["promises"]}) == 46
+    _check_results(sound.results)
 
 
-@pytest.mark.slow
-def test_the_results_follow_the_published_schema(runs: dict[str, Future[Ran]]) -> None:
-    results = runs[""].result().results
+def _check_results(results: dict[str, Any]) -> None:
+    """Check that results follow the published schema, and that each promise names its numbers."""
     schema = json.loads((ROOT / "docs" / "sse_test_results.schema.json").read_text())
     jsonschema.validate(results, schema, cls=jsonschema.Draft202012Validator)
     assert [scenario["number"] for scenario in results["targets"][0]["scenarios"]] == [1, 2, 3, 4, 5, 6]
@@ -170,8 +152,8 @@ def test_the_results_follow_the_published_schema(runs: dict[str, Future[Ran]]) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_planted_fault_fails_the_test_of_its_promise(name: str, runs: dict[str, Future[Ran]]) -> None:
-    ran = runs[name].result()
+def test_a_planted_fault_fails_the_test_of_its_promise(name: str, tmp_path: Path) -> None:
+    ran = _run(tmp_path, FAULTS[name])
     assert ran.code == 1, ran.output
     assert FAULTS[name].test in ran.failed, ran.output
     broken = {promise["test"] for promise in ran.results["promises"] if promise["verdict"] == "failed"}
