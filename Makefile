@@ -10,6 +10,8 @@ UV := $(VENV)/uv/bin/uv
 COMPILE := $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 LOCK_ARGS ?=
+# Tests start hundreds of processes: each would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The JavaScript SDK tests take part when there are some and npm is there to install them.
 SDK_TESTS := $(wildcard tests/sdk/package.json)

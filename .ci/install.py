@@ -162,7 +162,10 @@ def install(lock: str) -> None:
             )
     environment = uv_environment(os.environ, pip_settings())
     with Step(3, f"{lock}, {len(pins(ROOT / lock))} packages"):
-        run([UV, "pip", "sync", "--quiet", "--no-build", "--require-hashes", lock], environment)
+        run(
+            [UV, "pip", "sync", "--quiet", "--compile-bytecode", "--no-build", "--require-hashes", lock],
+            environment,
+        )
     with Step(4, "sse-sidecar, editable"):
         # --no-build-isolation: hatchling comes from the lock too.
         run(

@@ -23,10 +23,11 @@ Measure = Callable[[str, str], None]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Note each test's group and promise: its name's first word and its docstring's first line."""
     for item in items:
-        group = item.name.split("_")[1]
-        if item.path.name == SUITE and isinstance(item, pytest.Function) and group in GROUPS:
-            promise = item.function.__doc__.splitlines()[0]
-            item.user_properties.append((PROMISE, (group, promise)))
+        if item.path.name == SUITE and isinstance(item, pytest.Function):
+            group = item.name.split("_")[1]
+            if group in GROUPS:
+                promise = item.function.__doc__.splitlines()[0]
+                item.user_properties.append((PROMISE, (group, promise)))
 
 
 @pytest.fixture
