@@ -1,109 +1,42 @@
-"""The command line: ``sse-sidecar`` and the commands that start or check a sidecar."""
+"""The command line ``sse-sidecar``. A command's module is imported when it is called."""
 
-import json
-import os
-import sys
-from pathlib import Path
+from importlib import import_module
 
 import click
 
 from sidecar import __version__
-from sidecar.cli_client import client
-from sidecar.cli_demo import demo
-from sidecar.cli_evidence import evidence
-from sidecar.cli_streams import streams
-from sidecar.cli_tail import tail
-from sidecar.cli_verify import verify
-from sidecar.config import FILE_VARIABLE, ConfigError, Settings, load, schema, with_setting_flags
-from sidecar.routes import RoutePolicy
-from sidecar.text_table import table
 
-EXIT_FAILED = 1
-EXIT_MISCONFIGURED = 2
-
-ROUTE_COLUMNS = ("name", "methods", "path", "kind", "stamp", "on_disconnect", "linger_s", "retain_s")
-
-config_option = click.option(
-    "--config",
-    "file",
-    type=click.Path(path_type=Path),
-    envvar=FILE_VARIABLE,
-    show_envvar=True,
-    help="YAML file with settings.",
-)
+COMMANDS = {
+    "check-config": "sidecar.cli_serve:check_config",
+    "client": "sidecar.cli_client:client",
+    "demo": "sidecar.cli_demo:demo",
+    "evidence": "sidecar.cli_evidence:evidence",
+    "serve": "sidecar.cli_serve:serve",
+    "streams": "sidecar.cli_streams:streams",
+    "tail": "sidecar.cli_tail:tail",
+    "verify": "sidecar.cli_verify:verify",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class LazyGroup(click.Group):
+    """A group that imports a command only to run it, or to show its help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        del ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or None if there is none of this name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sse-sidecar")
 def main() -> None:
     """Make Server-Sent Events streams durable, resumable and measured."""
-
-
-main.add_command(client)
-main.add_command(demo)
-main.add_command(evidence)
-main.add_command(streams)
-main.add_command(tail)
-main.add_command(verify)
-
-
-@main.command()
-@config_option
-@with_setting_flags
-def serve(file: Path | None, **flags: str | None) -> None:
-    """Stand in front of a backend until SIGTERM.
-
-    Flags win over the environment (SSE_SIDECAR_...), that over the file, that over the defaults.
-    """
-    sys.exit(_run(_settings(file, flags)))
-
-
-@main.command()
-@config_option
-@click.option("--schema", "wants_schema", is_flag=True, help="Print the JSON schema of the file instead.")
-@with_setting_flags
-def check_config(file: Path | None, *, wants_schema: bool, **flags: str | None) -> None:
-    """Check the settings that `serve` would use, without starting."""
-    if wants_schema:
-        click.echo(json.dumps(schema(), indent=2))
-        return
-    settings = _settings(file, flags)
-    click.echo("ok")
-    click.echo(f"{settings.listen} -> {settings.upstream}, admin on {settings.admin_listen}\n")
-    click.echo(_routes_text(settings))
-
-
-def _settings(file: Path | None, flags: dict[str, str | None]) -> Settings:
-    """Return the settings, or leave with one line per fault."""
-    try:
-        return load(file, os.environ, flags)
-    except ConfigError as error:
-        for fault in error.faults:
-            click.echo(str(fault), err=True)
-        sys.exit(EXIT_MISCONFIGURED)
-
-
-def _run(settings: Settings) -> int:
-    """Serve; a listener that cannot be opened is the operator's to mend, so it gets a line, no traceback."""
-    from sidecar.app import run  # noqa: PLC0415 - the whole server, which the other commands do without
-
-    try:
-        return run(settings)
-    except OSError as error:
-        place = error.filename or f"{settings.listen} or {settings.admin_listen}"
-        click.echo(f"cannot start on {place}: {error.strerror or error}", err=True)
-        return EXIT_FAILED
-
-
-def _routes_text(settings: Settings) -> str:
-    policies = [route.policy() for route in settings.routes]
-    default = settings.route_table().default
-    if default not in policies:
-        policies.append(default)
-    return table([column.upper() for column in ROUTE_COLUMNS], map(_route_row, policies))
-
-
-def _route_row(policy: RoutePolicy) -> list[object]:
-    shown = {"methods": ",".join(policy.methods) or "any"}
-    times = {name: f"{getattr(policy, name):g}" for name in ("linger_s", "retain_s")}
-    return [(shown | times).get(column, getattr(policy, column)) for column in ROUTE_COLUMNS]

@@ -19,6 +19,8 @@ from typing import IO
 import psutil
 import pytest
 
+from sidecar.verify.program import free_port
+
 STARTING = Path(tempfile.gettempdir(), "sse-sidecar-demo-starts.lock")
 """Demos try the same usual ports. Two that start at once could choose the same one, so they take turns."""
 
@@ -126,7 +128,9 @@ def test_however_it_is_ended_the_backend_ends_with_it(number: int) -> None:
 
 @pytest.mark.slow
 def test_a_backend_that_is_killed_comes_back_and_a_tail_waits_for_it() -> None:
-    with _demo() as demo:
+    # Its own ports: another demo would take the usual one of a backend that is away.
+    ports = [f"{option}={free_port()}" for option in ("--port", "--admin-port", "--backend-port")]
+    with _demo(*ports) as demo:
         (supervisor,) = demo.running("sidecar.demo.supervisor")
         assert demo.get("public", "/demo/kill", "POST")[0] == 202
         supervisor.suspend()  # so that the tail finds no backend, however slowly it starts

@@ -105,6 +105,7 @@ FLOORS = {
     "cli_client": 3,
     "cli_demo": 3,
     "cli_evidence": 3,
+    "cli_serve": 3,
     "cli_streams": 3,
     "cli_tail": 3,
     "cli_verify": 3,

@@ -109,7 +109,7 @@ class Wire(asyncio.Protocol):
         self._refuse_if_lost()
 
     def _refuse_if_lost(self) -> None:
-        if self.lost.is_set():
+        if self.lost.is_set() or self.ended_by_us:
             raise ConnectionResetError("the peer is gone") from self.error
 
     async def fin(self) -> None:
