@@ -1,28 +1,22 @@
 """``sse-sidecar demo`` runs in one command, survives its own kill switch, and leaves nothing behind."""
 
-import fcntl
 import json
 import re
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import IO
 
 import psutil
 import pytest
 
-from sidecar.verify.program import free_port
-
-STARTING = Path(tempfile.gettempdir(), "sse-sidecar-demo-starts.lock")
-"""Demos try the same usual ports. Two that start at once could choose the same one, so they take turns."""
+pytestmark = pytest.mark.xdist_group("demo")  # demos try the same usual ports: one process runs them in turn
 
 ANSWER_S = 30.0
 EXIT_S = 20.0
@@ -70,19 +64,12 @@ class Demo:
 @contextmanager
 def _demo(*arguments: str) -> Iterator[Demo]:
     command = [sys.executable, "-m", "sidecar", "demo", *arguments]
-    with STARTING.open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)  # another demo keeps it for ANSWER_S at most
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             assert process.stderr is not None
             printed = _read_through(process, process.stdout, "  curl -s ")
             _read_through(process, process.stderr, "started")
-        except BaseException:
-            process.kill()
-            raise
-    with process:
-        try:
             yield Demo(process, printed)
         finally:
             process.terminate()
@@ -128,9 +115,7 @@ def test_however_it_is_ended_the_backend_ends_with_it(number: int) -> None:
 
 @pytest.mark.slow
 def test_a_backend_that_is_killed_comes_back_and_a_tail_waits_for_it() -> None:
-    # Its own ports: another demo would take the usual one of a backend that is away.
-    ports = [f"{option}={free_port()}" for option in ("--port", "--admin-port", "--backend-port")]
-    with _demo(*ports) as demo:
+    with _demo() as demo:
         (supervisor,) = demo.running("sidecar.demo.supervisor")
         assert demo.get("public", "/demo/kill", "POST")[0] == 202
         supervisor.suspend()  # so that the tail finds no backend, however slowly it starts
