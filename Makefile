@@ -24,7 +24,7 @@ PREVIEW_STAMP := $(if $(NPM),$(PREVIEWS)/node_modules/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo stack verify load soak test lint format lock drills previews client-pictures verify-grafana bench clean
+.PHONY: help demo stack verify load soak test test-all lint format lock drills previews client-pictures verify-grafana bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -49,8 +49,12 @@ load: $(VENV)/.runtime ## let USERS people use the sidecar under faults, and cou
 soak: $(VENV)/.dev ## let random misfortunes come over the sidecar for MINUTES, and judge what everybody got
 	@$(BIN)/python -m tests.nemesis --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-test: $(VENV)/.dev $(SDK_STAMP) ## run the tests; ARGS='-k heartbeat' narrows them
-	@$(BIN)/python -m pytest $(ARGS)
+# With ARGS, one process runs what they choose, of every kind.
+test: $(VENV)/.dev ## run the tests that need only Python and make, in parallel; ARGS='-k heartbeat' narrows them
+	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),$(BIN)/python .ci/lanes.py python)
+
+test-all: $(VENV)/.dev $(SDK_STAMP) ## run everything in parallel lanes, as CI does: browsers, Prometheus, networks, soak
+	@$(BIN)/python .ci/lanes.py all
 
 lint: $(VENV)/.dev ## ruff (rules and format) and mypy --strict
 	@$(BIN)/ruff check --quiet .

@@ -218,6 +218,7 @@ async def test_a_failure_after_an_early_start_is_told_in_band(answer: bytes, cod
             assert again.status == 204
 
 
+@pytest.mark.alone  # it measures time
 async def test_a_stall_is_measured_when_declared_and_when_it_was_none() -> None:
     async with relayed(STALLS) as (up, sc):
         hand = up.by_hand()

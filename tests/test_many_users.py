@@ -70,7 +70,6 @@ async def crowd_for(users: list[User], seconds: float, pause_s_max: float, at_le
             group.create_task(visits(user, seconds, pause_s_max, at_least))
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(CROWD_S + 300)
 async def test_two_hundred_people_are_all_accounted_for_and_leave_nothing_behind(tmp_path: Path) -> None:

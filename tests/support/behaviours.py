@@ -11,9 +11,9 @@ from tests.support.protocols import OPENAI
 from tests.support.recorder import is_terminal
 from tests.support.response import Response
 
-LINGER_S = 8.0
-RETAIN_S = 8.0
-SLACK_S = 1.5
+LINGER_S = 12.0
+RETAIN_S = 12.0
+SLACK_S = 4.0
 """How late the sidecar may be with its timers on a busy machine."""
 
 CANCEL_S = 5.0
