@@ -23,7 +23,7 @@ from typing import IO
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = f"{shlex.quote(sys.executable)} -m pytest"
 
-WORKERS = 6
+WORKERS = 8
 """Processes of the main lane: most tests wait for timers, so two cores carry more than two."""
 
 BROWSER_WORKERS = 2
@@ -38,7 +38,7 @@ SDK_FILES = (
 """Their imports take seconds: one process pays for them, not every worker."""
 
 # A browser drops the connections that it is making when the machine's addresses change, and tests of real
-# networks do change them. So it has a network of its own, with an address beside loopback: else it is offline.
+# networks do change them. So it has a network of its own, with an address beside loopback to be online.
 OWN_NETWORK = (
     "ip link set lo up && ip link add line type veth peer name end && ip link set end up"
     " && ip address add 198.18.255.1/30 dev line && ip link set line up"
@@ -129,6 +129,16 @@ class Lane:
         return counted or int(self.status != 0)
 
 
+def alone(layer: str) -> Lane:
+    """Return the lane of the tests that need the machine to themselves; no other file is collected."""
+    files = sorted(
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if "node_modules" not in path.parts and "pytest.mark.alone" in path.read_text(encoding="utf-8")
+    )
+    return Lane("alone", f"{PYTEST} -q --layer={layer} -m alone {' '.join(files)}", 5)
+
+
 def python_stages() -> list[list[Lane]]:
     """Return the lanes of `make test`."""
     ignored = " ".join(f"--ignore-glob='{pattern}'" for pattern in SDK_FILES)
@@ -138,7 +148,7 @@ def python_stages() -> list[list[Lane]]:
             Lane("tests", f"{layer} -m 'not alone' -n {WORKERS} --dist=loadgroup {ignored}", 20),
             Lane("SDKs", f"{layer} -m 'not alone' {' '.join(SDK_FILES)}", 10),
         ],
-        [Lane("alone", f"{layer} -m alone", 5)],
+        [alone("python")],
     ]
 
 
@@ -168,7 +178,7 @@ def all_stages() -> list[list[Lane]]:
         [
             Lane("drills", f"{PYTEST} -q tests/test_drills.py", 10),
         ],
-        [Lane("alone", f"{PYTEST} -q -m alone", 5)],
+        [alone("all")],
     ]
 
 
