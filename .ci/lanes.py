@@ -1,12 +1,13 @@
 """Run the tests in parallel lanes: ``python .ci/lanes.py python|all``, as `make test` and `make test-all` do.
 
 ``python`` runs what needs only Python and make, ``all`` runs everything. A lane is one command with a bound
-on its time. Lanes of one stage run side by side; the next stage starts when they have ended. The first lane
-of a stage shows its progress. The others write to a file, which is printed when they have failed.
+on its time. Tracks run side by side, the lanes of a track one after the other. The last lanes run when all
+tracks have ended, alone. The first lane shows its progress; the output of another is printed if it failed.
 
 The last line sums up: `N passed, N failed`. The exit status is 0 only if every lane ended with 0.
 """
 
+import itertools
 import os
 import re
 import shlex
@@ -25,6 +26,9 @@ PYTEST = f"{shlex.quote(sys.executable)} -m pytest"
 
 WORKERS = 8
 """Processes of the main lane: most tests wait for timers, so two cores carry more than two."""
+
+WORKERS_BESIDE = 5
+"""The same where other lanes run beside it."""
 
 BROWSER_WORKERS = 2
 STOP_S = 20.0
@@ -119,7 +123,7 @@ class Lane:
 
     @property
     def passed(self) -> int:
-        """Tests that passed; a lane that is one check counts as one test."""
+        """Tests that passed; a lane that is no run of pytest counts as one."""
         return self.counts.get("passed", 0) if self.counts else int(self.status == 0)
 
     @property
@@ -139,90 +143,85 @@ def alone(layer: str) -> Lane:
     return Lane("alone", f"{PYTEST} -q --layer={layer} -m alone {' '.join(files)}", 5)
 
 
-def python_stages() -> list[list[Lane]]:
-    """Return the lanes of `make test`."""
-    ignored = " ".join(f"--ignore-glob='{pattern}'" for pattern in SDK_FILES)
-    layer = f"{PYTEST} -q --layer=python"
-    return [
+def python_lanes() -> tuple[list[list[Lane]], list[Lane]]:
+    """Return the tracks of `make test`, and the last lanes."""
+    layer = f"{PYTEST} -q --layer=python -m 'not alone'"
+    tests = Lane("tests", f"{layer} -n {WORKERS} --dist=loadgroup {_without(*SDK_FILES)}", 20)
+    return [[tests], [Lane("SDKs", f"{layer} {' '.join(SDK_FILES)}", 10)]], [alone("python")]
+
+
+def all_lanes() -> tuple[list[list[Lane]], list[Lane]]:
+    """Return the tracks of `make test-all`, and the last lanes."""
+    rest = f"{PYTEST} -q -m 'not alone and not browser'"
+    others = _without(*SDK_FILES, "tests/test_drills.py", "tests/test_healthy_load.py")
+    browser = f"{OWN_NETWORK} && exec {PYTEST} -q -m browser -n {BROWSER_WORKERS} --dist=loadgroup"
+    healthy = f"{PYTEST} -q -o faulthandler_timeout=800 tests/test_healthy_load.py"
+    tracks = [
         [
-            Lane("tests", f"{layer} -m 'not alone' -n {WORKERS} --dist=loadgroup {ignored}", 20),
-            Lane("SDKs", f"{layer} -m 'not alone' {' '.join(SDK_FILES)}", 10),
+            Lane("tests", f"{rest} -n {WORKERS_BESIDE} --dist=loadgroup {others}", 25),
+            Lane("SDKs", f"{rest} {' '.join(SDK_FILES)}", 10),
         ],
-        [alone("python")],
+        [
+            Lane("browser", f"unshare --net sh -c {shlex.quote(browser)}", 15),
+            Lane("soak", "make soak MINUTES=5", 8),
+            Lane("six scenarios", "make verify ARGS=--path=real", 8),
+            Lane("wheel", f"{shlex.quote(sys.executable)} .ci/wheel.py", 8),
+        ],
+        [Lane("healthy load", healthy, 14, {"HEALTHY_LOAD_S": "600"})],
     ]
+    return tracks, [Lane("drills", f"{PYTEST} -q tests/test_drills.py", 10), alone("all")]
 
 
-def all_stages() -> list[list[Lane]]:
-    """Return the lanes of `make test-all`."""
-    apart = "tests/test_drills.py tests/test_healthy_load.py"
-    ignored = " ".join(f"--ignore-glob='{name}'" for name in (*SDK_FILES, *apart.split()))
-    browser = f"exec {PYTEST} -q -m browser -n {BROWSER_WORKERS} --dist=loadgroup"
-    return [
-        [
-            Lane(
-                "tests",
-                f"{PYTEST} -q -m 'not alone and not browser' -n {WORKERS} --dist=loadgroup {ignored}",
-                25,
-            ),
-            Lane("SDKs", f"{PYTEST} -q -m 'not alone and not browser' {' '.join(SDK_FILES)}", 15),
-            Lane("browser", f"unshare --net sh -c {shlex.quote(f'{OWN_NETWORK} && {browser}')}", 20),
-            Lane(
-                "healthy load",
-                f"{PYTEST} -q -o faulthandler_timeout=800 tests/test_healthy_load.py",
-                14,
-                {"HEALTHY_LOAD_S": "600"},
-            ),
-            Lane("soak and real network", "make soak MINUTES=5 && make verify ARGS=--path=real", 14),
-            Lane("wheel", f"{shlex.quote(sys.executable)} .ci/wheel.py", 10),
-        ],
-        [
-            Lane("drills", f"{PYTEST} -q tests/test_drills.py", 10),
-        ],
-        [alone("all")],
-    ]
+def _without(*patterns: str) -> str:
+    return " ".join(f"--ignore-glob={pattern}" for pattern in patterns)
 
 
-STAGES = {"python": python_stages, "all": all_stages}
+SETS = {"python": python_lanes, "all": all_lanes}
 
 
 def main(arguments: list[str]) -> int:
     """Run one set of lanes; return the exit status."""
-    if len(arguments) != 1 or arguments[0] not in STAGES:
-        print(f"usage: python .ci/lanes.py {'|'.join(STAGES)}", file=sys.stderr)
+    if len(arguments) != 1 or arguments[0] not in SETS:
+        print(f"usage: python .ci/lanes.py {'|'.join(SETS)}", file=sys.stderr)
         return 2
     started = time.monotonic()
-    stages = STAGES[arguments[0]]()
-    for stage in stages:
-        run_stage(stage)
-    lanes = [lane for stage in stages for lane in stage]
+    tracks, last = SETS[arguments[0]]()
+    lanes = [*itertools.chain(*tracks), *last]
+    try:
+        run_tracks(tracks, shown=lanes[0])
+        run_track(last, shown=lanes[0])
+    except KeyboardInterrupt:
+        for lane in lanes:
+            lane.stop()
+        return 130
     print()
     for lane in lanes:
         outcome = "ok" if lane.status == 0 else f"FAILED ({lane.status})"
         print(f"{lane.name:24}{outcome:14}{lane.passed:6} passed {lane.failed:4} failed {lane.took_s:7.0f} s")
-    print(f"{'all lanes':24}{'':41}{time.monotonic() - started:7.0f} s")
+    print(f"{'all lanes':24}{'':33}{time.monotonic() - started:9.0f} s")
     print(f"{sum(lane.passed for lane in lanes)} passed, {sum(lane.failed for lane in lanes)} failed")
     return int(any(lane.status for lane in lanes))
 
 
-def run_stage(stage: list[Lane]) -> None:
-    """Run lanes side by side; print the output of those that failed unseen."""
-    threads = [
-        threading.Thread(target=lane.run, args=(sys.stdout if number == 0 else None,), daemon=True)
-        for number, lane in enumerate(stage)
-    ]
+def run_tracks(tracks: list[list[Lane]], shown: Lane) -> None:
+    """Run tracks side by side."""
+    threads = [threading.Thread(target=run_track, args=(track, shown), daemon=True) for track in tracks]
     for thread in threads:
         thread.start()
-    try:
-        for thread in threads:
-            thread.join()
-    except KeyboardInterrupt:
-        for lane in stage:
-            lane.stop()
-        raise SystemExit(130) from None
-    for lane in stage[1:]:
-        print(f"--- {lane.name}: {'ok' if lane.status == 0 else 'FAILED'}")
-        if lane.status != 0:
-            print(lane.output)
+    for thread in threads:
+        thread.join()
+
+
+def run_track(track: list[Lane], shown: Lane) -> None:
+    """Run lanes one after the other; print the output of those that failed unseen."""
+    for lane in track:
+        lane.run(sys.stdout if lane is shown else None)
+        if lane is not shown:
+            failure = "" if lane.status == 0 else f"\n{lane.output}"
+            print(
+                f"\n--- {lane.name}: {'FAILED' if failure else 'ok'} ({lane.took_s:.0f} s){failure}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
