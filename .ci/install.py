@@ -236,9 +236,7 @@ def remedy(output: str) -> str:
     for pattern, sentence in REMEDIES:
         if re.search(pattern, output):
             return sentence
-    return (
-        "The installation failed for the reason above. `make clean` and the command again start from nothing."
-    )
+    return UNKNOWN
 
 
 def works(command: Sequence[str | Path], shows: str = "") -> bool:
