@@ -122,6 +122,7 @@ async def slowly_read(directory: Path) -> AsyncIterator[tuple[FakeUpstream, Serv
             yield up, sc, begin
 
 
+@pytest.mark.alone  # a process that gets no processor reads more at once, and needs more memory for it
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_readers_that_stop_reading_stay_within_the_budgets_and_get_everything_later(
