@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from alerts import queries
 from alerts.duration import span
-from sidecar.slo import CANARY_ROUTE, Slo, Window
+from sidecar.routes import CANARY_ROUTE
+from sidecar.slo import Slo, Window
 
 BY_ROUTE = ("job", "route")
 BY_INSTANCE = ("job", "instance", "route")

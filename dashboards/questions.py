@@ -5,7 +5,8 @@ Rules read recordings; panels read the series themselves, because a recording ov
 
 from alerts.queries import RECONNECTS, RESUMED, WATCHDOG, increase, rate, select, total
 from sidecar.labels import Side, StallEnd
-from sidecar.slo import CANARY_ROUTE, SLO
+from sidecar.routes import CANARY_ROUTE
+from sidecar.slo import SLO
 
 JOB = 'job=~"$job", instance=~"$instance"'
 """Matchers of what the chosen sidecars export."""

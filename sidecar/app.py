@@ -24,9 +24,9 @@ from sidecar.principal import vary
 from sidecar.proxy import Proxy
 from sidecar.readiness import Readiness
 from sidecar.reports import Reports
+from sidecar.routes import CANARY_ROUTE
 from sidecar.server import Listener, Shutdown, admin_listener, listening_socket, public_listener
 from sidecar.settings import Settings
-from sidecar.slo import CANARY_ROUTE
 from sidecar.upstream import AiohttpUpstream
 from sidecar.watchdog import Watchdog
 from sidecar.wheel import Wheel

@@ -20,9 +20,8 @@ from sidecar.metrics import Metrics
 from sidecar.proxy import Proxy
 from sidecar.readiness import Readiness
 from sidecar.reports import Reports
-from sidecar.routes import RoutePolicy, RouteTable
+from sidecar.routes import CANARY_ROUTE, RoutePolicy, RouteTable
 from sidecar.settings import Settings
-from sidecar.slo import CANARY_ROUTE
 from sidecar.upstream import AiohttpUpstream, Upstream
 
 TOKEN_BYTES = 24

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-from sidecar.slo import CANARY_ROUTE
+from sidecar.routes import CANARY_ROUTE
 
 SECRET_CHARS_MIN = 32
 TEXT_CHARS_MAX = 2048

@@ -13,7 +13,8 @@ from sidecar.key_numbers import Counts
 from sidecar.labels import Outcome, ReconnectEnd, SilentDisposition, StallEnd
 from sidecar.metrics import Metrics
 from sidecar.route_metrics import RouteMetrics
-from sidecar.slo import CANARY_ROUTE, NOT_ELIGIBLE
+from sidecar.routes import CANARY_ROUTE
+from sidecar.slo import NOT_ELIGIBLE
 
 SAMPLE_S = 15.0
 HOUR_S = 3600.0

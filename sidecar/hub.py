@@ -10,8 +10,7 @@ from sidecar.event_id import RANDOM_BYTES, Signer, handle
 from sidecar.labels import Outcome
 from sidecar.lifecycle import Audience, State
 from sidecar.metrics import Census, Metrics
-from sidecar.routes import RoutePolicy
-from sidecar.slo import CANARY_ROUTE
+from sidecar.routes import CANARY_ROUTE, RoutePolicy
 from sidecar.stream import Stream
 from sidecar.wheel import Wheel
 

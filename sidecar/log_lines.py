@@ -6,7 +6,7 @@ from sidecar.errors import SidecarError
 from sidecar.event_id import handle
 from sidecar.labels import Outcome, ReportVerdict
 from sidecar.report import Report
-from sidecar.slo import CANARY_ROUTE
+from sidecar.routes import CANARY_ROUTE
 from sidecar.stream import Stream
 
 _expected = frozenset({Outcome.COMPLETED, Outcome.CLIENT_LEFT, Outcome.CLIENT_CANCELLED})

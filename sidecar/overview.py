@@ -12,7 +12,8 @@ from sidecar.key_numbers import told
 from sidecar.lifecycle import Audience, State
 from sidecar.metrics import Metrics
 from sidecar.readiness import Readiness
-from sidecar.slo import CANARY_ROUTE, SLO
+from sidecar.routes import CANARY_ROUTE
+from sidecar.slo import SLO
 
 COLUMNS = (
     "at_s",

@@ -10,6 +10,9 @@ Stamp = Literal["auto", "always", "never"]
 OnDisconnect = Literal["linger", "continue", "cancel"]
 
 DEFAULT_ROUTE = "default"
+CANARY_ROUTE = "__canary__"
+"""The name of the canary's route. No objective and no number of the users' traffic counts it."""
+
 ROUTES_MAX = 64
 """Routes in one configuration: each is a label value of every metric, so the series stay bounded."""
 

@@ -10,9 +10,6 @@ from sidecar.labels import Outcome
 
 Severity = Literal["critical", "warning"]
 
-CANARY_ROUTE = "__canary__"
-"""The value of ``route`` on everything the sidecar's own probe causes; no objective counts it."""
-
 NOT_ELIGIBLE = (Outcome.CLIENT_CANCELLED, Outcome.CLIENT_LEFT)
 """Ends that neither help nor hurt completion: the user wanted them. All but ``completed`` hurt."""
 

@@ -6,7 +6,8 @@ from heapq import nsmallest
 
 from sidecar.labels import Outcome
 from sidecar.lifecycle import Audience, State
-from sidecar.slo import CANARY_ROUTE, NOT_ELIGIBLE
+from sidecar.routes import CANARY_ROUTE
+from sidecar.slo import NOT_ELIGIBLE
 from sidecar.snapshot import lag_of
 from sidecar.stream import Stream
 

@@ -18,7 +18,7 @@ from sidecar.labels import (
     UnprovenReason,
 )
 from sidecar.metrics import Metrics
-from sidecar.slo import CANARY_ROUTE
+from sidecar.routes import CANARY_ROUTE
 
 ROUTES = ("chat", "feed", CANARY_ROUTE)
 GROWTH_BYTES_MAX = 64 * 1024

@@ -18,7 +18,7 @@ from sidecar.index_page import PARTS, SCRIPTS
 from sidecar.labels import Outcome
 from sidecar.lifecycle import Event
 from sidecar.overview import COLUMNS
-from sidecar.slo import CANARY_ROUTE
+from sidecar.routes import CANARY_ROUTE
 from sidecar.snapshot import WHY
 from tests.support.held import Held, Reader
 

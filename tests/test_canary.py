@@ -16,8 +16,8 @@ from sidecar.canary import Canary
 from sidecar.canary_backend import CanaryBackend
 from sidecar.canary_probe import CanaryProbe
 from sidecar.canary_route import own_url
+from sidecar.routes import CANARY_ROUTE
 from sidecar.settings import Settings
-from sidecar.slo import CANARY_ROUTE
 from sidecar.upstream import AiohttpUpstream
 from tests.support.client import SSEClient
 from tests.support.fake_upstream import FakeUpstream, UpstreamConnection, UpstreamRequest, plain, sse

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sidecar.event_id import handle
-from sidecar.slo import CANARY_ROUTE
+from sidecar.routes import CANARY_ROUTE
 from tests.support.fake_upstream import FakeUpstream, UpstreamRequest, plain, sse
 from tests.support.meddler import Meddler, untouched
 from tests.support.protocols import OPENAI

@@ -10,8 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar.catalogue import CATALOGUE, SERIES_MAX, SERIES_OF_PROCESS_MAX, SERIES_PER_ROUTE_MAX
 from sidecar.metrics import Metrics
-from sidecar.routes import ROUTES_MAX
-from sidecar.slo import CANARY_ROUTE
+from sidecar.routes import CANARY_ROUTE, ROUTES_MAX
 from tests.support.client import SSEClient
 from tests.support.fake_upstream import Ending, FakeUpstream, Script, UpstreamRequest, plain, sse
 from tests.support.promtool import needs_promtool, tool

@@ -12,8 +12,7 @@ from sidecar.hub import Hub
 from sidecar.lifecycle import Event
 from sidecar.metrics import Metrics
 from sidecar.readiness import Readiness
-from sidecar.routes import RoutePolicy
-from sidecar.slo import CANARY_ROUTE
+from sidecar.routes import CANARY_ROUTE, RoutePolicy
 from sidecar.stream import Stream
 from sidecar.wheel import Wheel
 

@@ -12,7 +12,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar import key_numbers
-from sidecar.slo import CANARY_ROUTE, SLO
+from sidecar.routes import CANARY_ROUTE
+from sidecar.slo import SLO
 from sidecar.verify.prometheus import CONFIG
 from sidecar.verify.prometheus_api import PrometheusApi, Sample
 
