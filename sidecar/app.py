@@ -19,6 +19,7 @@ from sidecar.control import Control
 from sidecar.event_id import Signer
 from sidecar.history import SAMPLE_S, History
 from sidecar.hub import Budgets, Hub
+from sidecar.labels import Outcome
 from sidecar.metrics import Metrics
 from sidecar.principal import vary
 from sidecar.proxy import Proxy
@@ -27,6 +28,7 @@ from sidecar.reports import Reports
 from sidecar.routes import CANARY_ROUTE
 from sidecar.server import Listener, Shutdown, admin_listener, listening_socket, public_listener
 from sidecar.settings import Settings
+from sidecar.stream import Stream
 from sidecar.upstream import AiohttpUpstream
 from sidecar.watchdog import Watchdog
 from sidecar.wheel import Wheel
@@ -142,7 +144,7 @@ def make_hub(settings: Settings, metrics: Metrics) -> Hub:
         loop.time,
         secrets.token_bytes,
         Budgets(settings.streams_max, settings.streams_per_principal_max, settings.log_bytes_total_max),
-        log_lines.stream_ended,
+        _log_end,
     )
 
 
@@ -157,6 +159,22 @@ async def authorization(settings: Settings) -> AsyncIterator[Authorization]:
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     async with AiohttpUpstream(f"{url.scheme}://{url.netloc}") as upstream:
         yield Authorization(upstream, target.encode(), inputs)
+
+
+def _log_end(stream: Stream, outcome: Outcome) -> None:
+    """Log the outcome of a stream."""
+    error = stream.ending.error if stream.ending is not None else None
+    log_lines.stream_ended(
+        stream.handle,
+        stream.policy.name,
+        outcome,
+        code=error.code if error is not None else None,
+        family=str(stream.verdict.family),
+        messages=stream.ledger.received,
+        delivered_seq=stream.ledger.delivered_seq,
+        duration_s=round(stream.clock() - stream.started_at, 3),
+        traceparent=stream.trace or None,
+    )
 
 
 def _say_started(settings: Settings, ports: tuple[int, int]) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from sidecar import errors, log_lines
 from sidecar.canary_backend import CanaryBackend
 from sidecar.canary_probe import CanaryProbe
+from sidecar.event_id import handle
 from sidecar.hub import Hub
 from sidecar.known_stream import KnownStream
 from sidecar.labels import Outcome
@@ -78,7 +79,7 @@ class Canary:
         if self._readiness.draining:
             return
         self._metrics.canary_mismatches.inc()
-        log_lines.canary_failed(error, known.seed, self._probe.stream)
+        log_lines.canary_failed(error, known.seed, handle(self._probe.stream))
         for before in list(self._hub.canaries.values())[:-1]:
             before.stop(Outcome.CLIENT_CANCELLED, errors.Cancelled)
             before.expire()

@@ -3,49 +3,25 @@
 import structlog
 
 from sidecar.errors import SidecarError
-from sidecar.event_id import handle
 from sidecar.labels import Outcome, ReportVerdict
-from sidecar.report import Report
 from sidecar.routes import CANARY_ROUTE
-from sidecar.stream import Stream
 
 _expected = frozenset({Outcome.COMPLETED, Outcome.CLIENT_LEFT, Outcome.CLIENT_CANCELLED})
 
 
-def stream_ended(stream: Stream, outcome: Outcome) -> None:
-    """Say how a logical stream ended."""
+def stream_ended(stream: str, route: str, outcome: Outcome, **values: object) -> None:
+    """Log the outcome of a stream, with what else is known of it."""
     log = structlog.get_logger()
     write = log.info if outcome in _expected else log.warning
-    if stream.policy.name == CANARY_ROUTE:
+    if route == CANARY_ROUTE:
         write = log.debug  # `canary failed` says what there is to say
-    error = stream.ending.error if stream.ending is not None else None
-    write(
-        "stream ended",
-        stream=stream.handle,
-        route=stream.policy.name,
-        outcome=str(outcome),
-        code=error.code if error is not None else None,
-        family=str(stream.verdict.family),
-        messages=stream.ledger.received,
-        delivered_seq=stream.ledger.delivered_seq,
-        duration_s=round(stream.clock() - stream.started_at, 3),
-        traceparent=stream.trace or None,
-    )
+    write("stream ended", stream=stream, route=route, outcome=str(outcome), **values)
 
 
-def client_disagrees(stream: Stream, report: Report, verdict: ReportVerdict) -> None:
-    """Say that a client's own account of a stream differs from the log's."""
+def client_disagrees(stream: str, route: str, verdict: ReportVerdict, **values: object) -> None:
+    """Log that a client's report differs from the log of its stream."""
     structlog.get_logger().warning(
-        "client disagrees",
-        verdict=str(verdict),
-        stream=stream.handle,
-        route=stream.policy.name,
-        state=report.state,
-        received=report.received,
-        first_seq=report.first_seq,
-        last_seq=report.last_seq,
-        messages=stream.ledger.received,
-        told=report.told,
+        "client disagrees", verdict=str(verdict), stream=stream, route=route, **values
     )
 
 
@@ -79,13 +55,13 @@ def task_failed(error: BaseException, where: str) -> None:
 
 
 def canary_failed(error: SidecarError, seed: int, stream: str) -> None:
-    """Say that a known stream did not come through, and where it first differed from what was sent."""
+    """Log that the canary's stream is not what was sent, and where it first differs."""
     structlog.get_logger().error(
         "canary failed",
         code=error.code,
         difference=error.detail,
         seed=seed,
-        stream=handle(stream) or None,
+        stream=stream or None,
         route=CANARY_ROUTE,
     )
 

@@ -103,4 +103,14 @@ def _write_down(report: Report, verdict: ReportVerdict, stream: Stream, said: Sa
         )
     if verdict is not ReportVerdict.AGREE and verdict not in said.verdicts:
         said.verdicts.add(verdict)
-        log_lines.client_disagrees(stream, report, verdict)
+        log_lines.client_disagrees(
+            stream.handle,
+            stream.policy.name,
+            verdict,
+            state=report.state,
+            received=report.received,
+            first_seq=report.first_seq,
+            last_seq=report.last_seq,
+            messages=stream.ledger.received,
+            told=report.told,
+        )
