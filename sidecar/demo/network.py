@@ -19,9 +19,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sidecar.demo.same_site import is_foreign, is_misdirected
 from sidecar.server import admin_listener, listening_socket
 from sidecar.verify.net.network import FaultyNetwork
+from sidecar.verify.net.same_site import is_foreign, is_misdirected
 from sidecar.verify.net.toxics import Down
 
 HOST = "127.0.0.1"

@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sidecar.demo.same_site import is_foreign, is_misdirected
 from sidecar.verify.net.network import FaultyNetwork
+from sidecar.verify.net.same_site import is_foreign, is_misdirected
 from sidecar.verify.net.toxic_words import toxic_of, words_of
 from sidecar.verify.net.toxics import Toxic
 

@@ -1,4 +1,4 @@
-"""Whose page sent a request: what breaks things is for the demo's own page, not for any page of the web."""
+"""Refuse requests of foreign pages: a switch that breaks a network is for the page it belongs to."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
