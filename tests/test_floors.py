@@ -1,7 +1,6 @@
-"""The shape of the package: which module stands on which floor, and how long a file may get."""
+"""The shape of the package: which module stands on which floor."""
 
 import ast
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -9,14 +8,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "sidecar"
-LINES_MAX = 400
-LINES_WITHOUT_REASON_MAX = 300
-"""A longer file of the package needs a row in the table "File | lines | reason" of ARCHITECTURE.md."""
-
-ONE_FILE = {"tests/streaming/test_sse_production.py": 600}
-"""A reader of the acceptance suite wants every promise in one file."""
-
-PAGE_SUFFIXES = (".html", ".css", ".js")
 
 PURE = 0
 FLOORS = {
@@ -198,18 +189,6 @@ def test_imports_are_read_wherever_they_are_written() -> None:
     assert set(_imports(source)) == {"os.path", "json", "a.b", "a.c", "x.y.z"}
 
 
-def test_no_file_is_longer_than_a_sitting() -> None:
-    allowed = _longer_files_allowed()
-    too_long = {name: lines for name, lines in _line_counts().items() if lines > _lines_max(name, allowed)}
-    assert not too_long, "look for the second noun in it, or give the reason in ARCHITECTURE.md"
-
-
-def test_the_list_of_longer_files_names_only_longer_files() -> None:
-    counts = _line_counts()
-    listed = _longer_files_allowed()
-    assert [name for name in listed if counts.get(name, 0) <= LINES_WITHOUT_REASON_MAX] == []
-
-
 def _modules() -> dict[str, Path]:
     """Return dotted name -> file, of every module of the package."""
     names = {}
@@ -271,32 +250,3 @@ def _circle(graph: Mapping[str, set[str]]) -> list[str]:
     except CycleError as error:
         return list(error.args[1])
     return []
-
-
-def _line_counts() -> dict[str, int]:
-    """Return Python file, or part of a page (relative, with slashes) -> number of lines."""
-    files = [path for folder in (PACKAGE, "tests") for path in (ROOT / folder).rglob("*.py")]
-    files += [path for suffix in PAGE_SUFFIXES for path in (ROOT / PACKAGE).rglob(f"*{suffix}")]
-    return {
-        path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines())
-        for path in files
-        if "node_modules" not in path.parts
-    }
-
-
-def _lines_max(name: str, allowed: Mapping[str, int]) -> int:
-    if name in ONE_FILE:
-        return ONE_FILE[name]
-    counted = name.startswith(f"{PACKAGE}/") and name.endswith(".py")
-    return min(LINES_MAX, allowed.get(name, LINES_WITHOUT_REASON_MAX)) if counted else LINES_MAX
-
-
-def _longer_files_allowed() -> dict[str, int]:
-    """Read the table "File | lines | reason" of ARCHITECTURE.md, if it has one."""
-    page = ROOT / "ARCHITECTURE.md"
-    text = page.read_text() if page.exists() else ""
-    table = re.search(
-        r"^\| *File *\| *lines *\| *reason *\|\n((?:\|.*\n?)*)", text, re.IGNORECASE | re.MULTILINE
-    )
-    rows = re.findall(r"^\| *`?([^|`]+\.py)`? *\| *(\d+) *\| *\S", table[1], re.MULTILINE) if table else []
-    return {name: int(lines) for name, lines in rows}
