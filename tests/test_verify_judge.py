@@ -1,5 +1,6 @@
 """The judgement of a scenario, from records written by hand: what counts as lost, twice, silent, late."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -43,6 +44,11 @@ def judged(*readers: Reader, scenario: Scenario = HANDOFF, part: Part | None = N
     return judge(Findings(scenario, subject, [played], []), 1, 20.0)
 
 
+def numbers_of(result: ScenarioResult) -> list[list[str]]:
+    """Return the numbers that each reason names."""
+    return [re.findall(r"\d+(?:\.\d+)?", reason) for reason in result.reasons]
+
+
 def test_whole_answers_pass() -> None:
     result = judged(reader("a", WHOLE), reader("b", WHOLE))
     assert (result.verdict, result.reasons, result.completion) == ("passed", [], 1.0)
@@ -51,17 +57,13 @@ def test_whole_answers_pass() -> None:
 def test_an_answer_that_looks_whole_with_a_hole_is_lost_and_silent() -> None:
     result = judged(reader("a", WHOLE), reader("b", (1, 2, 4, 5)), reader("c", (1, 2)))
     assert (result.completed, result.lost, result.silent) == (1, 4, 2)
-    assert result.reasons == [
-        "1 of 3 answers were whole at their end; 100 % is promised.",
-        "4 messages were left out, and nobody said so.",
-        "part: 2 users saw nothing, or an answer that looked whole and was not.",
-    ]
+    assert numbers_of(result) == [["1", "3", "100"], ["4"], ["2"]]
 
 
 def test_an_answer_that_broke_off_and_said_so_is_not_complete_but_nothing_is_lost_in_silence() -> None:
     result = judged(reader("a", (1, 2), BROKEN))
     assert (result.completed, result.lost, result.silent) == (0, 0, 0)
-    assert result.reasons == ["0 of 1 answers were whole at their end; 100 % is promised."]
+    assert numbers_of(result) == [["0", "1", "100"]]
 
 
 def test_a_promise_of_95_percent_bears_one_broken_answer_of_twenty() -> None:
@@ -78,7 +80,7 @@ def test_messages_that_a_gap_tells_of_are_not_lost() -> None:
 def test_a_message_that_is_shown_twice_is_counted_even_if_all_is_there() -> None:
     result = judged(reader("a", (1, 2, 1, 2, 3, 4, 5)))
     assert (result.completed, result.duplicates) == (1, 2)
-    assert result.reasons == ["After the network handoff 2 messages came twice."]
+    assert numbers_of(result) == [["2"]]
 
 
 def test_who_is_left_with_an_open_stream_that_says_nothing_saw_nothing() -> None:
@@ -90,11 +92,11 @@ def test_a_failure_has_to_be_told_within_ten_seconds_and_not_as_an_end() -> None
     told = judged(reader("a", (1, 2), BROKEN, end_s=10.0), scenario=EXPERIENCE, part=part)
     assert told.reasons == []
     late = judged(reader("a", (1, 2), BROKEN, end_s=13.0), scenario=EXPERIENCE, part=part)
-    assert late.reasons == ["a was told 11.0 s after the failure; 10 s is promised."]
+    assert numbers_of(late) == [["11.0", "10"]]
     silent = judged(reader("a", (1, 2)), scenario=EXPERIENCE, part=part)
     assert (silent.silent, silent.shown[0].silent) == (1, True)
 
 
 def test_somebody_who_never_noticed_the_silence_has_not_recovered_from_it() -> None:
     part = replace(Part(name="silent path"), recovers=True)
-    assert judged(reader("a", WHOLE), part=part).reasons == ["a never noticed the silence."]
+    assert len(judged(reader("a", WHOLE), part=part).reasons) == 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.demo.webapi import create_app, running
+from sidecar.errors import ResumeExpired
 from sidecar.verify.findings import Findings
 from sidecar.verify.judge import judge
 from sidecar.verify.net.paths import path_to
@@ -69,14 +70,14 @@ def _assert_told(experience: ScenarioResult) -> None:
     told = {shown.failure: shown for shown in experience.shown}
     assert len(told) == 11
     assert not any(shown.silent for shown in experience.shown)
-    assert told["expired position"].sentence == "The rest of this answer is no longer kept. Ask again."
-    assert told["gap"].sentence.endswith("will not come: trimmed.")
+    assert told["expired position"].sentence == ResumeExpired.message
+    assert "trimmed" in told["gap"].sentence
 
 
 def _assert_recovered(handoff: ScenarioResult) -> None:
     assert (handoff.completed, handoff.upstream_requests, len(handoff.reconnects_s)) == (3, 3, 3)
     assert 0 < max(handoff.recoveries_s) < 5
-    assert [band.what for band in handoff.timeline.bands] == ["another address, the old path is dark"]
+    assert len(handoff.timeline.bands) == 1
     kinds = {mark.kind for mark in handoff.timeline.marks}
     assert kinds >= {"asked", "answered", "event", "state", "end"}
 
@@ -105,7 +106,7 @@ async def test_a_server_that_goes_silent_is_waited_for_as_long_as_the_part_says_
             played = await Stage(hung, path, users=2, quick=True, seed=1).play("test", part)
         result = judge(Findings(LOSS, hung, [played], []), 1, 1.0)
     assert result.verdict == "failed"
-    assert result.reasons[0].startswith("hung: some users had not come to an end after ")
+    assert result.reasons[0].startswith("hung: ")
 
 
 async def test_an_answer_that_is_over_before_anything_happens_proves_nothing() -> None:
@@ -146,9 +147,7 @@ async def test_answers_that_differ_from_one_time_to_the_next_are_not_judged_by_t
         results = await run(Plan(specs=specs, seed=1, users=1, path="userspace", scenarios=[SLOW]), silence)
     result = results.targets[0].scenarios[0]
     assert (result.verdict, result.reasons) == ("passed", [])
-    assert result.not_checked[0] == (
-        "Loss, order and bytes of the messages: undisturbed answers to the same question differed."
-    )
+    assert "bytes" in result.not_checked[0]
 
 
 async def test_a_server_that_goes_by_its_name_finds_it_in_what_people_ask_on_a_path() -> None:

@@ -95,7 +95,9 @@ async def test_it_looks_at_every_stream_and_counts_each_that_hangs_unnoticed_onc
         assert hung == set(sc.parts.hub.streams)
         assert watchdog._look(now + IDLE_S + OVERDUE_S + 11, hung) == hung
         assert leaked(sc) == 3
-        assert all("hung: its idle limit passed unnoticed" in notes(s) for s in sc.parts.hub.streams.values())
+        assert all(
+            len([n for n in notes(s) if n.startswith("hung: ")]) == 1 for s in sc.parts.hub.streams.values()
+        )
 
 
 def leaked(sc: Running) -> float:
