@@ -1,5 +1,6 @@
 """``sse-sidecar demo`` runs in one command, survives its own kill switch, and leaves nothing behind."""
 
+import contextlib
 import json
 import re
 import signal
@@ -50,10 +51,11 @@ class Demo:
     def wait_until_refused(self, at: str) -> None:
         deadline = time.monotonic() + EXIT_S
         while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", self.ports[at])).close()
-            except ConnectionRefusedError:
-                return
+            with contextlib.suppress(ConnectionResetError):  # it was accepted, and then the process ended
+                try:
+                    socket.create_connection(("127.0.0.1", self.ports[at])).close()
+                except ConnectionRefusedError:
+                    return
         raise AssertionError(f"{at} still accepts connections")
 
     def end(self, number: int) -> int:
