@@ -10,6 +10,7 @@ this machine uses.
 
 from __future__ import annotations  # so that an older Python gets as far as the sentence about its version
 
+import ast
 import os
 import re
 import shutil
@@ -47,6 +48,9 @@ Then run the command again."""
 CERTIFICATE = """\
 The certificate of the index is not trusted, as behind a proxy that reads TLS. Set SSL_CERT_FILE and
 PIP_CERT to the CA bundle of the proxy (PEM). Then run the command again."""
+INDEX_LACKS = """\
+The configured index has no file of a locked release. Name another one with PIP_INDEX_URL, or copy the release
+to it. Then run the command again."""
 OTHER_FILE = """\
 A downloaded file differs from the locked one. Find out what the configured index serves before you install
 from it."""
@@ -73,10 +77,33 @@ REMEDIES = (
     (r"no usable wheels|no wheels|--no-build|source distribution", NO_WHEEL),
     (r"Permission denied|Read-only file system", NOT_WRITABLE),
     (r"ensurepip", NO_VENV),
-    (r"[Cc]onnect|dns error|[Rr]esol|unreachable|[Tt]imed? ?out|error sending request|No route", NO_NETWORK),
-    (r"No matching distribution|not found in the package registry", NO_NETWORK),
+    (r"there is no version of|not found in the package registry", INDEX_LACKS),
+    (
+        r"[Cc]onnect|dns error|name resolution|[Cc]ould not resolve|[Ff]ailed to resolve|unreachable",
+        NO_NETWORK,
+    ),
+    (r"[Tt]imed? ?out|error sending request|No route", NO_NETWORK),
+    (r"No matching distribution", NO_NETWORK),
 )
 """What a failed command prints, and what to do about it; the first row that matches counts."""
+
+
+PIP_KEYS = frozenset(
+    (
+        *("index-url", "extra-index-url", "no-index", "find-links", "trusted-host", "keyring-provider"),
+        *("cert", "client-cert", "proxy", "timeout", "default-timeout", "retries"),
+        *("cache-dir", "no-cache-dir"),
+    )
+)
+"""The settings of pip that count here: how to reach the index, not what to install or where."""
+
+UV_IGNORED = frozenset(
+    (
+        *("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_WORKING_DIRECTORY", "UV_WORKING_DIR"),
+        *("UV_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE", "UV_EXCLUDE_NEWER", "UV_NO_VERIFY_HASHES"),
+    )
+)
+"""Settings of uv that would install another set, or into another environment."""
 
 
 class StepError(Exception):
@@ -128,15 +155,19 @@ def main(arguments: list[str]) -> int:
             print("    " + line, file=sys.stderr)
         print(remedy(output), file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted. The same command continues.", file=sys.stderr)
+        return 130
     return 0
 
 
 def install(lock: str) -> None:
     """Make .venv hold the packages of ``lock`` and the project; raise StepError."""
     with Step(1, f"environment .venv, Python {version_text()}"):
-        if not works([PYTHON, "-m", "pip", "--version"]):
+        if not works([PYTHON, "-m", "pip", "--version"], shows=f"(python {minor_text()})"):
             shutil.rmtree(VENV, ignore_errors=True)
             run([sys.executable, "-m", "venv", VENV], os.environ)
+    settings = pip_settings()
     uv_version = pins(ROOT / UV_LOCK)["uv"]
     with Step(2, f"uv {uv_version}"):
         if not works([UV, "--version"], shows=uv_version):
@@ -158,9 +189,9 @@ def install(lock: str) -> None:
                     "--requirement",
                     UV_LOCK,
                 ],
-                os.environ,
+                pip_environment(os.environ, settings),
             )
-    environment = uv_environment(os.environ, pip_settings())
+    environment = uv_environment(os.environ, settings)
     with Step(3, f"{lock}, {len(pins(ROOT / lock))} packages"):
         run(
             [UV, "pip", "sync", "--quiet", "--compile-bytecode", "--no-build", "--require-hashes", lock],
@@ -190,7 +221,7 @@ def pins(lock: Path) -> dict[str, str]:
 
 
 def pip_settings() -> dict[str, str]:
-    """Return pip's own configuration by key without its section, as `pip config list` prints it."""
+    """Return the configuration that `pip install` has on this machine, by key."""
     listed = subprocess.run(
         [PYTHON, "-m", "pip", "config", "list"],
         stdout=subprocess.PIPE,
@@ -199,16 +230,25 @@ def pip_settings() -> dict[str, str]:
         check=False,
         timeout=STEP_TIMEOUT_S,
     ).stdout
-    # Environment variables come first there and win over files; so does the first one here.
     found: dict[str, str] = {}
-    for key, value in re.findall(r"^[^=]*?\.([a-z-]+)='(.*)'$", listed, re.MULTILINE):
-        found.setdefault(key, value)
+    for section in ("global", "install", ":env:"):  # a later one wins, as in pip
+        for key, value in re.findall(rf"^{section}\.([a-z-]+)=(.*)$", listed, re.MULTILINE):
+            found[key] = ast.literal_eval(value)
     return found
+
+
+def pip_environment(environment: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for pip, without settings such as `user`."""
+    result = {name: value for name, value in environment.items() if not name.startswith("PIP_")}
+    result["PIP_CONFIG_FILE"] = os.devnull
+    for key in PIP_KEYS & settings.keys():
+        result[f"PIP_{key.upper().replace('-', '_')}"] = settings[key]
+    return result
 
 
 def uv_environment(environment: Mapping[str, str], pip: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for uv: settings of pip hold for uv, unless uv has its own."""
-    result = {name: value for name, value in environment.items() if name != "UV_SYSTEM_PYTHON"}
+    result = {name: value for name, value in environment.items() if name not in UV_IGNORED}
     result["VIRTUAL_ENV"] = str(VENV)
     for key, name in (
         ("index-url", "UV_DEFAULT_INDEX"),
@@ -272,8 +312,15 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str]) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise StepError(f"{command[0]} timed out after {STEP_TIMEOUT_S} s") from error
+    except OSError as error:
+        raise StepError(f"{command[0]}: {error.strerror or error}") from error
     if ran.returncode != 0:
         raise StepError(ran.stdout or f"{command[0]} ended with status {ran.returncode}")
+
+
+def minor_text() -> str:
+    """Return this Python's version without its last number, as in 3.11."""
+    return ".".join(str(number) for number in sys.version_info[:2])
 
 
 def version_text() -> str:

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -49,6 +50,10 @@ PRINTED = {
     "disk, uv": ("  cause: failed to copy file: No space left on device (os error 28)", install.DISK_FULL),
     "hash, pip": ("THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", install.OTHER_FILE),
     "hash, uv": ("  cause: Hash mismatch for `click==8.4.2`", install.OTHER_FILE),
+    "release, uv": (
+        "error: No solution found when resolving dependencies\n  cause: there is no version of click==8.4.2",
+        install.INDEX_LACKS,
+    ),
     "no wheel": ("Because x==0.1.4 has no usable wheels and you require x==0.1.4", install.NO_WHEEL),
     "unpinned": (
         "error: In `--require-hashes` mode, all requirements must have their versions pinned with `==`",
@@ -91,10 +96,45 @@ def test_settings_of_pip_hold_for_uv_unless_uv_has_its_own() -> None:
     assert install.uv_environment({}, {})["UV_SYSTEM_CERTS"] == "true"
 
 
-def test_an_index_that_does_not_answer_ends_with_a_remedy_and_no_traceback(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / ".ci", tmp_path / ".ci", ignore=shutil.ignore_patterns("__pycache__"))
+def test_settings_of_where_and_what_to_install_reach_neither_tool() -> None:
+    user = {"PATH": "/bin", "PIP_USER": "1", "PIP_PREFIX": "/opt", "UV_PYTHON": "3.13", "UV_CACHE_DIR": "/c"}
+    settings = {"user": "1", "prefix": "/opt", "constraint": "c.txt", "index-url": "https://index.example"}
+    pip = install.pip_environment(user, settings)
+    assert {name: value for name, value in pip.items() if name.startswith("PIP_")} == {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": "https://index.example",
+    }
+    uv = install.uv_environment(user, settings)
+    assert "UV_PYTHON" not in uv
+    assert uv["UV_CACHE_DIR"] == "/c"
+
+
+def _copy_installation(folder: Path) -> None:
+    shutil.copytree(ROOT / ".ci", folder / ".ci", ignore=shutil.ignore_patterns("__pycache__"))
     for name in (install.UV_LOCK, *install.LOCKS.values()):
-        shutil.copy(ROOT / name, tmp_path)
+        shutil.copy(ROOT / name, folder)
+
+
+def test_ctrl_c_ends_the_installation_without_a_traceback(tmp_path: Path) -> None:
+    _copy_installation(tmp_path)
+    started = subprocess.Popen(
+        [sys.executable, tmp_path / ".ci" / "install.py", "runtime"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with started:
+        assert started.stdout is not None
+        assert started.stdout.read(len("[1/4]")) == "[1/4]"
+        os.killpg(started.pid, signal.SIGINT)
+        output, errors = started.communicate(timeout=RUN_S)
+    assert started.returncode == 130
+    assert "Traceback" not in output + errors
+
+
+def test_an_index_that_does_not_answer_ends_with_a_remedy_and_no_traceback(tmp_path: Path) -> None:
+    _copy_installation(tmp_path)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound, and nobody listens
         index = f"http://127.0.0.1:{closed.getsockname()[1]}/simple"
