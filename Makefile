@@ -24,6 +24,8 @@ PREVIEW_STAMP := $(if $(NPM),$(PREVIEWS)/node_modules/.installed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# Two installations at once would spoil .venv; the targets are parallel inside where that saves time.
+.NOTPARALLEL:
 .PHONY: help demo stack verify load soak test test-all lint format lock drills previews client-pictures verify-grafana bench clean
 
 help: ## list the targets
