@@ -7,6 +7,7 @@ tracks have ended, alone. The first lane shows its progress; the output of anoth
 The last line sums up: `N passed, N failed`. The exit status is 0 only if every lane ended with 0.
 """
 
+import contextlib
 import itertools
 import os
 import re
@@ -48,6 +49,9 @@ OWN_NETWORK = (
     " && ip address add 198.18.255.1/30 dev line && ip link set line up"
 )
 
+INTERRUPTED = threading.Event()
+"""No further lane starts."""
+
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 
 
@@ -69,7 +73,7 @@ class Lane:
         """Run the command to its end or its bound; copy its output to ``shown``."""
         started = time.monotonic()
         with tempfile.TemporaryFile("w+", errors="replace") as log:
-            self.process = subprocess.Popen(
+            self.process = process = subprocess.Popen(
                 ["/bin/sh", "-c", self.command],
                 cwd=ROOT,
                 env={**os.environ, **self.environment},
@@ -83,11 +87,14 @@ class Lane:
             bound = threading.Timer(self.minutes_max * 60, self.stop)
             bound.start()
             try:
-                self._copy(self.process, log, shown)
-                self.status = self.process.wait()
+                self._copy(process, log, shown)
+                self.status = process.wait()
             finally:
                 late = not bound.is_alive()
                 bound.cancel()
+                self.process = None
+                if process.stdout:
+                    process.stdout.close()
             self.took_s = time.monotonic() - started
             log.seek(0)
             self.output = log.read()
@@ -106,12 +113,13 @@ class Lane:
     def stop(self) -> None:
         """End the command with all that it started."""
         process = self.process
-        if process is None or process.poll() is not None:
+        if process is None:
             return
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
+        # Also when the command has ended: a server that it left behind may hold its output open.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S)
             os.killpg(process.pid, signal.SIGKILL)
 
     def _count(self) -> None:
@@ -184,6 +192,8 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in SETS:
         print(f"usage: python .ci/lanes.py {'|'.join(SETS)}", file=sys.stderr)
         return 2
+    # A guard of CI ends a run by SIGTERM: the lanes have to end with it, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     tracks, last = SETS[arguments[0]]()
     lanes = [*itertools.chain(*tracks), *last]
@@ -191,6 +201,7 @@ def main(arguments: list[str]) -> int:
         run_tracks(tracks, shown=lanes[0])
         run_track(last, shown=lanes[0])
     except KeyboardInterrupt:
+        INTERRUPTED.set()
         for lane in lanes:
             lane.stop()
         return 130
@@ -215,8 +226,10 @@ def run_tracks(tracks: list[list[Lane]], shown: Lane) -> None:
 def run_track(track: list[Lane], shown: Lane) -> None:
     """Run lanes one after the other; print the output of those that failed unseen."""
     for lane in track:
+        if INTERRUPTED.is_set():
+            return
         lane.run(sys.stdout if lane is shown else None)
-        if lane is not shown:
+        if lane is not shown and not INTERRUPTED.is_set():
             failure = "" if lane.status == 0 else f"\n{lane.output}"
             print(
                 f"\n--- {lane.name}: {'FAILED' if failure else 'ok'} ({lane.took_s:.0f} s){failure}",
