@@ -75,8 +75,8 @@ def check_lines(lock: str) -> None:
         try:
             requirement = Requirement(text)
         except InvalidRequirement as error:
-            raise Fault(f"{lock}: {text}: not a requirement: {error}") from error
-        exact = re.fullmatch(r"==[^*,]+", str(requirement.specifier))
+            raise Fault(f"{lock}: {text}: not a requirement: {str(error).splitlines()[0]}") from error
+        exact = re.fullmatch(r"==[^=*,]+", str(requirement.specifier))
         if not exact or requirement.url:
             raise Fault(f"{lock}: {text}: it pins no exact version, so a newer release would be installed")
         if requirement.extras:
@@ -250,17 +250,20 @@ def _install(checkout: Path, name: str, url: str, home: Path) -> None:
 
 
 def _run(command: list[str], folder: Path, environment: dict[str, str] | None) -> None:
-    ran = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=STEP_TIMEOUT_S,
-        check=False,
-    )
+    try:
+        ran = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=STEP_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Fault(f"{json.dumps(command)} timed out after {STEP_TIMEOUT_S} s") from error
     if ran.returncode != 0:
         raise Fault(f"{json.dumps(command)} failed:\n{ran.stdout[-OUTPUT_CHARS_MAX:]}")
 
