@@ -202,8 +202,11 @@ def main(arguments: list[str]) -> int:
         run_track(last, shown=lanes[0])
     except KeyboardInterrupt:
         INTERRUPTED.set()
-        for lane in lanes:
-            lane.stop()
+        stops = [threading.Thread(target=lane.stop) for lane in lanes]
+        for each in stops:
+            each.start()
+        for each in stops:
+            each.join()
         return 130
     print()
     for lane in lanes:
