@@ -61,16 +61,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out or skip what this layer or machine cannot run; slow tests come first, the drills last."""
     items.sort(key=lambda item: (item.path.name == LAST, item.get_closest_marker("slow") is None))
     missing = functools.cache(lambda name: NEEDS[name]())
-    left_out = []
+    kept, left_out = [], []
     for item in items:
         needs = needs_of(item)
         if needs and config.getoption("--layer") == "python":
             left_out.append(item)
             config.stash[LEFT_OUT][", ".join(sorted(needs))] += 1
-        elif lacking := [missing(name) for name in sorted(needs) if missing(name)]:
+            continue
+        kept.append(item)
+        if lacking := [missing(name) for name in sorted(needs) if missing(name)]:
             item.add_marker(pytest.mark.skip(reason="needs " + "; ".join(lacking)))
     if left_out:
-        items[:] = [item for item in items if item not in set(left_out)]
+        items[:] = kept
         config.hook.pytest_deselected(items=left_out)
 
 

@@ -71,8 +71,8 @@ NEEDS: dict[str, Callable[[], str]] = {
 
 
 def needs_of(item: pytest.Item) -> set[str]:
-    """Return what a test needs; raise KeyError for a need that is not in the table."""
+    """Return what a test needs; raise UsageError for a need that is not in the table."""
     names = {name for marker in item.iter_markers("needs") for name in marker.args}
     if unknown := names - NEEDS.keys():
-        raise KeyError(f"{item.nodeid} needs {sorted(unknown)}: not in tests/support/needs.py")
+        raise pytest.UsageError(f"{item.nodeid} needs {sorted(unknown)}: not in tests/support/needs.py")
     return names
