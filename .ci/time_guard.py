@@ -273,7 +273,11 @@ def timed(text: str) -> Iterator[None]:
     """Print what is done, and how long it took."""
     started = time.monotonic()
     print(text, end=" ", flush=True)
-    yield
+    try:
+        yield
+    except BaseException:
+        print("failed", flush=True)
+        raise
     print(f"({time.monotonic() - started:.0f} s)", flush=True)
 
 
