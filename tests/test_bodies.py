@@ -56,6 +56,7 @@ async def arriving(upstream: UpstreamConnection) -> AsyncIterator[bytes]:
         yield data
 
 
+@pytest.mark.alone  # kernels of busy machines hold more bytes on the way
 @pytest.mark.timeout(30)
 async def test_a_large_upload_waits_for_a_slow_backend_and_arrives_whole() -> None:
     async with relayed() as (up, sc):
@@ -81,6 +82,7 @@ async def test_a_large_upload_waits_for_a_slow_backend_and_arrives_whole() -> No
             assert (await read_response(connection, "PUT")).status == 201
 
 
+@pytest.mark.alone  # kernels of busy machines hold more bytes on the way
 @pytest.mark.timeout(30)
 async def test_a_large_download_waits_for_a_slow_client_and_arrives_whole() -> None:
     async with relayed() as (up, sc):

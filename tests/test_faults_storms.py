@@ -30,6 +30,7 @@ STORM_S = max(30.0, CLIENTS / 100)
 KIB = 1024
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 async def test_thousands_of_clients_that_are_cut_at_once_all_come_back_to_every_message_once(
@@ -85,6 +86,7 @@ READER_BYTES = READ_BYTES_MAX + WRITE_BUFFER_BYTES_MAX + 64 * KIB
 """What a reader may hold that takes nothing: one piece of the log on its way, and its connection."""
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_thousands_who_want_the_same_answer_at_once_read_one_log_and_hold_no_copies_of_it(
@@ -134,6 +136,7 @@ def _hot(last: asyncio.Event) -> Script:
 FLOODED = 2000
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_a_backend_that_dies_under_two_thousand_streams_costs_a_hundred_lines_a_second_and_their_number(
