@@ -6,9 +6,10 @@ import pytest
 import yaml
 
 from alerts.rules import render
+from dashboards.promql import selectors
 from tests.streaming.test_sse_production import SENTENCES
 from tests.support.mutants import alone
-from tests.support.promql import Samples, expected, firing
+from tests.support.promql import Samples, could_select, expected, firing
 
 ALERTS = {sentence.alert: sentence for sentence in SENTENCES}
 
@@ -62,3 +63,19 @@ def test_expressions_have_the_value_that_prometheus_gives(expression: str, value
 def test_a_function_that_it_does_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match="round"):
         Samples({"a": "0x5"}, step_s=60).evaluate("round(a)", 300)
+
+
+@pytest.mark.parametrize(
+    ("query", "selects"),
+    [
+        ('sse_x_total{route="chat"}', True),
+        ('sse_x_total{route="chat", job="$job", instance=~"$instance"}', True),
+        ('sse_x_total{route=~"$route"}', True),
+        ('sse_x_total{route="feed"}', False),
+        ('sse_x_total{rout="chat"}', False),
+        ('sse_x_total{route!~"ch.*"}', False),
+    ],
+)
+def test_a_selector_takes_a_series_by_its_labels(query: str, *, selects: bool) -> None:
+    ((selector, _),) = selectors(query)
+    assert could_select(selector, {"route": "chat"}) == selects

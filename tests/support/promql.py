@@ -47,6 +47,8 @@ MATCHES: Mapping[str, Callable[[str, str], bool]] = {
     "MatchOp.NotRe": lambda value, wanted: re.fullmatch(wanted, value) is None,
 }
 
+ATTACHED = {"job", "instance"}
+
 
 def firing(sentence: Sentence, rules: str) -> dict[str, set[Labels]]:
     """Return the labels of the sentence's alert that fire at each of its times, without name and job."""
@@ -203,6 +205,18 @@ def _values(notation: str) -> Iterator[float | None]:
             yield None if alone == "_" else float(alone)
         else:
             yield from (float(start) + turn * float(step or 0) for turn in range(int(times) + 1))
+
+
+def could_select(node: promql.VectorSelector, labels: Mapping[str, str]) -> bool:
+    """Return whether a selector of a dashboard takes a series that a sidecar exports with these labels.
+
+    Its variables, and the labels that Prometheus attaches, take every value.
+    """
+    return all(
+        MATCHES[str(each.op)](labels.get(each.name, ""), each.value)
+        for each in node.matchers.matchers
+        if each.name not in ATTACHED and not each.value.startswith("VAR_")
+    )
 
 
 def _selected(node: promql.VectorSelector, labels: dict[str, str]) -> bool:
