@@ -1,4 +1,4 @@
-"""Install exactly what a lock names into .venv, and the project on top of it.
+"""Install the packages of a lock into .venv, nothing else, and the project on top.
 
 ``python3 .ci/install.py runtime|dev``, as the Makefile calls it. It runs before anything is installed, so
 it needs nothing but the standard library.
@@ -37,7 +37,7 @@ STEP_TIMEOUT_S = 900
 TICK_S = 1.0
 REASON_LINES_MAX = 3
 REASON_LINE_CHARS_MAX = 300
-"""Of what a failed command printed, so much is shown."""
+"""Bounds of the output of a failed command that is shown."""
 
 NO_NETWORK = """\
 The package index did not answer. Check the network. Behind a proxy, set HTTPS_PROXY. For an index of your
@@ -85,7 +85,7 @@ REMEDIES = (
     (r"[Tt]imed? ?out|error sending request|No route", NO_NETWORK),
     (r"No matching distribution", NO_NETWORK),
 )
-"""What a failed command prints, and what to do about it; the first row that matches counts."""
+"""Patterns in the output of a failed command, each with its remedy; the first match counts."""
 
 
 PIP_KEYS = frozenset(
@@ -107,7 +107,7 @@ UV_IGNORED = frozenset(
 
 
 class StepError(Exception):
-    """A step's command failed; the argument is what it printed."""
+    """A step's command failed; the argument is its output."""
 
 
 class Step:

@@ -1,6 +1,6 @@
 """Run the tests in parallel lanes: ``python .ci/lanes.py python|all``, as `make test` and `make test-all` do.
 
-``python`` runs what needs only Python and make, ``all`` runs everything. A lane is one command with a bound
+``python`` runs the tests that need only Python and make, ``all`` runs every test. A lane is one command with a bound
 on its time. Tracks run side by side, the lanes of a track one after the other. The last lanes run when all
 tracks have ended, alone. The first lane shows its progress; the output of another is printed if it failed.
 
@@ -33,7 +33,7 @@ WORKERS_BESIDE = 5
 
 BROWSER_WORKERS = 2
 STOP_S = 20.0
-"""A lane that is told to stop may take so long to end its servers."""
+"""The time that a lane has to end its servers after SIGTERM."""
 
 SDK_FILES = (
     "tests/test_sdk_*.py",
@@ -111,7 +111,7 @@ class Lane:
                 shown.flush()
 
     def stop(self) -> None:
-        """End the command with all that it started."""
+        """End the command and every process that it started."""
         process = self.process
         if process is None:
             return

@@ -1,4 +1,4 @@
-"""What every test stands on: async tests with a deadline, the layers, and no silent skip in CI."""
+"""Rules for every test: async tests with a deadline, the layers, and no silent skip in CI."""
 
 import asyncio
 import collections
@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--layer",
         choices=("python", "all"),
         default="all",
-        help="python: leave out what needs more than Python",
+        help="python: leave out tests that need more than Python",
     )
 
 

@@ -136,7 +136,7 @@ def test_ctrl_c_ends_the_installation_without_a_traceback(tmp_path: Path) -> Non
 def test_an_index_that_does_not_answer_ends_with_a_remedy_and_no_traceback(tmp_path: Path) -> None:
     _copy_installation(tmp_path)
     with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        closed.bind(("127.0.0.1", 0))  # bound, but it does not listen
         index = f"http://127.0.0.1:{closed.getsockname()[1]}/simple"
         ran = subprocess.run(
             [sys.executable, tmp_path / ".ci" / "install.py", "runtime"],

@@ -1,4 +1,4 @@
-"""What a test needs beyond Python and make: ``pytest.mark.needs("chromium", "npm")``.
+"""Needs of a test beyond Python and make: ``pytest.mark.needs("chromium", "npm")``.
 
 A need that this machine does not have skips the test, by name and with what to install. The layer of
 `make test` leaves out every test that has a need.
