@@ -1,8 +1,9 @@
 """Run the tests in parallel lanes: ``python .ci/lanes.py python|all``, as `make test` and `make test-all` do.
 
-``python`` runs the tests that need only Python and make, ``all`` runs every test. A lane is one command with a bound
-on its time. Tracks run side by side, the lanes of a track one after the other. The last lanes run when all
-tracks have ended, alone. The first lane shows its progress; the output of another is printed if it failed.
+``python`` runs the tests that need only Python and make, ``all`` runs every test. A lane is one command
+with a bound on its time. Tracks run side by side, the lanes of a track one after the other. The last lanes
+run when all tracks have ended, alone. The first lane shows its progress; the output of another is printed
+if it failed.
 
 The last line sums up: `N passed, N failed`. The exit status is 0 only if every lane ended with 0.
 """
