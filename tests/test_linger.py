@@ -33,6 +33,7 @@ async def replay(sc: Running, stream: str, after: int = 0) -> Response:
     return await sc.client.fetch("GET", "/v1/chat", [STREAM, ("Last-Event-ID", f"{stream}.{after}")])
 
 
+@pytest.mark.alone  # it measures a short time
 @pytest.mark.parametrize(("how", "outcome"), [("leave", "client_left"), ("cut", "client_abandoned")])
 async def test_a_client_that_never_comes_back_is_lingered_for_and_then_counted_by_how_it_left(
     how: str, outcome: str
