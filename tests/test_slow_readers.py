@@ -47,6 +47,7 @@ def flood(up: FakeUpstream, count: int) -> None:
     up.script(sse(*map(event, range(1, count + 1))))
 
 
+@pytest.mark.alone  # it measures a short time
 async def test_a_reader_that_takes_nothing_is_closed_in_time_and_comes_back_for_the_rest() -> None:
     loop = asyncio.get_running_loop()
     async with relayed({"send_timeout_s": 0.5}) as (up, sc):

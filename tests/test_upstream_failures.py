@@ -24,6 +24,7 @@ def assert_problem(response: Response, status: int, code: str, proxy_error: str)
     assert len(response.raw) <= 1024
 
 
+@pytest.mark.alone  # it measures a short time
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_backend_that_refuses_is_a_502_at_once_and_served_when_it_is_back(method: str) -> None:
     async with relayed() as (up, sc):
@@ -58,6 +59,7 @@ def full_port() -> Iterator[int]:
         yield port
 
 
+@pytest.mark.alone  # it measures a short time
 async def test_no_handshake_in_time_is_a_504(full_port: int) -> None:
     loop = asyncio.get_running_loop()
     async with running(f"http://127.0.0.1:{full_port}", {"connect_timeout_s": 0.4}) as sc:
@@ -67,6 +69,7 @@ async def test_no_handshake_in_time_is_a_504(full_port: int) -> None:
         assert_problem(response, 504, "err-sidecar-upstream-connect-timeout", "connection_timeout")
 
 
+@pytest.mark.alone  # it measures a short time
 @pytest.mark.parametrize("body", [b"", b"{}"], ids=["without a body", "with a body"])
 async def test_no_head_in_time_is_a_504_and_the_connection_is_closed(body: bytes) -> None:
     loop = asyncio.get_running_loop()
@@ -91,6 +94,7 @@ async def test_a_slow_upload_is_no_late_head() -> None:
         assert head.startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.alone  # it measures a short time
 async def test_the_time_to_connect_does_not_extend_the_wait_for_a_head() -> None:
     loop = asyncio.get_running_loop()
     async with relayed({"first_byte_timeout_s": 0.3, "connect_timeout_s": 5}) as (up, sc):

@@ -55,6 +55,7 @@ async def test_a_dropped_backend_is_asked_for_the_rest_and_what_comes_twice_is_s
         assert sc.outcomes() == {"completed": 1}
 
 
+@pytest.mark.alone  # it measures a short time
 async def test_a_quiet_feed_is_back_when_it_answers_and_not_when_it_speaks() -> None:
     async with relayed(ROUTE) as (up, sc):
         loses, speaks = asyncio.Event(), asyncio.Event()
