@@ -29,8 +29,8 @@ PYTEST = f"{shlex.quote(sys.executable)} -m pytest"
 WORKERS = 8
 """Processes of the main lane: most tests wait for timers, so two cores carry more than two."""
 
-WORKERS_BESIDE = 5
-"""The same where other lanes run beside it."""
+WORKERS_BESIDE = 3
+"""The same where other lanes run beside it, which take longer than this one anyway."""
 
 BROWSER_WORKERS = 2
 STOP_S = 20.0
