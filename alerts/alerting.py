@@ -5,7 +5,7 @@ from textwrap import indent
 
 from alerts import links, queries, recordings
 from alerts.duration import span_s
-from sidecar.slo import BurnRate, Severity, Slo, Window
+from sidecar.observability.slo import BurnRate, Severity, Slo, Window
 
 COUNT = '{{ $value | printf "%.0f" }}'
 """``increase`` extrapolates: what it counts is seldom a whole number, what happened always is."""

@@ -6,7 +6,7 @@ import yaml
 
 from alerts.duration import duration
 from alerts.rules import alert_names
-from sidecar.slo import SLO, Slo
+from sidecar.observability.slo import SLO, Slo
 
 HEAD = "# Made by `python -m alerts` out of alerts/alertmanager.py: change that, not this.\n"
 DOWN = "SSESidecarDown"

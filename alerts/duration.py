@@ -1,6 +1,6 @@
 """Durations as Prometheus and Alertmanager write them."""
 
-from sidecar.slo import Slo, Window
+from sidecar.observability.slo import Slo, Window
 
 UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 

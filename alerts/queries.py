@@ -5,8 +5,8 @@
 """
 
 from alerts.duration import span, span_s
-from sidecar.labels import DuplicateDisposition, Outcome, ReconnectEnd, SilentDisposition
-from sidecar.slo import NOT_ELIGIBLE, SLO, Slo
+from sidecar.observability.labels import DuplicateDisposition, Outcome, ReconnectEnd, SilentDisposition
+from sidecar.observability.slo import NOT_ELIGIBLE, SLO, Slo
 
 FINISHED = "sse_streams_finished_total"
 RECONNECTS = "sse_reconnect_duration_seconds"

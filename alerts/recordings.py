@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from alerts import queries
 from alerts.duration import span
-from sidecar.routes import CANARY_ROUTE
-from sidecar.slo import Slo, Window
+from sidecar.config.routes import CANARY_ROUTE
+from sidecar.observability.slo import Slo, Window
 
 BY_ROUTE = ("job", "route")
 BY_INSTANCE = ("job", "instance", "route")

@@ -7,9 +7,12 @@ import yaml
 from alerts.alerting import Alert, alerts
 from alerts.duration import duration
 from alerts.recordings import Recording, recordings
-from sidecar.slo import SLO, Slo
+from sidecar.observability.slo import SLO, Slo
 
-HEAD = "# Made by `python -m alerts` out of sidecar/slo.py and alerts/*.py: change those, not this.\n"
+HEAD = (
+    "# Made by `python -m alerts` out of sidecar/observability/slo.py and alerts/*.py: "
+    "change those, not this.\n"
+)
 EVALUATION_INTERVAL_MIN_S = 1
 """However fast a drill runs, nobody scrapes more often."""
 

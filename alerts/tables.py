@@ -2,8 +2,8 @@
 
 from alerts.alerting import alerts
 from alerts.duration import duration
-from sidecar.reference import MARKED, table
-from sidecar.slo import SLO
+from sidecar.cli.reference import MARKED, table
+from sidecar.observability.slo import SLO
 
 
 def alerts_table() -> str:

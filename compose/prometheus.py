@@ -10,7 +10,7 @@ import yaml
 
 import sidecar.verify.prometheus
 from alerts.duration import duration
-from sidecar.slo import SLO
+from sidecar.observability.slo import SLO
 from sidecar.verify.prometheus import CONFIG
 from sidecar.verify.prometheus_api import PrometheusApi
 

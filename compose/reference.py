@@ -7,8 +7,8 @@ import yaml
 
 from compose.faults import FAULTS
 from compose.prometheus import Scraping
-from sidecar.reference import MARKED, table
-from sidecar.slo import SLO
+from sidecar.cli.reference import MARKED, table
+from sidecar.observability.slo import SLO
 
 ROOT = Path(__file__).parent
 CONFIG, README = ROOT / "prometheus.yaml", ROOT / "README.md"

@@ -27,7 +27,7 @@ from compose.front import Front, front
 from compose.prometheus import Scraping
 from compose.sink import Notification, Sink, sink
 from compose.users import USERS_DEFAULT, Users
-from sidecar.slo import SLO, Slo
+from sidecar.observability.slo import SLO, Slo
 from sidecar.verify.program import HOST, POLL_S, READY_S, NotReady, Program, free_port, program, write
 from sidecar.verify.prometheus_api import PrometheusApi
 

@@ -10,7 +10,7 @@ from alerts import links
 from dashboards.panels import GRID_WIDTH, datasource
 from dashboards.questions import JOB
 from dashboards.sdk import JSONEncoder, dashboard, dashboard_model
-from sidecar.routes import CANARY_ROUTE
+from sidecar.config.routes import CANARY_ROUTE
 
 FOLDER = "SSE"
 PREFIX = "SSE / "

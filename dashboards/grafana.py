@@ -3,8 +3,8 @@
 import yaml
 
 from dashboards.frame import FOLDER, OVERVIEW
-from sidecar.settings import Settings
-from sidecar.slo import SLO
+from sidecar.config.settings import Settings
+from sidecar.observability.slo import SLO
 
 HEAD = "# Made by `python -m dashboards`: change dashboards/grafana.py, not this.\n"
 PROMETHEUS = "http://localhost:9090"

@@ -9,7 +9,7 @@ from dashboards.outcomes import OUTCOME_COLOURS
 from dashboards.panels import Name, Query, coloured, graph, limited, stacked, steps, tile
 from dashboards.questions import DAY, DAY_NAME, SHORT
 from dashboards.sdk import dashboard, stat, timeseries
-from sidecar.labels import (
+from sidecar.observability.labels import (
     LOSS_STAGES,
     DuplicateDisposition,
     DuplicateStage,

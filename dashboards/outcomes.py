@@ -1,6 +1,6 @@
 """The colours of the ends of a stream, wherever they are drawn."""
 
-from sidecar.labels import Outcome
+from sidecar.observability.labels import Outcome
 
 OUTCOME_COLOURS = {
     Outcome.COMPLETED: "green",

@@ -10,7 +10,7 @@ from dashboards.panels import NO_TRAFFIC, Query, coloured, graph, heat, limited,
 from dashboards.questions import DAY, DAY_NAME, LONG, LONG_NAME, SHORT, USERS
 from dashboards.sdk import common, dashboard, heatmap, stat, table, timeseries
 from dashboards.tables import Column, with_columns
-from sidecar.slo import SLO
+from sidecar.observability.slo import SLO
 
 NEVER = ("green", (0.5, "red"))
 """Colours of what must not happen; the edge is below 1 because ``increase`` is no whole number."""

@@ -4,9 +4,9 @@ Rules read recordings; panels read the series themselves, because a recording ov
 """
 
 from alerts.queries import RECONNECTS, RESUMED, WATCHDOG, increase, rate, select, total
-from sidecar.labels import Side, StallEnd
-from sidecar.routes import CANARY_ROUTE
-from sidecar.slo import SLO
+from sidecar.config.routes import CANARY_ROUTE
+from sidecar.observability.labels import Side, StallEnd
+from sidecar.observability.slo import SLO
 
 JOB = 'job=~"$job", instance=~"$instance"'
 """Matchers of what the chosen sidecars export."""

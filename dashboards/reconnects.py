@@ -8,8 +8,8 @@ from dashboards.frame import RECONNECTS, Board, finish, frame
 from dashboards.panels import Query, coloured, graph, heat, limited, stacked, steps, tile
 from dashboards.questions import DAY, DAY_NAME, SHORT, USERS
 from dashboards.sdk import dashboard, heatmap, stat, timeseries
-from sidecar.labels import ReconnectEnd, ResumeResult, Side, StallEnd
-from sidecar.slo import SLO
+from sidecar.observability.labels import ReconnectEnd, ResumeResult, Side, StallEnd
+from sidecar.observability.slo import SLO
 
 QUANTILES = (0.5, 0.95)
 LIMIT = (SLO.reconnect_s, "red")

@@ -7,7 +7,7 @@ from dashboards.panels import Query, coloured, graph, heat, limited, rows, stack
 from dashboards.questions import DAY_NAME, JOB, SHORT, USERS
 from dashboards.sdk import dashboard, heatmap, stat, table, timeseries
 from dashboards.tables import Column, with_columns
-from sidecar.labels import CodeClass
+from sidecar.observability.labels import CodeClass
 
 LAG = "sse_event_loop_lag_seconds"
 LAG_MAX_S = 0.1

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sidecar.admin import create_admin
-from sidecar.history import SAMPLE_S, History
-from sidecar.server import admin_listener, listening_socket
+from sidecar.admin.admin import create_admin
+from sidecar.admin.history import SAMPLE_S, History
+from sidecar.server.server import admin_listener, listening_socket
 from tests.support.admin_page import admin_page
 from tests.support.behaviours import (
     is_cut_off_and_comes_back,

@@ -3,11 +3,11 @@
 import httpx
 import pytest
 
-from sidecar import errors
-from sidecar.admin import LIMIT_MAX
-from sidecar.labels import Outcome
-from sidecar.lifecycle import Event
-from sidecar.verdict import Ending
+from sidecar.admin.admin import LIMIT_MAX
+from sidecar.observability import errors
+from sidecar.observability.labels import Outcome
+from sidecar.sse.verdict import Ending
+from sidecar.streams.lifecycle import Event
 from tests.support.held import Held, Reader
 
 STATES = "opening or streaming or stalled or reconnecting or ended or expired"

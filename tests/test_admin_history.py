@@ -5,9 +5,10 @@ import tracemalloc
 
 import pytest
 
-from sidecar.history import READING_AGE_S_MAX, SAMPLE_S, SAMPLES_MAX, History
-from sidecar.key_numbers import Counts, quantile, told
-from sidecar.labels import (
+from sidecar.admin.history import READING_AGE_S_MAX, SAMPLE_S, SAMPLES_MAX, History
+from sidecar.admin.key_numbers import Counts, quantile, told
+from sidecar.config.routes import CANARY_ROUTE
+from sidecar.observability.labels import (
     LossReason,
     Outcome,
     ReconnectEnd,
@@ -17,8 +18,7 @@ from sidecar.labels import (
     StallEnd,
     UnprovenReason,
 )
-from sidecar.metrics import Metrics
-from sidecar.routes import CANARY_ROUTE
+from sidecar.observability.metrics import Metrics
 
 ROUTES = ("chat", "feed", CANARY_ROUTE)
 GROWTH_BYTES_MAX = 64 * 1024

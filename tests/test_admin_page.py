@@ -12,14 +12,15 @@ from zipfile import ZipFile
 
 import pytest
 
-from sidecar import __version__, errors
-from sidecar.history import SAMPLE_S
-from sidecar.index_page import PARTS, SCRIPTS
-from sidecar.labels import Outcome
-from sidecar.lifecycle import Event
-from sidecar.overview import COLUMNS
-from sidecar.routes import CANARY_ROUTE
-from sidecar.snapshot import WHY
+from sidecar import __version__
+from sidecar.admin.history import SAMPLE_S
+from sidecar.admin.index_page import PARTS, SCRIPTS
+from sidecar.admin.overview import COLUMNS
+from sidecar.admin.snapshot import WHY
+from sidecar.config.routes import CANARY_ROUTE
+from sidecar.observability import errors
+from sidecar.observability.labels import Outcome
+from sidecar.streams.lifecycle import Event
 from tests.support.held import Held, Reader
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -54,14 +55,14 @@ class TestFiles:
         assert {policy[kind] for kind in ("script-src", "style-src", "connect-src")} == {"'self'"}
 
     def test_no_file_names_another_host_and_no_text_is_set_as_html(self) -> None:
-        for file in files("sidecar").joinpath("admin_page").iterdir():
+        for file in files("sidecar.admin").joinpath("page").iterdir():
             text = file.read_text()
             assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)", text) == []
             assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text) == []
             assert re.findall(r"\s(?:style|on\w+)=\"", text) == []
 
     def test_every_part_that_the_page_asks_for_is_served_and_no_other(self) -> None:
-        texts = [file.read_text() for file in files("sidecar").joinpath("admin_page").iterdir()]
+        texts = [file.read_text() for file in files("sidecar.admin").joinpath("page").iterdir()]
         asked = {
             name
             for text in texts
@@ -93,7 +94,7 @@ def test_what_is_installed_has_the_page_in_it(
     (built,) = tmp_path.iterdir()
     with opened(built) as archive:
         names = archive.namelist() if isinstance(archive, ZipFile) else archive.getnames()
-    assert {name.rpartition("/")[2] for name in names if "admin_page/" in name} == PAGE_FILES
+    assert {name.rpartition("/")[2] for name in names if "sidecar/admin/page/" in name} == PAGE_FILES
 
 
 class TestNow:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from sidecar.stream import Stream
+from sidecar.streams.stream import Stream
 from tests.support.admin_page import admin_page
 from tests.support.chromium import needs_chromium
 from tests.support.client import SSEClient

@@ -1,10 +1,11 @@
 """The list of streams begins with the one to look at first."""
 
-from sidecar import errors, triage
-from sidecar.labels import Outcome
-from sidecar.lifecycle import Event
-from sidecar.stream import Stream
-from sidecar.verdict import Ending
+from sidecar.admin import triage
+from sidecar.observability import errors
+from sidecar.observability.labels import Outcome
+from sidecar.sse.verdict import Ending
+from sidecar.streams.lifecycle import Event
+from sidecar.streams.stream import Stream
 from tests.support.held import Held, Reader
 
 

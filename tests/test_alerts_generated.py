@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from alerts import rules
 from alerts.__main__ import GENERATED, main
 from alerts.duration import duration
-from sidecar.slo import SLO, Slo
+from sidecar.observability.slo import SLO, Slo
 from tests.support.promtool import needs_promtool, tool
 
 ALERTS = [

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.backoff import delay_s, spread_s
+from sidecar.sse.backoff import delay_s, spread_s
 
 
 def test_the_waits_are_1_2_4_5_5_seconds() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
-from sidecar.subscriber import Subscriber
+from sidecar.streams.subscriber import Subscriber
 from tests.sdk.cut import beaten, cut, delivered
 from tests.support.chromium import CLOSED, Dispatched, event_source, needs_chromium, page_at
 from tests.support.fake_upstream import SSE_HEADERS, Ending, FakeUpstream, Script, UpstreamRequest, plain, sse

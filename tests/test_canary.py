@@ -12,13 +12,13 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from sidecar.canary import Canary
-from sidecar.canary_backend import CanaryBackend
-from sidecar.canary_probe import CanaryProbe
-from sidecar.canary_route import own_url
-from sidecar.routes import CANARY_ROUTE
-from sidecar.settings import Settings
-from sidecar.upstream import AiohttpUpstream
+from sidecar.config.routes import CANARY_ROUTE
+from sidecar.config.settings import Settings
+from sidecar.http1.upstream import AiohttpUpstream
+from sidecar.server.canary.backend import CanaryBackend
+from sidecar.server.canary.canary import Canary
+from sidecar.server.canary.probe import CanaryProbe
+from sidecar.server.canary.route import own_url
 from tests.support.client import SSEClient
 from tests.support.fake_upstream import FakeUpstream, UpstreamConnection, UpstreamRequest, plain, sse
 from tests.support.meddler import Meddle, Meddler, untouched

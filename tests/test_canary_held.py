@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from sidecar.event_id import handle
-from sidecar.routes import CANARY_ROUTE
+from sidecar.config.routes import CANARY_ROUTE
+from sidecar.sse.event_id import handle
 from tests.support.fake_upstream import FakeUpstream, UpstreamRequest, plain, sse
 from tests.support.meddler import Meddler, untouched
 from tests.support.protocols import OPENAI

@@ -5,9 +5,9 @@ from typing import cast
 
 import pytest
 
-from sidecar.claims import ClaimKey, Claims
-from sidecar.errors import IdempotencyMismatch
-from sidecar.stream import Stream
+from sidecar.observability.errors import IdempotencyMismatch
+from sidecar.streams.claims import ClaimKey, Claims
+from sidecar.streams.stream import Stream
 
 KEY: ClaimKey = (b"key", b"ann", "POST", b"/v1/chat")
 BODY, OTHER_BODY = b"digest", b"other!"

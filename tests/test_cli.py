@@ -13,8 +13,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from sidecar import __version__
-from sidecar.cli import main
-from sidecar.settings_table import SETTINGS
+from sidecar.cli.main import main
+from sidecar.config.table import SETTINGS
 
 UPSTREAM = ["--upstream", "http://127.0.0.1:8000"]
 CLEAN = {"SSE_SIDECAR_CONFIG": "", "SSE_SIDECAR_UPSTREAM": ""}

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from sidecar import __version__
-from sidecar.cli import main
+from sidecar.cli.main import main
 from tests.support.relayed import relayed
 
 

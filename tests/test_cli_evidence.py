@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import yaml
 from click.testing import CliRunner
 
-from sidecar.admin_client import AdminClient
-from sidecar.cli import main
-from sidecar.cli_evidence import BUNDLE_BYTES_MAX, TIMELINES_MAX, Bundle
-from sidecar.event_id import handle
+from sidecar.cli.admin_client import AdminClient
+from sidecar.cli.evidence import BUNDLE_BYTES_MAX, TIMELINES_MAX, Bundle
+from sidecar.cli.main import main
+from sidecar.sse.event_id import handle
 from tests.support.fake_upstream import FakeUpstream, plain, sse
 from tests.support.running import STREAM, Running, running
 

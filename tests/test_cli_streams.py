@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pytest
 from click.testing import CliRunner
 
-from sidecar.cli import main
-from sidecar.event_id import handle
+from sidecar.cli.main import main
+from sidecar.sse.event_id import handle
 from tests.support.fake_upstream import FakeUpstream, plain, sse
 from tests.support.running import Running, running
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from sidecar.cli import main
+from sidecar.cli.main import main
 
 NOBODY = "http://127.0.0.1:1/stream"
 """Where nobody listens."""

@@ -10,7 +10,7 @@ import pytest
 
 from sidecar.client import EventSource, Recovery, State
 from sidecar.demo.words import tokens
-from sidecar.verify.net.network import FaultyNetwork
+from sidecar.faultnet.network import FaultyNetwork
 from tests.support.deadline import within
 from tests.support.demo_backend import QUESTIONS, demo_backend
 from tests.support.running import Running, running

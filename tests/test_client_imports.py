@@ -25,7 +25,7 @@ def test_importing_the_client_imports_nothing_of_the_server() -> None:
     assert "aiohttp" in modules
     assert OF_THE_SERVER.isdisjoint(modules)
     own = {name for name in modules if name.startswith("sidecar.") and not name.startswith("sidecar.client")}
-    assert own == {"sidecar.backoff", "sidecar.event_id"}
+    assert own == {"sidecar.sse", "sidecar.sse.backoff", "sidecar.sse.event_id"}
 
 
 def test_what_it_exports_is_there() -> None:

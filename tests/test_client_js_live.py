@@ -12,8 +12,8 @@ import pytest
 from sidecar.demo.webapi import create_app
 from sidecar.demo.webapi import running as running_backend
 from sidecar.demo.words import tokens
-from sidecar.errors import UpstreamRefused, UpstreamReset
-from sidecar.verify.net.network import FaultyNetwork
+from sidecar.faultnet.network import FaultyNetwork
+from sidecar.observability.errors import UpstreamRefused, UpstreamReset
 from tests.js.reader import LONG_S, reading
 from tests.support.deadline import within
 from tests.support.fake_upstream import FakeUpstream, plain, sse

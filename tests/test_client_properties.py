@@ -5,9 +5,9 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar import event_id
 from sidecar.client import State
 from sidecar.client.request import Request
+from sidecar.sse import event_id
 from tests.support.fake_network import RESET, SSE, FakeAnswer, FakedSource, FakeNetwork, stream
 from tests.support.virtual_time import run_virtually
 

@@ -15,7 +15,7 @@ from sidecar.demo.ledger import Ledger
 from sidecar.demo.webapi import create_app
 from sidecar.demo.webapi import running as running_backend
 from sidecar.demo.words import tokens
-from sidecar.verify.net.network import FaultyNetwork
+from sidecar.faultnet.network import FaultyNetwork
 from tests.support.chromium import needs_chromium, page_at
 from tests.support.recipes import build, write_out
 from tests.support.running import running

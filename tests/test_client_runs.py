@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from sidecar.demo.words import tokens
-from sidecar.labels import ReportVerdict
+from sidecar.observability.labels import ReportVerdict
 from tests.support.chromium import needs_chromium
 from tests.support.runs import MISFORTUNES, Field, Plan, Run, field_of_runs
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from sidecar.client import EventSource, Gap, Recovery, State, StreamFailed
-from sidecar.verify.net.network import FaultyNetwork
+from sidecar.faultnet.network import FaultyNetwork
 from tests.support.deadline import within
 from tests.support.fake_upstream import FakeUpstream, UpstreamRequest, literal, plain, sse
 from tests.support.relayed import relayed

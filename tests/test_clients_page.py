@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sidecar.settings import Settings
+from sidecar.config.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")

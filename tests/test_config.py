@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidecar.config import ConfigError, RouteSettings, Settings, load, schema, with_setting_flags
-from sidecar.routes import RoutePolicy
-from sidecar.settings_table import SETTINGS
+from sidecar.config.load import ConfigError, RouteSettings, Settings, load, schema, with_setting_flags
+from sidecar.config.routes import RoutePolicy
+from sidecar.config.table import SETTINGS
 
 UPSTREAM = {"upstream": "http://127.0.0.1:8000"}
 ONE_SECRET = "hunter2hunter2hunter2hunter2hunter2!"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sidecar.config import ConfigError, load
-from sidecar.routes import ROUTES_MAX
+from sidecar.config.load import ConfigError, load
+from sidecar.config.routes import ROUTES_MAX
 
 UPSTREAM = {"upstream": "http://127.0.0.1:8000"}
 SECRET = "hunter2hunter2hunter2hunter2hunter2!"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sidecar.bounds import size_text
-from sidecar.config import ConfigError, Settings, load
+from sidecar.config.bounds import size_text
+from sidecar.config.load import ConfigError, Settings, load
 
 
 def _with(**values: object) -> Settings:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.continuity import SEEN_IDS_MAX, Continuity
+from sidecar.sse.continuity import SEEN_IDS_MAX, Continuity
 
 
 def event(own: object, data: object = "x") -> bytes:

@@ -18,8 +18,8 @@ from dashboards import frame, panels, rendered
 from dashboards.frame import PANELS_MAX, TITLES, encode
 from dashboards.grafana import EXEMPLAR_LABEL
 from dashboards.sdk import dashboard_model, register_default_plugins
-from sidecar.catalogue import CATALOGUE
-from sidecar.slo import SLO
+from sidecar.observability.catalogue import CATALOGUE
+from sidecar.observability.slo import SLO
 
 ROOT = Path(__file__).parent.parent
 PER_ROUTE = {

@@ -17,12 +17,12 @@ import pytest
 import yaml
 
 from alerts.recordings import recordings
-from sidecar.catalogue import CATALOGUE
-from sidecar.cli import main
-from sidecar.labels import Outcome
-from sidecar.settings import Settings
-from sidecar.settings_table import ROUTE_SETTINGS, SETTINGS
-from sidecar.slo import SLO
+from sidecar.cli.main import main
+from sidecar.config.settings import Settings
+from sidecar.config.table import ROUTE_SETTINGS, SETTINGS
+from sidecar.observability.catalogue import CATALOGUE
+from sidecar.observability.labels import Outcome
+from sidecar.observability.slo import SLO
 from tests.support.client import SSEClient
 from tests.support.promtool import needs_promtool, tool
 from tests.support.runbook_faults import anchors

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.attach import SHED_RETRY_MS
+from sidecar.proxy.attach import SHED_RETRY_MS
 from tests.support.client import Response, SSEClient
 from tests.support.deadline import within
 from tests.support.fake_upstream import FakeUpstream, Script, UpstreamConnection, UpstreamRequest, plain, sse

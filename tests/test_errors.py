@@ -5,7 +5,8 @@ from http import HTTPStatus
 
 import pytest
 
-from sidecar.errors import (
+from sidecar.config.table import ROUTE_SETTINGS, SETTINGS
+from sidecar.observability.errors import (
     NotResumable,
     RequestError,
     SidecarError,
@@ -13,8 +14,7 @@ from sidecar.errors import (
     UpstreamReset,
     every_error,
 )
-from sidecar.framing import EVENT_BYTES_MAX
-from sidecar.settings_table import ROUTE_SETTINGS, SETTINGS
+from sidecar.sse.framing import EVENT_BYTES_MAX
 
 ERRORS = every_error()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sidecar.event_id import (
+from sidecar.sse.event_id import (
     EVENT_ID_BYTES_MAX,
     MAC_BYTES,
     RANDOM_BYTES,

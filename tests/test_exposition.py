@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
-from sidecar.metrics import Metrics, ReconnectEnd, Side, TallyHistogram
+from sidecar.observability.metrics import Metrics, ReconnectEnd, Side, TallyHistogram
 from tests.support.samples import samples, value
 
 

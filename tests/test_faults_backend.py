@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from sidecar.upstream_connection import DNS_TTL_S
+from sidecar.http1.upstream_connection import DNS_TTL_S
 from tests.support.fake_upstream import (
     SSE_HEADERS,
     FakeUpstream,

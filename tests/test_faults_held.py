@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from sidecar.request_clock import HEAD_S_MAX
+from sidecar.http1.request_clock import HEAD_S_MAX
 from tests.support.deadline import within
 from tests.support.fake_upstream import FakeUpstream, UpstreamConnection, plain
 from tests.support.open_files import allow_open_files

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from sidecar.server import TCP_USER_TIMEOUT_MS
-from sidecar.verify.net.path import FINE, Weather
+from sidecar.faultnet.path import FINE, Weather
+from sidecar.server.server import TCP_USER_TIMEOUT_MS
 from tests.support.fake_upstream import SSE_HEADERS, ByHand, Script, UpstreamConnection, UpstreamRequest, sse
 from tests.support.far_end import needs_real_path
 from tests.support.far_people import FarPeople, far_people

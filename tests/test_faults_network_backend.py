@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from sidecar.upstream_connection import TCP_USER_TIMEOUT_S
-from sidecar.verify.net.path import FINE, Weather
-from sidecar.verify.net.real_path import RealPath, real_path
+from sidecar.faultnet.path import FINE, Weather
+from sidecar.faultnet.real_path import RealPath, real_path
+from sidecar.http1.upstream_connection import TCP_USER_TIMEOUT_S
 from tests.support.deadline import within
 from tests.support.far_end import needs_real_path
 from tests.support.relayed import assert_conserved

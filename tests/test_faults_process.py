@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.watchdog import PASS_S
+from sidecar.server.watchdog import PASS_S
 from tests.support.client import Response
 from tests.support.deadline import within
 from tests.support.fake_upstream import SSE_HEADERS, FakeUpstream, Script, UpstreamConnection, sse

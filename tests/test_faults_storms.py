@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.flood import FLOOD_LINES_PER_S_MAX
-from sidecar.protocol import WRITE_BUFFER_BYTES_MAX
-from sidecar.replay_log import READ_BYTES_MAX
+from sidecar.http1.protocol import WRITE_BUFFER_BYTES_MAX
+from sidecar.observability.flood import FLOOD_LINES_PER_S_MAX
+from sidecar.streams.replay_log import READ_BYTES_MAX
 from tests.support.deadline import within
 from tests.support.fake_upstream import SSE_HEADERS, FakeUpstream, Script, UpstreamConnection, sse
 from tests.support.lean_reader import LeanReader, open_readers

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.flood import FLOOD_LINES_PER_S_MAX, OTHER, Flood
+from sidecar.observability.flood import FLOOD_LINES_PER_S_MAX, OTHER, Flood
 
 
 def test_a_hundred_lines_of_one_event_pass_in_a_second_and_no_more() -> None:

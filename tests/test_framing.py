@@ -4,15 +4,7 @@ import time
 
 import pytest
 
-from sidecar.framing import (
-    CARRY_BYTES_MAX,
-    TAIL_BYTES_MAX,
-    Framer,
-    data_of,
-    own_id,
-    type_of,
-    without_ids,
-)
+from sidecar.sse.framing import CARRY_BYTES_MAX, TAIL_BYTES_MAX, Framer, data_of, own_id, type_of, without_ids
 from tests.support.eventsource import Event, parse
 from tests.support.rendered import STREAM_ID, rendered
 

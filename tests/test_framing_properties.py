@@ -9,7 +9,7 @@ from itertools import cycle
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sidecar.framing import CARRY_BYTES_MAX, TAIL_BYTES_MAX, Framer, data_of, own_id, type_of
+from sidecar.sse.framing import CARRY_BYTES_MAX, TAIL_BYTES_MAX, Framer, data_of, own_id, type_of
 from tests.support.eventsource import Event, Parser, parse
 from tests.support.rendered import STREAM_ID, rendered
 

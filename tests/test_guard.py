@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.labels import Outcome
+from sidecar.observability.labels import Outcome
 from tests.support.held import Held
 
 TOKEN = "correct-horse-battery-staple"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar import headers
+from sidecar.http1 import headers
 
 
 @pytest.mark.parametrize(

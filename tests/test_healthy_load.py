@@ -13,8 +13,8 @@ import pytest
 
 from alerts import rules
 from compose.stack import Stack, stack
-from sidecar.routes import CANARY_ROUTE
-from sidecar.slo import SLO
+from sidecar.config.routes import CANARY_ROUTE
+from sidecar.observability.slo import SLO
 from tests.support.prometheus import Prometheus, needs_prometheus, prometheus
 
 HEALTHY_LOAD_S = float(os.environ.get("HEALTHY_LOAD_S", "40"))

@@ -8,7 +8,7 @@ import statistics
 
 import pytest
 
-from sidecar.wheel import TICK_S
+from sidecar.streams.wheel import TICK_S
 from tests.support.eventsource import Event
 from tests.support.fake_upstream import FakeUpstream, UpstreamConnection, literal, plain, sse
 from tests.support.relayed import relayed

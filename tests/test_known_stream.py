@@ -5,8 +5,8 @@ from itertools import accumulate
 
 import pytest
 
-from sidecar.canary_probe import EVENTS_AGAIN
-from sidecar.known_stream import EVENTS, LINE_ENDS, KnownStream, _event, difference
+from sidecar.server.canary.known_stream import EVENTS, LINE_ENDS, KnownStream, _event, difference
+from sidecar.server.canary.probe import EVENTS_AGAIN
 
 SEEDS = range(50)
 TOTAL_BYTES_MAX = 64 * 1024

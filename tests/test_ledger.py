@@ -7,11 +7,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sidecar.labels import LossReason
-from sidecar.ledger import HOLES_MAX, Ledger
-from sidecar.proof import NEVER_MAX, Proof
-from sidecar.replay_log import Gap, ReplayLog
-from sidecar.route_metrics import RouteMetrics
+from sidecar.observability.labels import LossReason
+from sidecar.observability.route_metrics import RouteMetrics
+from sidecar.streams.ledger import HOLES_MAX, Ledger
+from sidecar.streams.proof import NEVER_MAX, Proof
+from sidecar.streams.replay_log import Gap, ReplayLog
 
 
 class Count:

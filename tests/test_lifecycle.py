@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.lifecycle import (
+from sidecar.streams.lifecycle import (
     AUDIENCE,
     STREAM,
     Audience,

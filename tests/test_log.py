@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from sidecar.log import configure, redact, redact_headers, report_floods
+from sidecar.observability.log import configure, redact, redact_headers, report_floods
 
 
 class _Closed(io.StringIO):

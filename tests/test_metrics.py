@@ -5,16 +5,10 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from sidecar.catalogue import CATALOGUE
-from sidecar.labels import CodeClass, code_class
-from sidecar.metrics import (
-    Census,
-    LossReason,
-    Metrics,
-    Outcome,
-    ResumeResult,
-)
-from sidecar.slo import SLO_OBJECTIVES
+from sidecar.observability.catalogue import CATALOGUE
+from sidecar.observability.labels import CodeClass, code_class
+from sidecar.observability.metrics import Census, LossReason, Metrics, Outcome, ResumeResult
+from sidecar.observability.slo import SLO_OBJECTIVES
 from tests.support.samples import Series, samples, value
 
 ROUTE = ["chat", "default"]

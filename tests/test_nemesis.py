@@ -253,7 +253,7 @@ async def played(schedule: Schedule, directory: Path, *more: str) -> tuple[int, 
 @pytest.mark.parametrize("rule", DEFECTS)
 async def test_a_planted_defect_is_found_and_its_story_told(rule: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "sidecar", tmp_path / "sidecar", ignore=shutil.ignore_patterns("__pycache__"))
-    subscriber = tmp_path / "sidecar" / "subscriber.py"
+    subscriber = tmp_path / "sidecar" / "streams" / "subscriber.py"
     right, wrong = DEFECTS[rule]
     code = subscriber.read_text()
     assert code.count(right) == 1

@@ -10,7 +10,7 @@ import pytest
 from alerts import queries, rules
 from dashboards.asked import queries_of
 from dashboards.rendered import HOME
-from sidecar.slo import SLO
+from sidecar.observability.slo import SLO
 from tests.support.fake_upstream import FakeUpstream
 from tests.support.fault_run import ROUTES, FaultRun, Ledger
 from tests.support.prometheus import Prometheus, needs_prometheus, prometheus

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from sidecar.framing import EVENT_BYTES_MAX
-from sidecar.raw_tail import RAW_BYTES_MAX
+from sidecar.sse.framing import EVENT_BYTES_MAX
+from sidecar.streams.raw_tail import RAW_BYTES_MAX
 from tests.support.client import SSEClient
 from tests.support.fake_upstream import sse
 from tests.support.protocols import OPENAI

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from sidecar.server import listening_socket
+from sidecar.server.server import listening_socket
 from tests.support.fake_upstream import FakeUpstream, literal, plain, sse
 from tests.support.relayed import relayed
 from tests.support.response import Response

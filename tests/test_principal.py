@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.principal import JWT_BYTES_MAX, fingerprint, vary
+from sidecar.proxy.principal import JWT_BYTES_MAX, fingerprint, vary
 
 Fields = list[tuple[bytes, bytes]]
 AUTHORIZATION = ["header:Authorization"]

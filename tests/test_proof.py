@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.receipt import LOOKS_S
+from sidecar.streams.receipt import LOOKS_S
 from tests.support.client import SSEClient
 from tests.support.fake_upstream import FakeUpstream, sse
 from tests.support.relayed import relayed

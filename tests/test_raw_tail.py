@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.raw_tail import RAW_BYTES_MAX, READ_BYTES_MAX, RawTail
+from sidecar.streams.raw_tail import RAW_BYTES_MAX, READ_BYTES_MAX, RawTail
 
 
 def tail(*chunks: bytes) -> RawTail:

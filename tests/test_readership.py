@@ -2,8 +2,8 @@
 
 import pytest
 
-from sidecar.labels import Outcome
-from sidecar.readership import GOODBYE_S, Readership
+from sidecar.observability.labels import Outcome
+from sidecar.streams.readership import GOODBYE_S, Readership
 from tests.support.held import Reader
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from sidecar.catalogue import CATALOGUE
-from sidecar.config import load
-from sidecar.errors import every_error
-from sidecar.reference import FILES, ROOT, SLO_SENTENCES, main, render, table
-from sidecar.settings_table import ROUTE_SETTINGS, SETTINGS
-from sidecar.slo import SLO_OBJECTIVES
+from sidecar.cli.reference import FILES, ROOT, SLO_SENTENCES, main, render, table
+from sidecar.config.load import load
+from sidecar.config.table import ROUTE_SETTINGS, SETTINGS
+from sidecar.observability.catalogue import CATALOGUE
+from sidecar.observability.errors import every_error
+from sidecar.observability.slo import SLO_OBJECTIVES
 
 PAGES = {name: (ROOT / name).read_text() for name in FILES}
 

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sidecar.replay_log import COMPACT_MIN, READ_BYTES_MAX, READ_EVENTS_MAX, Gap, ReplayLog
+from sidecar.streams.replay_log import COMPACT_MIN, READ_BYTES_MAX, READ_EVENTS_MAX, Gap, ReplayLog
 
 
 def log_of(*events: bytes) -> ReplayLog:

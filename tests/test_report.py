@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sidecar.labels import ReportVerdict
-from sidecar.report import (
+from sidecar.observability.labels import ReportVerdict
+from sidecar.proxy.report import (
     BRACKETS_MAX,
     COUNT_MAX,
     FIELDS,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import structlog.testing
 
-from sidecar.reports import NOTES_PER_STREAM_MAX, REPORTS_PER_STREAM_MAX
+from sidecar.proxy.reports import NOTES_PER_STREAM_MAX, REPORTS_PER_STREAM_MAX
 from tests.support.fake_upstream import sse
 from tests.support.protocols import ANTHROPIC, OPENAI
 from tests.support.relayed import relayed

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 from playwright.async_api import Page
 
-from sidecar.cli_client import row
-from sidecar.scripts import SCRIPTS
+from sidecar.cli.client import row
+from sidecar.proxy.scripts import SCRIPTS
 from tests.support.chromium import needs_chromium, page_at
 from tests.support.fake_upstream import SSE_HEADERS, FakeUpstream, Script, UpstreamRequest, plain, sse
 from tests.support.relayed import relayed

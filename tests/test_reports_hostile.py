@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.control import REPORT_READ_S
-from sidecar.errors import UpstreamReset
-from sidecar.event_id import HANDLE_CHARS
-from sidecar.labels import Outcome
-from sidecar.report import GAPS_MAX, OCCASIONS, RECONNECTS_MAX, REPORT_BYTES_MAX, STATES
-from sidecar.reports import Reports
+from sidecar.observability.errors import UpstreamReset
+from sidecar.observability.labels import Outcome
+from sidecar.proxy.control import REPORT_READ_S
+from sidecar.proxy.report import GAPS_MAX, OCCASIONS, RECONNECTS_MAX, REPORT_BYTES_MAX, STATES
+from sidecar.proxy.reports import Reports
+from sidecar.sse.event_id import HANDLE_CHARS
 from tests.support.deadline import WAIT_S, within
 from tests.support.fake_upstream import sse
 from tests.support.held import Held, Reader

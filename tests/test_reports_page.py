@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.labels import ReportVerdict
-from sidecar.readership import GOODBYE_S
-from sidecar.report import (
+from sidecar.observability.labels import ReportVerdict
+from sidecar.proxy.report import (
     FIELDS,
     GAPS_ALL,
     GAPS_MAX,
@@ -19,7 +18,8 @@ from sidecar.report import (
     STATES,
     parse,
 )
-from sidecar.reports import NOTES_PER_STREAM_MAX, REPORTS_PER_STREAM_MAX
+from sidecar.proxy.reports import NOTES_PER_STREAM_MAX, REPORTS_PER_STREAM_MAX
+from sidecar.streams.readership import GOODBYE_S
 from tests.support.reporting import STREAM
 
 PAGE = (Path(__file__).parent.parent / "docs" / "reports.md").read_text()

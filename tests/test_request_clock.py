@@ -9,9 +9,9 @@ import uvicorn
 from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
-from sidecar import errors
-from sidecar.problem import told
-from sidecar.request_clock import BODY_BYTES_MIN, BODY_S, HEAD_S_MAX, ClockedProtocol
+from sidecar.http1.problem import told
+from sidecar.http1.request_clock import BODY_BYTES_MIN, BODY_S, HEAD_S_MAX, ClockedProtocol
+from sidecar.observability import errors
 from tests.support.virtual_time import run_virtually
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n"

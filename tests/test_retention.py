@@ -1,6 +1,6 @@
 """How long a finished answer is kept for those who have not had all of it."""
 
-from sidecar.lifecycle import State
+from sidecar.streams.lifecycle import State
 from tests.support.client import SSEClient
 from tests.support.fake_upstream import FakeUpstream, sse
 from tests.support.running import STREAM, Running, running

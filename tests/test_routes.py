@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.routes import RoutePolicy, RouteTable
+from sidecar.config.routes import RoutePolicy, RouteTable
 
 CHAT = RoutePolicy(name="chat", path="/v1/*", methods=("POST",))
 FEED = RoutePolicy(name="feed", path="/v1/feed")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sidecar import __version__
-from sidecar.scripts import SCRIPTS, Script
+from sidecar.proxy.scripts import SCRIPTS, Script
 from tests.support.relayed import relayed
 
 ROOT = Path(__file__).parent.parent

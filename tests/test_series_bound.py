@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sidecar.catalogue import CATALOGUE, SERIES_MAX, SERIES_OF_PROCESS_MAX, SERIES_PER_ROUTE_MAX
-from sidecar.metrics import Metrics
-from sidecar.routes import CANARY_ROUTE, ROUTES_MAX
+from sidecar.config.routes import CANARY_ROUTE, ROUTES_MAX
+from sidecar.observability.catalogue import CATALOGUE, SERIES_MAX, SERIES_OF_PROCESS_MAX, SERIES_PER_ROUTE_MAX
+from sidecar.observability.metrics import Metrics
 from tests.support.client import SSEClient
 from tests.support.fake_upstream import Ending, FakeUpstream, Script, UpstreamRequest, plain, sse
 from tests.support.promtool import needs_promtool, tool

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.protocol import WRITE_BUFFER_BYTES_MAX
-from sidecar.replay_log import READ_BYTES_MAX
+from sidecar.http1.protocol import WRITE_BUFFER_BYTES_MAX
+from sidecar.streams.replay_log import READ_BYTES_MAX
 from tests.support.client import Response, SSEClient
 from tests.support.fake_upstream import SSE_HEADERS, FakeUpstream, Script, UpstreamConnection
 from tests.support.open_files import allow_open_files

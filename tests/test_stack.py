@@ -22,8 +22,8 @@ from alerts.rules import alert_names
 from compose import reference
 from compose.faults import FAULTS
 from compose.stack import Ports, sidecar_settings, stack
+from sidecar.config.settings import Settings
 from sidecar.demo.faults import Fault as DemoFault
-from sidecar.settings import Settings
 from tests.support.deadline import within
 from tests.support.prometheus import needs_prometheus
 

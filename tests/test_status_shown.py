@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from playwright.async_api import expect
 
-from sidecar.errors import ResumeExpired
+from sidecar.observability.errors import ResumeExpired
 from tests.support.chat import STALL_S, Chat, chatting
 from tests.support.chromium import needs_chromium
 from tests.support.stands import STANDS

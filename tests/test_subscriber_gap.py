@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sidecar.event_id import Signer
-from sidecar.hub import Hub
-from sidecar.lifecycle import Event
-from sidecar.metrics import Metrics
-from sidecar.routes import RoutePolicy
-from sidecar.stream import Stream
-from sidecar.subscriber import Subscriber
-from sidecar.verdict import Verdict
-from sidecar.wheel import Wheel
+from sidecar.config.routes import RoutePolicy
+from sidecar.observability.metrics import Metrics
+from sidecar.sse.event_id import Signer
+from sidecar.sse.verdict import Verdict
+from sidecar.streams.hub import Hub
+from sidecar.streams.lifecycle import Event
+from sidecar.streams.stream import Stream
+from sidecar.streams.subscriber import Subscriber
+from sidecar.streams.wheel import Wheel
 from tests.support.eventsource import parse
 from tests.support.samples import value
 

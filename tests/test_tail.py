@@ -7,7 +7,7 @@ import sys
 import pytest
 from click.testing import CliRunner, Result
 
-from sidecar.cli import main
+from sidecar.cli.main import main
 from tests.support.fake_sidecar import SIDECAR_HEADERS, STREAM, FakeSidecar, end
 from tests.support.fake_sidecar import event as _event
 from tests.support.fake_upstream import FakeUpstream, literal, plain, sse

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sidecar.intake import RECONNECTS_MAX, Intake
-from sidecar.routes import RoutePolicy
-from sidecar.stream import Stream
-from sidecar.upstream import AiohttpUpstream, UpstreamRequest
+from sidecar.config.routes import RoutePolicy
+from sidecar.http1.upstream import AiohttpUpstream, UpstreamRequest
+from sidecar.streams.intake import RECONNECTS_MAX, Intake
+from sidecar.streams.stream import Stream
 from tests.support.fake_upstream import FakeUpstream, Script, plain, sse
 from tests.support.protocols import OPENAI
 from tests.support.relayed import relayed

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar import errors
-from sidecar.labels import Outcome, SilentKind
-from sidecar.verdict import DETECT_EVENTS_MAX, Ending, Family, Verdict
+from sidecar.observability import errors
+from sidecar.observability.labels import Outcome, SilentKind
+from sidecar.sse.verdict import DETECT_EVENTS_MAX, Ending, Family, Verdict
 from tests.support import wire_forms
 
 COMPLETED = Ending(Outcome.COMPLETED)

@@ -13,10 +13,10 @@ from mcp.types import JSONRPCMessage
 from openai.types.chat import ChatCompletionChunk
 from openai.types.responses import ResponseStreamEvent
 
-from sidecar import errors
-from sidecar.framing import data_of
-from sidecar.labels import Outcome
-from sidecar.verdict import Family, Verdict, end_event, gap_event, terminal
+from sidecar.observability import errors
+from sidecar.observability.labels import Outcome
+from sidecar.sse.framing import data_of
+from sidecar.sse.verdict import Family, Verdict, end_event, gap_event, terminal
 from tests.support import wire_forms
 
 MESSAGES = {

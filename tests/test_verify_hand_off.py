@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from sidecar.verify.net.dark import Dark
+from sidecar.faultnet.dark import Dark
 from tests.support.deadline import WAIT_S, within
 from tests.support.wired import Pair, wired
 

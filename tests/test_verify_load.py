@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 
-from sidecar.cli import main
+from sidecar.cli.main import main
 from sidecar.verify.load.books import after_last_scrape, scraping
 from sidecar.verify.load.cell import DARK_S, FINE_S, SLOW_S
 from sidecar.verify.load.load_run import run

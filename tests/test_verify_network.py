@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.verify.net.faults import TOXICS_MAX
-from sidecar.verify.net.link import PIECES_MAX, READ_BYTES
-from sidecar.verify.net.network import FaultyNetwork
-from sidecar.verify.net.toxics import (
+from sidecar.faultnet.faults import TOXICS_MAX
+from sidecar.faultnet.link import PIECES_MAX, READ_BYTES
+from sidecar.faultnet.network import FaultyNetwork
+from sidecar.faultnet.toxics import (
     Bandwidth,
     Down,
     Latency,

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from sidecar.verify.net.path import FINE, PathKind, Weather
-from sidecar.verify.net.paths import path_to
-from sidecar.verify.net.target import PathError, Target
+from sidecar.faultnet.path import FINE, PathKind, Weather
+from sidecar.faultnet.paths import path_to
+from sidecar.faultnet.target import PathError, Target
 from tests.support.far_end import BOTH_KINDS, WAIT_S, FarEnd, Line, content, far_end, quickest
 
 QUIET_S = 0.5

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from sidecar.cli_verify_proxy import proxy
-from sidecar.server import admin_listener, listening_socket
-from sidecar.verify.net.control import BODY_BYTES_MAX, Control
-from sidecar.verify.net.faults import TOXICS_MAX
-from sidecar.verify.net.toxic_words import TYPES, toxic_of, toxic_of_text, words_of
-from sidecar.verify.net.toxics import Bandwidth, Down, Latency, LimitData, Slicer, Timeout
+from sidecar.cli.verify_proxy import proxy
+from sidecar.faultnet.control import BODY_BYTES_MAX, Control
+from sidecar.faultnet.faults import TOXICS_MAX
+from sidecar.faultnet.toxic_words import TYPES, toxic_of, toxic_of_text, words_of
+from sidecar.faultnet.toxics import Bandwidth, Down, Latency, LimitData, Slicer, Timeout
+from sidecar.server.server import admin_listener, listening_socket
 from tests.support.client import SSEClient
 from tests.support.wired import Wired, wired
 

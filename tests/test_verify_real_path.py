@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.verify.net.delay_line import OVERTAKEN_S, PACKETS_MAX, DelayLine
-from sidecar.verify.net.namespace import command
-from sidecar.verify.net.path import FINE, Weather
-from sidecar.verify.net.real_path import DARK_MAX, NEEDED, device_of, next_host, why_not
-from sidecar.verify.net.router import Router
-from sidecar.verify.net.target import PathError
+from sidecar.faultnet.delay_line import OVERTAKEN_S, PACKETS_MAX, DelayLine
+from sidecar.faultnet.namespace import command
+from sidecar.faultnet.path import FINE, Weather
+from sidecar.faultnet.real_path import DARK_MAX, NEEDED, device_of, next_host, why_not
+from sidecar.faultnet.router import Router
+from sidecar.faultnet.target import PathError
 from tests.support.deadline import within
 from tests.support.far_end import WAIT_S, FarEnd, content, far_end, needs_real_path, quickest
 
@@ -26,7 +26,7 @@ BULK_BYTES = 400_000
 
 HOLD = """
 import asyncio
-from sidecar.verify.net.paths import path_to
+from sidecar.faultnet.paths import path_to
 
 async def main():
     async with path_to("http://127.0.0.1:1", "real", 0) as path:
@@ -37,7 +37,7 @@ asyncio.run(main())
 """
 ASK = """
 import asyncio, os, sys
-from sidecar.verify.net.paths import path_to
+from sidecar.faultnet.paths import path_to
 
 async def main():
     async with path_to("http://127.0.0.1:1", sys.argv[1], 0) as path:
@@ -331,7 +331,7 @@ class TestDelayLine:
     def test_it_ends_with_who_started_it(self) -> None:
         tun, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         with tun, other:
-            line = [sys.executable, "-m", "sidecar.verify.net.delay_line", str(tun.fileno()), "1"]
+            line = [sys.executable, "-m", "sidecar.faultnet.delay_line", str(tun.fileno()), "1"]
             process = subprocess.Popen(
                 line, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[tun.fileno()]
             )

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 from pydantic import TypeAdapter
 
-from sidecar.cli_verify_report import report
+from sidecar.cli.verify_report import report
 from sidecar.verify.report.comparison import Comparison
 from sidecar.verify.report.figures import count, quantity, seconds, share
 from sidecar.verify.report.markdown import markdown

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from sidecar.demo.webapi import create_app, running
-from sidecar.errors import ResumeExpired
+from sidecar.faultnet.paths import path_to
+from sidecar.observability.errors import ResumeExpired
 from sidecar.verify.findings import Findings
 from sidecar.verify.judge import judge
-from sidecar.verify.net.paths import path_to
 from sidecar.verify.person import Question
 from sidecar.verify.results import Results, ScenarioResult
 from sidecar.verify.results_json import from_json, schema, to_json

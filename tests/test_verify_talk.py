@@ -9,7 +9,7 @@ from sidecar.client.event_parser import EventParser
 from sidecar.client.told import failure_of
 from sidecar.demo.answers import MODEL_DEFAULT, AiSdk
 from sidecar.demo.faults import Fault
-from sidecar.labels import Outcome
+from sidecar.observability.labels import Outcome
 from sidecar.verify.load.talk import (
     FAILURE_EVERY,
     FAILURE_FROM,

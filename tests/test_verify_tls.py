@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.verify.net.target import PathError, Target
-from sidecar.verify.net.tls_relay import tls_relay
+from sidecar.faultnet.target import PathError, Target
+from sidecar.faultnet.tls_relay import tls_relay
 from tests.support.deadline import within
 from tests.support.far_end import BOTH_KINDS
 
@@ -23,7 +23,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ASK = """
 import asyncio, sys
 from urllib.parse import urlsplit
-from sidecar.verify.net.paths import path_to
+from sidecar.faultnet.paths import path_to
 
 async def main():
     url, kind = sys.argv[1:]

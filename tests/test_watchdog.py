@@ -7,9 +7,9 @@ from typing import cast
 
 from structlog.testing import capture_logs
 
-from sidecar.hub import Hub
-from sidecar.stream import Stream
-from sidecar.watchdog import OVERDUE_S, PASS_S, Watchdog
+from sidecar.server.watchdog import OVERDUE_S, PASS_S, Watchdog
+from sidecar.streams.hub import Hub
+from sidecar.streams.stream import Stream
 from tests.support.fake_upstream import FakeUpstream
 from tests.support.running import Running, running
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.wheel import TICK_S, Wheel
+from sidecar.streams.wheel import TICK_S, Wheel
 
 ROUNDING_S = 1e-9
 

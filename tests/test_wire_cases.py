@@ -3,7 +3,7 @@
 import pytest
 
 from sidecar.client.event_parser import EventParser
-from sidecar.framing import Framer
+from sidecar.sse.framing import Framer
 from tests.support.eventsource import Event, Parser
 from tests.support.rendered import STREAM_ID, rendered
 from tests.support.wire_cases import CASES, WireCase

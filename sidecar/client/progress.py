@@ -2,9 +2,9 @@
 
 from collections import deque
 
-from sidecar import event_id
 from sidecar.client.event_parser import Event
 from sidecar.client.state import Gap
+from sidecar.sse import event_id
 
 RECENT_IDS_MAX = 256
 """Ids remembered of a server that does not number its events, to tell a message that came again."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sidecar import event_id
 from sidecar.client.progress import Progress
+from sidecar.sse import event_id
 
 ACCEPT = "text/event-stream"
 ACCEPT_TOLD = "text/event-stream; sse-events=1"

@@ -2,7 +2,7 @@
 
 from email.utils import parsedate_to_datetime
 
-from sidecar import backoff
+from sidecar.sse import backoff
 
 WAIT_S_MAX = 300.0
 """A server that asks for a longer wait is asked again after this one."""

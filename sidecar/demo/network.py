@@ -19,10 +19,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sidecar.server import admin_listener, listening_socket
-from sidecar.verify.net.network import FaultyNetwork
-from sidecar.verify.net.same_site import is_foreign, is_misdirected
-from sidecar.verify.net.toxics import Down
+from sidecar.faultnet.network import FaultyNetwork
+from sidecar.faultnet.same_site import is_foreign, is_misdirected
+from sidecar.faultnet.toxics import Down
+from sidecar.server.server import admin_listener, listening_socket
 
 HOST = "127.0.0.1"
 PORT = click.IntRange(1, 65_535)

@@ -27,7 +27,7 @@ from sidecar.demo.plain import PlainRoutes, read_json
 from sidecar.demo.responses import OpenAIResponse
 from sidecar.demo.server import die_soon, listen, run, running, serve, url_of
 from sidecar.demo.words import tokens
-from sidecar.verify.net.same_site import is_foreign
+from sidecar.faultnet.same_site import is_foreign
 
 __all__ = ["WebApi", "create_app", "main", "running", "serve"]
 

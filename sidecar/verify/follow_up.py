@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import aiohttp
 
-from sidecar import event_id
+from sidecar.sse import event_id
 from sidecar.verify.person import Person
 from sidecar.verify.results import Breach
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sidecar import event_id
 from sidecar.client import State
 from sidecar.client.progress import UNANNOUNCED
+from sidecar.sse import event_id
 from sidecar.verify.history import Attached, Finished, Left, Opened, Received, Record, Sent, Told
 from sidecar.verify.person import Handed, Person
 from sidecar.verify.truth import Truth, hash_of

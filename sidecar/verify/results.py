@@ -6,7 +6,7 @@ Every time is in seconds, every share between 0 and 1. ``None`` stands for what 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sidecar.verify.net.path import PathKind
+from sidecar.faultnet.path import PathKind
 
 SCHEMA = "sse-sidecar/test-results/1"
 Verdict = Literal["passed", "failed"]

@@ -14,12 +14,12 @@ import aiohttp
 
 from sidecar import __version__
 from sidecar.client import State
+from sidecar.faultnet.path import Path, PathKind
+from sidecar.faultnet.paths import path_to
+from sidecar.faultnet.real_path import why_not
 from sidecar.verify.findings import Findings
 from sidecar.verify.follow_up import follow_up
 from sidecar.verify.judge import judge, not_run
-from sidecar.verify.net.path import Path, PathKind
-from sidecar.verify.net.paths import path_to
-from sidecar.verify.net.real_path import why_not
 from sidecar.verify.own import EVERYWHERE, LOOPBACK
 from sidecar.verify.person import Question
 from sidecar.verify.results import Breach, PathUsed, Results, ScenarioResult, TargetResult

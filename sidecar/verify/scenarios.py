@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from sidecar.verify.net.path import FINE, Weather
+from sidecar.faultnet.path import FINE, Weather
 
 SLOW_3G = Weather(rate_bytes=400_000 / 8, delay_s=0.2)
 LOSSY = Weather(loss=0.1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from sidecar.client import State
-from sidecar.verify.net.path import FINE, Path, Weather
+from sidecar.faultnet.path import FINE, Path, Weather
 from sidecar.verify.person import Person, Question
 from sidecar.verify.reader import Reader
 from sidecar.verify.scenarios import Part, Turn

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sidecar.verify.net.path import FINE, Weather
+from sidecar.faultnet.path import FINE, Weather
 from sidecar.verify.person import Person
 from sidecar.verify.results import Band, Mark, Timeline
 from sidecar.verify.stage import Played

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from sidecar import event_id
 from sidecar.client import State
+from sidecar.sse import event_id
 from sidecar.verify.person import Person
 from sidecar.verify.wire import Connection
 

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sidecar import event_id
 from sidecar.client.told import ERROR, GAP, OWN_EVENTS
+from sidecar.sse import event_id
 from sidecar.verify.results import Breach
 from sidecar.verify.truth import Truth, data_hash
 from sidecar.verify.wire import Block, Connection

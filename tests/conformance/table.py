@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from sidecar.reference import table
+from sidecar.cli.reference import table
 from sidecar.verify.results import Results, ScenarioResult, TargetResult
 from sidecar.verify.results_json import from_json, to_json
 

@@ -14,7 +14,7 @@ import yaml
 from aiohttp import web
 
 from compose.stack import Stack, stack
-from sidecar.slo import Slo
+from sidecar.observability.slo import Slo
 from sidecar.verify.program import HOST
 
 SETTING = "setting.yaml"

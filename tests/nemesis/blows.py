@@ -5,8 +5,8 @@ import signal
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 
-from sidecar.verify.net.network import FaultyNetwork
-from sidecar.verify.net.toxics import Bandwidth, Down, Latency, Slicer, Timeout, Toxic
+from sidecar.faultnet.network import FaultyNetwork
+from sidecar.faultnet.toxics import Bandwidth, Down, Latency, Slicer, Timeout, Toxic
 from tests.nemesis.backend import Backend
 from tests.nemesis.process import Sidecar
 from tests.nemesis.schedule import Fault, Kind, SidecarName

@@ -3,10 +3,10 @@
 import random
 from collections.abc import Mapping
 
-from sidecar import event_id
 from sidecar.client import EventSource, Gap, State, StreamFailed
 from sidecar.client.connection import Answer, HttpNetwork, Network
 from sidecar.client.request import Request
+from sidecar.sse import event_id
 from sidecar.verify.history import Received, Told
 from tests.nemesis.process import Life
 from tests.nemesis.reader import SILENCE_S, body_of, target_of

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from sidecar.verify.net.network import FaultyNetwork
+from sidecar.faultnet.network import FaultyNetwork
 from tests.nemesis.backend import Backend
 from tests.nemesis.blows import strike
 from tests.nemesis.deeds import visits

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from sidecar.verify.net.network import FaultyNetwork
+from sidecar.faultnet.network import FaultyNetwork
 from tests.nemesis.backend import Backend
 from tests.nemesis.process import Sidecar
 from tests.nemesis.schedule import CELLS, SidecarName, Visit

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sidecar.protocol import ClientConnection
-from sidecar.stream import Stream
-from sidecar.subscriber import Subscriber
+from sidecar.http1.protocol import ClientConnection
+from sidecar.streams.stream import Stream
+from sidecar.streams.subscriber import Subscriber
 from tests.support.running import Running
 
 

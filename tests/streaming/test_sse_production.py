@@ -24,17 +24,19 @@ from dashboards import rendered
 from dashboards.asked import queries_of
 from dashboards.frame import encode
 from dashboards.promql import selectors
-from sidecar import errors, event_id, framing, headers, verdict
-from sidecar.backoff import delay_s
-from sidecar.catalogue import KEY_METRICS, RECONNECT_BUCKETS
-from sidecar.claims import Claims
 from sidecar.client.event_parser import EventParser
 from sidecar.client.wait import wait_s
-from sidecar.labels import Outcome
-from sidecar.principal import fingerprint
-from sidecar.redaction import redact
-from sidecar.replay_log import Gap, ReplayLog
-from sidecar.slo import SLO
+from sidecar.http1 import headers
+from sidecar.observability import errors
+from sidecar.observability.catalogue import KEY_METRICS, RECONNECT_BUCKETS
+from sidecar.observability.labels import Outcome
+from sidecar.observability.redaction import redact
+from sidecar.observability.slo import SLO
+from sidecar.proxy.principal import fingerprint
+from sidecar.sse import event_id, framing, verdict
+from sidecar.sse.backoff import delay_s
+from sidecar.streams.claims import Claims
+from sidecar.streams.replay_log import Gap, ReplayLog
 from sidecar.verify.results import ScenarioResult
 from tests.streaming.conftest import Measure
 from tests.support.mutants import alone

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 import aiohttp
 
 from sidecar import __version__
+from sidecar.faultnet.paths import path_to
+from sidecar.faultnet.userspace_path import PIECES
 from sidecar.verify.judge import judge
-from sidecar.verify.net.paths import path_to
-from sidecar.verify.net.userspace_path import PIECES
 from sidecar.verify.results import PathUsed, Results, ScenarioResult, TargetResult
 from sidecar.verify.run import environment, play
 from sidecar.verify.scenarios import EXPERIENCE, HANDOFF, LOSS, RAPID, SCENARIOS, SLOW, STALL, Scenario

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.cli_verify import OUTPUT
-from sidecar.text_table import table
+from sidecar.cli.text_table import table
+from sidecar.cli.verify import OUTPUT
 from sidecar.verify.output import write
 from sidecar.verify.results import PromiseResult
 from sidecar.verify.results_json import from_json

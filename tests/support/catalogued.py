@@ -8,8 +8,8 @@ import promql_parser as promql
 from alerts import queries
 from alerts.rules import expressions
 from dashboards.promql import Parents, selectors
-from sidecar.catalogue import CATALOGUE
-from sidecar.slo import SLO
+from sidecar.observability.catalogue import CATALOGUE
+from sidecar.observability.slo import SLO
 
 TARGET = frozenset({"job", "instance"})
 PROCESS = (

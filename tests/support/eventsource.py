@@ -2,7 +2,7 @@
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 
-It shares no code with ``sidecar.framing``. It is slow, looks at one character at a time, and follows the
+It shares no code with ``sidecar.sse.framing``. It is slow, looks at one character at a time, and follows the
 standard's steps in the standard's order.
 """
 

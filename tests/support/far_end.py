@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from sidecar.verify.net.path import Path, PathKind
-from sidecar.verify.net.paths import path_to
-from sidecar.verify.net.real_path import RealPath
+from sidecar.faultnet.path import Path, PathKind
+from sidecar.faultnet.paths import path_to
+from sidecar.faultnet.real_path import RealPath
 
 Outcome = TypeVar("Outcome")
 

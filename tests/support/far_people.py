@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from sidecar.verify.net.real_path import RealPath, real_path
+from sidecar.faultnet.real_path import RealPath, real_path
 from tests.support.client import SSEClient
 from tests.support.fake_upstream import FakeUpstream
 from tests.support.relayed import assert_conserved

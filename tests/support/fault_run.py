@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from sidecar.routes import CANARY_ROUTE
+from sidecar.config.routes import CANARY_ROUTE
 from tests.support.fake_upstream import FakeUpstream, plain, sse
 from tests.support.protocols import OPENAI
 from tests.support.reporting import post, said

@@ -5,16 +5,16 @@ from itertools import count
 
 import httpx
 
-from sidecar.admin import create_admin
-from sidecar.event_id import Signer
-from sidecar.history import History
-from sidecar.hub import Hub
-from sidecar.lifecycle import Event
-from sidecar.metrics import Metrics
-from sidecar.readiness import Readiness
-from sidecar.routes import CANARY_ROUTE, RoutePolicy
-from sidecar.stream import Stream
-from sidecar.wheel import Wheel
+from sidecar.admin.admin import create_admin
+from sidecar.admin.history import History
+from sidecar.config.routes import CANARY_ROUTE, RoutePolicy
+from sidecar.observability.metrics import Metrics
+from sidecar.proxy.readiness import Readiness
+from sidecar.sse.event_id import Signer
+from sidecar.streams.hub import Hub
+from sidecar.streams.lifecycle import Event
+from sidecar.streams.stream import Stream
+from sidecar.streams.wheel import Wheel
 
 ROUTES = ("chat", "default", CANARY_ROUTE)
 FAR_AHEAD_S = 10_000.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from alerts import rules
 from compose.stack import stack
-from sidecar.slo import SLO
+from sidecar.observability.slo import SLO
 from tests.support.fake_upstream import FakeUpstream
 from tests.support.fault_run import ROUTES, FaultRun
 from tests.support.prometheus import Prometheus, prometheus

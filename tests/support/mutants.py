@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from sidecar.slo import SLO
+from sidecar.observability.slo import SLO
 
 Rule = dict[str, Any]
 

@@ -48,7 +48,7 @@ def _prometheus() -> str:
 
 
 def _real_network() -> str:
-    from sidecar.verify.net.real_path import why_not  # noqa: PLC0415
+    from sidecar.faultnet.real_path import why_not  # noqa: PLC0415
 
     return why_not()
 

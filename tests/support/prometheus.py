@@ -22,7 +22,7 @@ import compose.prometheus
 from compose.alertmanager import Alertmanager
 from compose.prometheus import Scraping
 from compose.sink import Notification, Sink, sink
-from sidecar.slo import SLO
+from sidecar.observability.slo import SLO
 from sidecar.verify.prometheus_api import Alert, PrometheusApi, Sample
 from tests.support.deadline import WAIT_S, within
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sidecar.slo import SLO
+from sidecar.observability.slo import SLO
 
 RUN_S = 120
 """The longest run of promtool or amtool; they take a second or two."""

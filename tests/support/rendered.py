@@ -3,11 +3,11 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
-from sidecar.connection import Connection
-from sidecar.replay_log import ReplayLog
-from sidecar.routes import RoutePolicy
-from sidecar.stream import Stream
-from sidecar.subscriber import Send, Subscriber
+from sidecar.config.routes import RoutePolicy
+from sidecar.http1.connection import Connection
+from sidecar.streams.replay_log import ReplayLog
+from sidecar.streams.stream import Stream
+from sidecar.streams.subscriber import Send, Subscriber
 
 STREAM_ID = "s1" + 40 * "x"
 

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from alerts.alerting import alerts
 from alerts.recordings import recordings
-from sidecar.catalogue import CATALOGUE, Metric
-from sidecar.settings import Settings
-from sidecar.slo import SLO
+from sidecar.config.settings import Settings
+from sidecar.observability.catalogue import CATALOGUE, Metric
+from sidecar.observability.slo import SLO
 from tests.support.runbook import RUNBOOKS, SECTIONS, NotInForm, Runbook
 
 SEVERITIES = {

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sidecar.app import Sidecar, serving
-from sidecar.settings import Settings
+from sidecar.config.settings import Settings
+from sidecar.server.app import Sidecar, serving
 from tests.support.client import SSEClient
 from tests.support.deadline import WAIT_S
 from tests.support.scrape import Scrape

@@ -18,8 +18,8 @@ from starlette.routing import Route
 from sidecar.demo.ledger import Generation, Ledger
 from sidecar.demo.webapi import create_app
 from sidecar.demo.webapi import running as running_backend
-from sidecar.verify.net.network import FaultyNetwork
-from sidecar.verify.net.toxics import Down
+from sidecar.faultnet.network import FaultyNetwork
+from sidecar.faultnet.toxics import Down
 from tests.support.chromium import page_at
 from tests.support.running import Running, running
 

@@ -6,7 +6,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from sidecar.metrics import Metrics
+from sidecar.observability.metrics import Metrics
 
 Series = tuple[str, frozenset[tuple[str, str]]]
 

@@ -6,7 +6,7 @@ from typing import Self
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from sidecar.routes import CANARY_ROUTE
+from sidecar.config.routes import CANARY_ROUTE
 
 
 class Scrape:

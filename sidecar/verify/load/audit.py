@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import ceil, floor, isnan, sqrt
 from statistics import mean, quantiles
 
-from sidecar.catalogue import RECONNECT_BUCKETS
-from sidecar.labels import Outcome
-from sidecar.slo import NOT_ELIGIBLE, SLO
+from sidecar.observability.catalogue import RECONNECT_BUCKETS
+from sidecar.observability.labels import Outcome
+from sidecar.observability.slo import NOT_ELIGIBLE, SLO
 from sidecar.verify.load.account import Account
 from sidecar.verify.load.books import Books
 from sidecar.verify.results import Objective

@@ -11,9 +11,9 @@ import aiohttp
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from sidecar import key_numbers
-from sidecar.routes import CANARY_ROUTE
-from sidecar.slo import SLO
+from sidecar.admin import key_numbers
+from sidecar.config.routes import CANARY_ROUTE
+from sidecar.observability.slo import SLO
 from sidecar.verify.prometheus import CONFIG
 from sidecar.verify.prometheus_api import PrometheusApi, Sample
 

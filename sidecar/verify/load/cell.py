@@ -4,8 +4,8 @@ import asyncio
 import random
 from collections import Counter
 
-from sidecar.verify.net.network import FaultyNetwork
-from sidecar.verify.net.toxics import Bandwidth, Latency, Slicer
+from sidecar.faultnet.network import FaultyNetwork
+from sidecar.faultnet.toxics import Bandwidth, Latency, Slicer
 
 FINE_S = (3.0, 8.0)
 DARK_S = (1.5, 4.0)

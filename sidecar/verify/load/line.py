@@ -10,7 +10,7 @@ from sidecar.client.answer import Head
 from sidecar.client.connection import Answer, HttpAnswer, HttpNetwork, Lost
 from sidecar.client.course import Loss
 from sidecar.client.request import Request
-from sidecar.verify.net.dark import RESET_ON_CLOSE
+from sidecar.faultnet.dark import RESET_ON_CLOSE
 
 CLOSED, CANCEL = b'"state":"closed"', "/cancel"
 

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from sidecar.demo.answers import MODEL_DEFAULT, AiSdk, Answer, Anthropic, OpenAIChat
 from sidecar.demo.faults import Fault
 from sidecar.demo.words import tokens
-from sidecar.labels import Outcome
+from sidecar.observability.labels import Outcome
 
 FAILURE_EVERY = 400
 """One answer of so many fails at the backend: half of what the completion objective allows."""

@@ -11,12 +11,12 @@ from typing import Any
 
 import aiohttp
 
-from sidecar import event_id
 from sidecar.client import Event, EventSource, Recovery, State, StreamFailed
 from sidecar.client.connection import Network
 from sidecar.client.told import failure_of
 from sidecar.demo.faults import Fault
-from sidecar.labels import Outcome
+from sidecar.observability.labels import Outcome
+from sidecar.sse import event_id
 from sidecar.verify import invariants
 from sidecar.verify.history import Attached, Finished, Left, Opened, Received, Record, Sent, Told
 from sidecar.verify.load.account import Account

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import click
 
-from sidecar.verify.net.real_path import PIECES as REAL
-from sidecar.verify.net.userspace_path import PIECES as USERSPACE
+from sidecar.faultnet.real_path import PIECES as REAL
+from sidecar.faultnet.userspace_path import PIECES as USERSPACE
 from sidecar.verify.scenarios import SCENARIOS, Part
 
 SCENARIO_HEAD = ("Scenario", "`--scenario`", "What happens", "What is promised")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
-from sidecar.slo import SLO
+from sidecar.observability.slo import SLO
 from sidecar.verify.report.comparison import Comparison
 from sidecar.verify.report.markdown import TITLE
 from sidecar.verify.report.markup import Markup, element

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from sidecar.slo import SLO
+from sidecar.observability.slo import SLO
 from sidecar.verify.report.comparison import Comparison, Row
 from sidecar.verify.report.markup import Markup, element, together
 from sidecar.verify.report.svg import Scale, axis, bar, grid, plot, stroke, words

@@ -1,0 +1,157 @@
+"""The last hour of the key numbers: a ring of readings of the very counters that /metrics shows."""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from operator import add
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from sidecar.admin.key_numbers import Counts
+from sidecar.config.routes import CANARY_ROUTE
+from sidecar.observability.labels import Outcome, ReconnectEnd, SilentDisposition, StallEnd
+from sidecar.observability.metrics import Metrics
+from sidecar.observability.route_metrics import RouteMetrics
+from sidecar.observability.slo import NOT_ELIGIBLE
+
+SAMPLE_S = 15.0
+HOUR_S = 3600.0
+GOOD_OR_NOT_ELIGIBLE = frozenset({Outcome.COMPLETED, *NOT_ELIGIBLE})
+SAMPLES_MAX = int(HOUR_S / SAMPLE_S) + 1
+"""Readings kept: an hour between the oldest and the newest."""
+
+READING_AGE_S_MAX = 1.0
+"""How long one reading serves everybody who asks: it costs about a millisecond per route."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One reading: its number since the start, when it was made in seconds since the start, the counts."""
+
+    number: int
+    at_s: float
+    counts: Counts
+
+
+class Readings:
+    """The newest SAMPLES_MAX readings; their memory is taken at the start and never grows."""
+
+    WIDTH = 2 + len(Counts().numbers())
+    """Numbers of one reading."""
+
+    def __init__(self) -> None:
+        self._ring = array("d", [0.0]) * (SAMPLES_MAX * self.WIDTH)
+        self._kept = 0
+        self._next = 0
+
+    def __len__(self) -> int:
+        return self._kept
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return a reading by its age, 0 the oldest and -1 the newest; raises IndexError."""
+        if not -self._kept <= index < self._kept:
+            raise IndexError(index)
+        begin = (self._next + (index if index < 0 else index - self._kept)) % SAMPLES_MAX * self.WIDTH
+        number, at_s, *counts = self._ring[begin : begin + self.WIDTH].tolist()
+        return Sample(int(number), at_s, Counts.of(counts))
+
+    def newer_than(self, number: int) -> Iterator[Sample]:
+        """Give the readings with a higher number than this one, oldest first; no other is touched."""
+        seen = max(0, number + 1 - self[0].number) if self._kept else 0
+        return map(self.__getitem__, range(seen, self._kept))
+
+    def append(self, sample: Sample) -> None:
+        """Keep a reading, in the place of the oldest if all places are taken."""
+        begin = self._next * self.WIDTH
+        numbers = array("d", (sample.number, sample.at_s, *sample.counts.numbers()))
+        self._ring[begin : begin + self.WIDTH] = numbers
+        self._kept = min(self._kept + 1, SAMPLES_MAX)
+        self._next = (self._next + 1) % SAMPLES_MAX
+
+
+class History:
+    """Reads all routes but the canary's. ``clock`` is the event loop's, in seconds; it is a Visited."""
+
+    def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self.wheel_slot: int | None = None
+        self._routes = [numbers for name, numbers in metrics.routes.items() if name != CANARY_ROUTE]
+        self._clock = clock
+        self._started_at = clock()
+        self._newest = Sample(0, 0.0, self._read())
+        self.samples = Readings()
+        self.samples.append(self._newest)
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the start."""
+        return self._clock() - self._started_at
+
+    def visit(self, now: float) -> float:
+        """See sidecar.wheel.Visited: keep a reading every SAMPLE_S."""
+        self.samples.append(Sample(self.samples[-1].number + 1, self.uptime_s, self._read()))
+        return now + SAMPLE_S
+
+    def latest(self) -> Sample:
+        """Return the counts of this moment, or of READING_AGE_S_MAX ago at most."""
+        if self.uptime_s - self._newest.at_s >= READING_AGE_S_MAX:
+            self._newest = Sample(self.samples[-1].number + 1, self.uptime_s, self._read())
+        return self._newest
+
+    def _read(self) -> Counts:
+        return reduce(add, map(counts_of, self._routes), Counts())
+
+
+def counts_of(route: RouteMetrics) -> Counts:
+    """Read the counters of one route.
+
+    Tuples are made of lists here, not of iterators: CPython would keep 2,000 of each size for later.
+    """
+    finished = {outcome: value_of(counter) for outcome, counter in route.finished.items()}
+    resumed = _total(seconds for (_, end), seconds in route.reconnects.items() if end is ReconnectEnd.RESUMED)
+    gave_up = _total(seconds for (_, end), seconds in route.reconnects.items() if end is ReconnectEnd.GAVE_UP)
+    recovery = {end: _buckets(seconds) for end, seconds in route.stall_recovery.items()}
+    silent = {
+        disposition: sum(
+            value_of(counter) for (_, told), counter in route.silent.items() if told is disposition
+        )
+        for disposition in SilentDisposition
+    }
+    return Counts(
+        completed=finished[Outcome.COMPLETED],
+        bad=sum(count for outcome, count in finished.items() if outcome not in GOOD_OR_NOT_ELIGIBLE),
+        finished=sum(finished.values()),
+        gave_up=sum(gave_up),
+        lost=sum(map(value_of, route.lost.values())),
+        unproven=sum(map(value_of, route.unproven.values())),
+        delivered=route.delivered,
+        acknowledged=route.acknowledged,
+        confirmed=route.confirmed,
+        repeated=route.repeated + route.client_repeated,
+        suppressed=route.suppressed + route.client_suppressed,
+        leaked=silent[SilentDisposition.LEAKED],
+        surfaced=silent[SilentDisposition.SURFACED],
+        failed=sum(recovery[StallEnd.FAILED]),
+        false_alarm=sum(recovery[StallEnd.FALSE_ALARM]),
+        resumed=resumed,
+        reconnects=(*map(add, resumed, gave_up),),
+        detection=_buckets(route.stall_detection),
+        recovery=recovery[StallEnd.RECOVERED],
+    )
+
+
+def value_of(metric: Counter | Gauge) -> float:
+    """Return the value of a metric, or of one of its series."""
+    return sum(sample.value for family in metric.collect() for sample in family.samples)
+
+
+def _buckets(histogram: Histogram) -> tuple[float, ...]:
+    """Return the observations in each bucket; the exposition's counts are cumulative."""
+    (family,) = histogram.collect()
+    through = [sample.value for sample in family.samples if sample.name.endswith("_bucket")]
+    return tuple([upper - lower for lower, upper in pairwise([0.0, *through])])
+
+
+def _total(histograms: Iterable[Histogram]) -> tuple[float, ...]:
+    return (*map(sum, zip(*map(_buckets, histograms), strict=True)),)

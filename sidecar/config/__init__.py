@@ -1,0 +1,1 @@
+"""Settings: read, checked, and turned into the policy of each route."""

@@ -1,0 +1,150 @@
+"""The settings of one route as they are written, checked, and turned into the policy that requests meet."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from sidecar.config.bounds import GIB, KIB, Bounds
+from sidecar.config.formats import Ending, Methods, PathPattern, RouteName
+from sidecar.config.routes import RoutePolicy
+
+DAY_S = 86_400
+HEARTBEAT_S = Bounds(0.05, 3600, "seconds", zero_is_off=True)
+SEND_TIMEOUT_S = Bounds(0.05, DAY_S, "seconds")
+EARLY_START_S = Bounds(0.05, 3600, "seconds", zero_is_off=True)
+CONNECT_TIMEOUT_S = Bounds(0.05, 300, "seconds")
+FIRST_BYTE_TIMEOUT_S = Bounds(0.05, DAY_S, "seconds", zero_is_off=True)
+STALL_S = Bounds(0.05, DAY_S, "seconds", zero_is_off=True)
+UPSTREAM_IDLE_S = Bounds(0.05, DAY_S, "seconds", zero_is_off=True)
+LINGER_S = Bounds(0, DAY_S, "seconds")
+RETAIN_S = Bounds(0, DAY_S, "seconds")
+LOG_EVENTS_MAX = Bounds(1, 10_000_000)
+LOG_BYTES_MAX = Bounds(4 * KIB, 16 * GIB, "bytes")
+
+STALL_S_BY_KIND = {"answer": 30.0, "live": 0.0}
+UPSTREAM_IDLE_S_BY_KIND = {"answer": 300.0, "live": 0.0}
+
+
+def refused(setting: str, value: object, reason: str) -> PydanticCustomError:
+    """Return the error of a check across settings: the setting to blame, its value, and why."""
+    return PydanticCustomError("refused", "{reason}", {"setting": setting, "value": value, "reason": reason})
+
+
+class RouteSettings(BaseModel):
+    """The options of one route, as the configuration file spells them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: RouteName = Field(
+        description="Name of the route: the value of the label `route` in every metric. The route named "
+        "`default` also serves requests that match no other."
+    )
+    path: PathPattern = Field(
+        default="/*", description="Requests that this route serves; `*` stands for any run of characters."
+    )
+    methods: Methods = Field(default=(), description="Methods that this route serves.")
+    kind: Literal["answer", "live"] = Field(
+        default="answer",
+        description="`answer` is finite and kept whole; `live` is an endless feed and keeps a window.",
+    )
+    stamp: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Whether events get an `id`; `auto`: if the request accepts `text/event-stream`.",
+    )
+    complete_on: Ending = Field(
+        default="auto", description="What ends a complete answer; `auto` knows the common LLM protocols."
+    )
+    heartbeat_s: Annotated[float, HEARTBEAT_S] = Field(
+        default=10.0, description="Silence towards a client after which it gets a heartbeat."
+    )
+    send_timeout_s: Annotated[float, SEND_TIMEOUT_S] = Field(
+        default=30.0,
+        description="How long a client may take nothing of what it is sent before it is closed, to resume.",
+    )
+    early_start_s: Annotated[float, EARLY_START_S] = Field(
+        default=0.0,
+        description="Wait for the backend's head after which 200 is sent and heartbeats begin; later errors "
+        "travel inside the stream.",
+    )
+    connect_timeout_s: Annotated[float, CONNECT_TIMEOUT_S] = Field(
+        default=5.0,
+        description="Longest wait for a connection to the backend, the look-up of its name included.",
+    )
+    first_byte_timeout_s: Annotated[float, FIRST_BYTE_TIMEOUT_S] = Field(
+        default=120.0, description="Longest wait for the head of the backend's response."
+    )
+    stall_s: Annotated[float | None, STALL_S] = Field(
+        default=None,
+        description="Silence of the backend after which a stall is declared. Default: 30 for `answer`, "
+        "off for `live`.",
+    )
+    upstream_idle_s: Annotated[float | None, UPSTREAM_IDLE_S] = Field(
+        default=None,
+        description="Silence of the backend after which it is given up. Default: 300 for `answer`, "
+        "off for `live`.",
+    )
+    upstream_resume: bool = Field(
+        default=False,
+        description="Ask the backend again with its own last event id when its connection breaks; "
+        "needs `methods: [GET]`.",
+    )
+    on_disconnect: Literal["linger", "continue", "cancel"] = Field(
+        default="linger",
+        description="When the last client has left: read on for `linger_s`, read to the end, or close "
+        "the backend.",
+    )
+    linger_s: Annotated[float, LINGER_S] = Field(
+        default=60.0, description="How long the backend is read on for a client that has left."
+    )
+    retain_s: Annotated[float, RETAIN_S] = Field(
+        default=300.0, description="How long a finished stream can be replayed."
+    )
+    log_events_max: Annotated[int, LOG_EVENTS_MAX] = Field(
+        default=100_000, description="Events kept for one stream."
+    )
+    log_bytes_max: Annotated[int, LOG_BYTES_MAX] = Field(
+        default=8 * 1024 * KIB, description="Bytes kept for one stream."
+    )
+
+    @property
+    def stall(self) -> float:
+        """Return the stall time in seconds, by kind where none is set; 0 is off."""
+        return STALL_S_BY_KIND[self.kind] if self.stall_s is None else self.stall_s
+
+    @property
+    def upstream_idle(self) -> float:
+        """Return the idle time in seconds, by kind where none is set; 0 is off."""
+        return UPSTREAM_IDLE_S_BY_KIND[self.kind] if self.upstream_idle_s is None else self.upstream_idle_s
+
+    @model_validator(mode="after")
+    def _resume_only_what_can_be_asked_again(self) -> Self:
+        if self.upstream_resume and self.methods != ("GET",):
+            reason = "it needs methods: [GET], since only an idempotent GET can be asked again"
+            raise refused("upstream_resume", self.upstream_resume, reason)
+        return self
+
+    @model_validator(mode="after")
+    def _stall_before_giving_up(self) -> Self:
+        if self.stall and self.upstream_idle and self.stall >= self.upstream_idle:
+            reason = (
+                f"it must be less than upstream_idle_s ({self.upstream_idle:g}), or the backend would be "
+                "given up before its stall is declared"
+            )
+            raise refused("stall_s", self.stall, reason)
+        return self
+
+    @model_validator(mode="after")
+    def _early_start_with_a_purpose(self) -> Self:
+        if self.early_start_s and not self.heartbeat_s:
+            reason = "it needs heartbeat_s, since it sends the head early only so that heartbeats can follow"
+            raise refused("early_start_s", self.early_start_s, reason)
+        if self.early_start_s and 0 < self.first_byte_timeout_s <= self.early_start_s:
+            reason = f"it must be less than first_byte_timeout_s ({self.first_byte_timeout_s:g})"
+            raise refused("early_start_s", self.early_start_s, reason)
+        return self
+
+    def policy(self) -> RoutePolicy:
+        """Return the policy of this route, with the times that depend on the kind filled in."""
+        times = {"stall_s": self.stall, "upstream_idle_s": self.upstream_idle}
+        return RoutePolicy(**{**self.model_dump(), **times})

@@ -1,0 +1,1 @@
+"""Metrics, log lines and error codes: what operators see, and the objectives."""

@@ -1,0 +1,121 @@
+"""The running metrics: one registry with every series of the catalogue, and its two expositions."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.process_collector import ProcessCollector
+
+from sidecar.observability.catalogue import CATALOGUE, IO_BUCKETS, Metric
+from sidecar.observability.families import Families
+from sidecar.observability.labels import (
+    CodeClass,
+    JournalOp,
+    LossReason,
+    Outcome,
+    ReconnectEnd,
+    ReportVerdict,
+    ResumeResult,
+    Side,
+    SilentDisposition,
+    SilentKind,
+    StallEnd,
+    UnprovenReason,
+)
+from sidecar.observability.route_metrics import RouteMetrics
+from sidecar.observability.scrape import READ_AT_SCRAPE, Census, HubView, ScrapeCollector
+from sidecar.observability.slo import SLO_OBJECTIVES
+from sidecar.observability.tally import TallyHistogram
+
+__all__ = [
+    "CATALOGUE",
+    "Census",
+    "CodeClass",
+    "HubView",
+    "JournalOp",
+    "LossReason",
+    "Metric",
+    "Metrics",
+    "Outcome",
+    "ReconnectEnd",
+    "ReportVerdict",
+    "ResumeResult",
+    "RouteMetrics",
+    "Side",
+    "SilentDisposition",
+    "SilentKind",
+    "StallEnd",
+    "TallyHistogram",
+    "UnprovenReason",
+]
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """Every number of one sidecar process, in a registry of its own.
+
+    ``route_names`` are all values of the label ``route``: series appear at start or never, since
+    ``increase()`` cannot see a counter's first appearance.
+    """
+
+    def __init__(self, route_names: Iterable[str], version: str) -> None:
+        names = tuple(dict.fromkeys(route_names))
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        cold = [metric for metric in CATALOGUE if metric.name not in READ_AT_SCRAPE]
+        families = Families(cold, self.registry, names, version)
+        self.routes = {name: RouteMetrics(name, families) for name in names}
+        self.event_loop_lag = TallyHistogram(IO_BUCKETS)
+        self._scrape = ScrapeCollector(self.routes, self.event_loop_lag)
+        self.registry.register(self._scrape)
+        self._bind(families)
+        _state_constants(families, version)
+
+    def _bind(self, families: Families) -> None:
+        resumes = families.counter("sse_resumes_total")
+        self.resumes = {result: resumes.labels(result) for result in ResumeResult}
+        reports = families.counter("sse_client_reports_total")
+        self.client_reports = {verdict: reports.labels(verdict) for verdict in ReportVerdict}
+        seconds = families.histogram("sse_journal_operation_seconds")
+        self.journal_seconds = {op: seconds.labels(op) for op in JournalOp}
+        errors = families.counter("sse_journal_errors_total")
+        self.journal_errors = {op: errors.labels(op) for op in JournalOp}
+        self.canary_mismatches = families.counter("sse_canary_mismatches_total")
+        self.canary_last_pass = families.gauge("sse_canary_last_pass_timestamp_seconds")
+        self.log_budget = families.gauge("sse_log_budget_bytes")
+        self.watchdog_last_pass = families.gauge("sse_watchdog_last_pass_timestamp_seconds")
+
+    def route(self, name: str) -> RouteMetrics:
+        """Return the numbers of one route; KeyError for a name that was not given at construction."""
+        return self.routes[name]
+
+    @staticmethod
+    def resumes_of_nobody() -> dict[ResumeResult, Counter]:
+        """Return counters like ``resumes``, which has no route, for who must not be counted as a user."""
+        return {result: Counter(f"sse_{result}", "Not exported.", registry=None) for result in ResumeResult}
+
+    def observe_hub(self, view: HubView) -> None:
+        """Read the gauges of the hub through ``view`` at each scrape; it returns a Census per route."""
+        self._scrape.hub_view = view
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Return all metrics and their content type: OpenMetrics with exemplars if ``accept`` names it.
+
+        The library's own negotiation raises on a version that is no number, and answers with the
+        version the client made up, so the choice is made here.
+        """
+        types = (part.partition(";")[0].strip().lower() for part in accept.split(","))
+        if "application/openmetrics-text" in types:
+            body: bytes = openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]
+            return body, openmetrics.CONTENT_TYPE_LATEST
+        return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+def _state_constants(families: Families, version: str) -> None:
+    """Set the gauges that never change: the version, and the objectives that panels draw as thresholds."""
+    families.gauge("sse_build_info").labels(version).set(1)
+    objectives = families.gauge("sse_slo_objective_ratio")
+    for name, ratio in SLO_OBJECTIVES.items():
+        objectives.labels(name).set(ratio)

@@ -1,0 +1,1 @@
+"""The public listener's ASGI app: what becomes of a client's request."""

@@ -1,0 +1,1 @@
+"""The process: composition, listeners, signals, drain, and the watchdog."""

@@ -1,0 +1,186 @@
+"""The composition root: every part is made here, once, and given what it needs."""
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from sidecar import __version__
+from sidecar.admin.admin import create_admin
+from sidecar.admin.history import SAMPLE_S, History
+from sidecar.config.routes import CANARY_ROUTE
+from sidecar.config.settings import Settings
+from sidecar.http1.upstream import AiohttpUpstream
+from sidecar.observability import log, log_lines
+from sidecar.observability.labels import Outcome
+from sidecar.observability.metrics import Metrics
+from sidecar.proxy.attach import Attach
+from sidecar.proxy.authorization import Authorization
+from sidecar.proxy.control import Control
+from sidecar.proxy.principal import vary
+from sidecar.proxy.proxy import Proxy
+from sidecar.proxy.readiness import Readiness
+from sidecar.proxy.reports import Reports
+from sidecar.server.canary.route import CanaryRoute, canary_route
+from sidecar.server.server import Listener, Shutdown, admin_listener, listening_socket, public_listener
+from sidecar.server.watchdog import Watchdog
+from sidecar.sse.event_id import Signer
+from sidecar.streams.hub import Budgets, Hub
+from sidecar.streams.stream import Stream
+from sidecar.streams.wheel import Wheel
+
+SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A sidecar that serves: its parts and its open listeners."""
+
+    hub: Hub
+    metrics: Metrics
+    attach: Attach
+    reports: Reports
+    readiness: Readiness
+    canary: CanaryRoute
+    public: Listener
+    admin: Listener
+    port: int
+    admin_port: int
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal; return the exit code. Raises OSError if a listener cannot be opened."""
+    log.configure(settings.log_level, settings.log_format)
+    loop_factory = uvicorn.Config(app="").get_loop_factory()
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(_serve_until_signal(settings))
+
+
+async def _serve_until_signal(settings: Settings) -> int:
+    async with serving(settings) as sidecar:
+        shutdown = Shutdown(sidecar.hub, sidecar.attach, sidecar.readiness, settings.drain_s)
+        shutdown.listen(asyncio.get_running_loop())
+        _say_started(settings, (sidecar.port, sidecar.admin_port))
+        await shutdown.asked()
+        await sidecar.canary.stop()
+        await sidecar.public.shut(await shutdown.drain())
+        log_lines.stopped(sum(stream.outcome is None for stream in sidecar.hub.streams.values()))
+    return 0
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
+    """Open both listeners and serve until the context ends; raises OSError if one cannot be opened."""
+    public_socket = listening_socket(*settings.listen_address)
+    admin_socket = listening_socket(*settings.admin_address)
+    routes = settings.route_table()
+    metrics = Metrics((*routes.names, CANARY_ROUTE), __version__)
+    hub = make_hub(settings, metrics)
+    readiness = Readiness()
+    history = History(metrics, asyncio.get_running_loop().time)
+    hub.wheel.add(history, asyncio.get_running_loop().time() + SAMPLE_S)
+    async with (
+        AiohttpUpstream(settings.upstream, settings.header_bytes_max) as upstream,
+        authorization(settings) as may,
+        Watchdog(metrics, hub),
+        canary_route(settings, hub, metrics, readiness, public_socket.getsockname()[:2]) as canary,
+    ):
+        attach = Attach(hub, metrics.resumes, may, settings.principal, settings.subscribers_per_stream_max)
+        reports = Reports(hub, metrics.client_reports)
+        proxy = Proxy(
+            upstream=upstream,
+            hub=hub,
+            routes=routes,
+            metrics=metrics,
+            attach=attach,
+            control=Control(settings.reserved_prefix, attach, reports, settings.allowed_origins),
+            readiness=readiness,
+            via=f"sse-sidecar-{random.randbytes(4).hex()}",  # noqa: S311 - tells instances apart, guards nothing
+            idempotency_body_bytes_max=settings.idempotency_body_bytes_max,
+        )
+        token = settings.admin_token.get_secret_value() if settings.admin_token is not None else None
+        admin = admin_listener(
+            create_admin(
+                hub=hub,
+                metrics=metrics,
+                readiness=readiness,
+                history=history,
+                token=token,
+                host=settings.admin_address[0],
+            )
+        )
+        public = public_listener(canary.beside(proxy))
+        await admin.open(admin_socket)
+        await public.open(public_socket)
+        ports = (public_socket.getsockname()[1], admin_socket.getsockname()[1])
+        try:
+            yield Sidecar(hub, metrics, attach, reports, readiness, canary, public, admin, *ports)
+        finally:
+            await canary.stop()
+            hub.close()
+            await public.shut(0)
+            await admin.shut(0)
+            hub.wheel.close()
+
+
+def make_hub(settings: Settings, metrics: Metrics) -> Hub:
+    """Return the hub; without a configured secret its ids live as long as the process."""
+    if settings.secret is None:
+        log_lines.temporary_secret()
+        current = secrets.token_bytes(SECRET_BYTES)
+    else:
+        current = settings.secret.get_secret_value().encode()
+    metrics.log_budget.set(settings.log_bytes_total_max)
+    retiring = settings.retiring_secret
+    loop = asyncio.get_running_loop()
+    return Hub(
+        Signer(current, *([retiring.get_secret_value().encode()] if retiring is not None else [])),
+        metrics,
+        Wheel(loop),
+        loop.time,
+        secrets.token_bytes,
+        Budgets(settings.streams_max, settings.streams_per_principal_max, settings.log_bytes_total_max),
+        _log_end,
+    )
+
+
+@asynccontextmanager
+async def authorization(settings: Settings) -> AsyncIterator[Authorization]:
+    """Yield the check of ``auth_check``, or one that lets everybody pass."""
+    inputs = vary(settings.principal)
+    if settings.auth_check is None:
+        yield Authorization(None, b"", inputs)
+        return
+    url = urlsplit(settings.auth_check)
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    async with AiohttpUpstream(f"{url.scheme}://{url.netloc}") as upstream:
+        yield Authorization(upstream, target.encode(), inputs)
+
+
+def _log_end(stream: Stream, outcome: Outcome) -> None:
+    """Log the outcome of a stream."""
+    error = stream.ending.error if stream.ending is not None else None
+    log_lines.stream_ended(
+        stream.handle,
+        stream.policy.name,
+        outcome,
+        code=error.code if error is not None else None,
+        family=str(stream.verdict.family),
+        messages=stream.ledger.received,
+        delivered_seq=stream.ledger.delivered_seq,
+        duration_s=round(stream.clock() - stream.started_at, 3),
+        traceparent=stream.trace or None,
+    )
+
+
+def _say_started(settings: Settings, ports: tuple[int, int]) -> None:
+    log_lines.started(
+        f"{settings.listen_address[0]}:{ports[0]}",
+        f"{settings.admin_address[0]}:{ports[1]}",
+        settings.upstream,
+    )

@@ -1,0 +1,1 @@
+"""Streams: the replay log, the upstream's reader, the subscribers, and the hub."""
