@@ -14,9 +14,9 @@ LOCK_ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 # The JavaScript SDK tests take part when there are some and npm is there to install them.
-SDK_TESTS := $(wildcard tests/sdk/package.json)
+SDK_TESTS := $(wildcard tests/clients/sdk/package.json)
 NPM := $(shell command -v npm 2>/dev/null)
-SDK_STAMP := $(if $(and $(SDK_TESTS),$(NPM)),tests/sdk/node_modules/.installed)
+SDK_STAMP := $(if $(and $(SDK_TESTS),$(NPM)),tests/clients/sdk/node_modules/.installed)
 
 # What the pictures of the dashboards are drawn with; without npm the target says what is missing.
 PREVIEWS := dashboards/previews/web
@@ -49,7 +49,7 @@ load: $(VENV)/.runtime ## let USERS people use the sidecar under faults, and cou
 
 # MINUTES=30 plays twenty seeds; SEED=7 plays those from 7 on, else the first is drawn, and printed.
 soak: $(VENV)/.dev ## let random misfortunes come over the sidecar for MINUTES, and judge what everybody got
-	@$(BIN)/python -m tests.nemesis --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 # With ARGS, one process runs what they choose, of every kind.
 test: $(VENV)/.dev ## run the tests that need only Python and make, in parallel; ARGS='-k heartbeat' narrows them
@@ -77,13 +77,13 @@ lock: $(VENV)/.runtime ## refresh the locks after pyproject.toml changed; LOCK_A
 		--output-file requirements-dev.lock pyproject.toml >/dev/null
 
 drills: $(VENV)/.dev ## break everything once, follow the runbooks, stamp the times into them (minutes)
-	@$(BIN)/python -m tests.drills --stamp $(ARGS)
+	@$(BIN)/python -m tests.monitoring.drills --stamp $(ARGS)
 
 previews: $(VENV)/.dev $(PREVIEW_STAMP) ## draw docs/images/sse-*.png: the dashboards with the answers of a run of ten minutes
 	@$(BIN)/python -m dashboards.previews $(ARGS)
 
 client-pictures: $(VENV)/.dev ## draw docs/images/client-*.png: the demo's chat in each of its states, in Chromium
-	@$(BIN)/python -m tests.client_pictures $(ARGS)
+	@$(BIN)/python -m tests.docs.client_pictures $(ARGS)
 
 verify-grafana: $(VENV)/.dev ## import the dashboards into a real Grafana (docker), read them back and compare
 	@$(BIN)/python -m dashboards.verify $(ARGS)
@@ -92,7 +92,7 @@ bench: $(VENV)/.dev ## measure what the sidecar costs on this machine
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 clean: ## remove the environment, the caches and the build results
-	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/sdk/node_modules $(PREVIEWS)/node_modules
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/clients/sdk/node_modules $(PREVIEWS)/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment that has the dev lock keeps it: the dev lock holds all that the runtime lock does.
@@ -104,9 +104,9 @@ $(VENV)/.dev: requirements-dev.lock requirements.lock requirements-uv.lock pypro
 	@$(PYTHON) .ci/install.py dev
 	@touch $(VENV)/.runtime $@
 
-tests/sdk/node_modules/.installed: $(wildcard tests/sdk/package.json tests/sdk/package-lock.json)
-	@echo "Installing the JavaScript SDKs into tests/sdk/node_modules"
-	@cd tests/sdk && "$(NPM)" ci --silent --no-audit --no-fund
+tests/clients/sdk/node_modules/.installed: $(wildcard tests/clients/sdk/package.json tests/clients/sdk/package-lock.json)
+	@echo "Installing the JavaScript SDKs into tests/clients/sdk/node_modules"
+	@cd tests/clients/sdk && "$(NPM)" ci --silent --no-audit --no-fund
 	@touch $@
 
 $(PREVIEWS)/node_modules/.installed: $(PREVIEWS)/package.json $(PREVIEWS)/package-lock.json

@@ -38,8 +38,8 @@ STOP_S = 20.0
 
 SDK_FILES = (
     "tests/test_sdk_*.py",
-    "tests/test_demo_sdks.py",
-    "tests/test_verdict_told.py",
+    "tests/integration/demo/test_demo_sdks.py",
+    "tests/unit/sse/test_verdict_told.py",
 )
 """Their imports take seconds: one process pays for them, not every worker."""
 
@@ -162,9 +162,11 @@ def python_lanes() -> tuple[list[list[Lane]], list[Lane]]:
 def all_lanes() -> tuple[list[list[Lane]], list[Lane]]:
     """Return the tracks of `make test-all`, and the last lanes."""
     rest = f"{PYTEST} -q -m 'not alone and not browser'"
-    others = _without(*SDK_FILES, "tests/test_drills.py", "tests/test_healthy_load.py")
+    others = _without(
+        *SDK_FILES, "tests/monitoring/drills/test_drills.py", "tests/integration/test_healthy_load.py"
+    )
     browser = f"{OWN_NETWORK} && exec {PYTEST} -q -m browser -n {BROWSER_WORKERS} --dist=loadgroup"
-    healthy = f"{PYTEST} -q -o faulthandler_timeout=800 tests/test_healthy_load.py"
+    healthy = f"{PYTEST} -q -o faulthandler_timeout=800 tests/integration/test_healthy_load.py"
     tracks = [
         [
             Lane("tests", f"{rest} -n {WORKERS_BESIDE} --dist=loadgroup {others}", 25),
@@ -178,7 +180,7 @@ def all_lanes() -> tuple[list[list[Lane]], list[Lane]]:
         ],
         [Lane("healthy load", healthy, 14, {"HEALTHY_LOAD_S": "600"})],
     ]
-    return tracks, [Lane("drills", f"{PYTEST} -q tests/test_drills.py", 10), alone("all")]
+    return tracks, [Lane("drills", f"{PYTEST} -q tests/monitoring/drills/test_drills.py", 10), alone("all")]
 
 
 def _without(*patterns: str) -> str:

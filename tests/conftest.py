@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import hypothesis
 import pytest
 
-from tests.support.needs import NEEDS, needs_of
+from tests.kit.needs import NEEDS, needs_of
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -103,7 +103,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         if isinstance(report, pytest.TestReport) and "promise" in dict(report.user_properties)
     ]
     if promises:
-        from tests.support.acceptance_table import summarize  # noqa: PLC0415 - other runs start sooner
+        from tests.kit.acceptance_table import summarize  # noqa: PLC0415 - other runs start sooner
 
         summarize(terminalreporter, promises)
     if left_out := config.stash[LEFT_OUT]:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.js.node import missing_tools, node
+from tests.clients.js.node import missing_tools, node
 
 SCRIPT = Path(__file__).parent / "js" / "parse.mjs"
 CPU_S = 2.0

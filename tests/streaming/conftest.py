@@ -8,9 +8,9 @@ import pytest
 from sidecar.verify.results import ScenarioResult
 from sidecar.verify.results_json import to_json
 from sidecar.verify.scenarios import SCENARIOS
-from tests.support.acceptance import NETWORK, Run, run
-from tests.support.acceptance_table import GROUPS, MEASURED, PROMISE, RUN
-from tests.support.scrape import Scrape
+from tests.kit.acceptance import NETWORK, Run, run
+from tests.kit.acceptance_table import GROUPS, MEASURED, PROMISE, RUN
+from tests.kit.scrape import Scrape
 
 SUITE = "test_sse_production.py"
 FIXTURES = {scenario.name.replace("-", "_"): {scenario.name} for scenario in SCENARIOS}

@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SUITE = "tests/streaming/test_sse_production.py"
-COPIED = ("sidecar", "alerts", "dashboards", "runbooks", "docs", "tests/streaming", "tests/support")
+COPIED = ("sidecar", "alerts", "dashboards", "runbooks", "docs", "tests/streaming", "tests/kit")
 FILES = ("pyproject.toml", "tests/__init__.py", "tests/conftest.py")
 
 RUN_S = 240

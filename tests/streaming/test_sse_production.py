@@ -38,13 +38,13 @@ from sidecar.sse.backoff import delay_s
 from sidecar.streams.claims import Claims
 from sidecar.streams.replay_log import Gap, ReplayLog
 from sidecar.verify.results import ScenarioResult
+from tests.kit.mutants import alone
+from tests.kit.promql import could_select, expected, firing
+from tests.kit.promtool import Sentence, series, told
+from tests.kit.runbook import Runbook
+from tests.kit.runbook_faults import faults
+from tests.kit.scrape import Scrape
 from tests.streaming.conftest import Measure
-from tests.support.mutants import alone
-from tests.support.promql import could_select, expected, firing
-from tests.support.promtool import Sentence, series, told
-from tests.support.runbook import Runbook
-from tests.support.runbook_faults import faults
-from tests.support.scrape import Scrape
 
 pytestmark = pytest.mark.xdist_group("acceptance")  # one process plays the scenarios, for all tests
 

@@ -4,7 +4,7 @@
  * and a word to choose among the bodies.
  */
 
-import { createParser } from "../../sdk/node_modules/eventsource-parser/dist/index.js";
+import { createParser } from "../../clients/sdk/node_modules/eventsource-parser/dist/index.js";
 import { connect } from "../../../sidecar/client/js/client.js";
 
 const [, , SECONDS = "2", WORD = ""] = process.argv;

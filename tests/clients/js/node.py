@@ -1,0 +1,73 @@
+"""Runs Node.js over the files of this folder: the system's own where it is new enough, else the lock's."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from tests.clients.sdk import node_sdks
+from tests.kit.deadline import within
+
+HOME = Path(__file__).parent
+ROOT = HOME.parents[2]
+CLIENT = ROOT / "sidecar" / "client" / "js"
+NODE_MAJOR_MIN = 20
+TOOLS = ("typescript", "esbuild", "eventsource-parser")
+SAID_CHARS_MAX = 20_000
+
+
+@cache
+def node() -> str:
+    """Return the path of the Node.js to run; empty if there is none."""
+    return next(
+        (program for program in (shutil.which("node") or "", node_sdks.node()) if _is_new(program)), ""
+    )
+
+
+def _is_new(program: str) -> bool:
+    if not program:
+        return False
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=30)
+    version = re.match(r"v(\d+)", said.stdout)
+    return version is not None and int(version[1]) >= NODE_MAJOR_MIN
+
+
+@cache
+def nodes() -> list[str]:
+    """Return every Node.js that there is: they do not all decode alike."""
+    return sorted({program for program in (node(), node_sdks.node()) if program})
+
+
+@cache
+def missing() -> str:
+    """Return what is missing and how to install it; empty: nothing is."""
+    return (
+        ""
+        if node()
+        else f"needs Node.js {NODE_MAJOR_MIN} or newer: nodejs.org, or npm ci in tests/clients/sdk"
+    )
+
+
+def missing_tools() -> str:
+    """Return what is missing of the packages that tests use; empty: nothing is."""
+    if not all((node_sdks.MODULES / name).is_dir() for name in TOOLS):
+        return f"needs {', '.join(TOOLS)}: npm ci in tests/clients/sdk, or make test"
+    return missing()
+
+
+async def run(*arguments: str | Path, within_s: float, program: str = "") -> str:
+    """Return what Node.js writes; AssertionError with all it said if it fails."""
+    process = await asyncio.create_subprocess_exec(
+        program or node(), *map(str, arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        async with within(within_s, lambda: f"{arguments} has not come to its end"):
+            said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, said.decode()[-SAID_CHARS_MAX:]
+    return said.decode()

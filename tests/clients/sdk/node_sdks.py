@@ -1,0 +1,78 @@
+"""Runs the scripts of ``tests/clients/sdk/node`` and returns what their applications saw."""
+
+import asyncio
+import json
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.clients.sdk.seen import Seen
+from tests.kit.deadline import within
+
+HOME = Path(__file__).parent
+MODULES = HOME / "node_modules"
+NODE_MIN = (22, 12)
+"""What the newest of the SDKs ask for. On Linux the lock brings a Node.js of its own."""
+
+RUN_S = 45.0
+ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}
+
+Case = Mapping[str, Any]
+
+
+def case(
+    url: str,
+    query: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
+) -> Case:
+    """Return a case as the scripts take it; ``method`` is for those that may choose."""
+    return {"url": url, "query": dict(query or {}), "headers": dict(headers or {}), "method": method}
+
+
+@cache
+def missing() -> str:
+    """Return what is missing and how to install it; empty: nothing is."""
+    if not (MODULES / "openai").is_dir():
+        return "needs the JavaScript SDKs: npm ci in tests/clients/sdk, or make test"
+    if _version(node()) < NODE_MIN:
+        return f"needs Node.js {'.'.join(map(str, NODE_MIN))} or newer: nodejs.org, or npm ci on Linux"
+    return ""
+
+
+@cache
+def node() -> str:
+    """Return the path of the Node.js to run, the lock's own first; empty if there is none."""
+    own = MODULES / f"node-linux-{ARCHITECTURES.get(platform.machine(), '')}" / "bin" / "node"
+    return str(own) if own.exists() else shutil.which("node") or ""
+
+
+def _version(program: str) -> tuple[int, ...]:
+    if not program:
+        return ()
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=RUN_S)
+    return tuple(int(part) for part in said.stdout.strip().removeprefix("v").split(".")[:2])
+
+
+async def run(script: str, *cases: Case) -> list[Seen]:
+    """Let a script read all cases at once; AssertionError with what it said if it fails."""
+    process = await asyncio.create_subprocess_exec(
+        node(),
+        HOME / "node" / f"{script}.mjs",
+        json.dumps(cases),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        async with within(RUN_S, lambda: f"{script} has not come to its end"):
+            out, said = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, said.decode()
+    return [Seen(**one) for one in json.loads(out)]

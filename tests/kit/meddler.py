@@ -1,0 +1,59 @@
+"""A proxy in front of the sidecar that does not leave streams as they are; for one, a canary's."""
+
+import asyncio
+from collections.abc import Callable
+
+from tests.kit.client import SSEClient
+from tests.kit.fake_upstream import Script, UpstreamConnection, UpstreamRequest
+
+HOP_BY_HOP = ("connection", "transfer-encoding", "keep-alive", "content-length")
+PATIENCE_S = 30.0
+NO_CONTENT = 204
+
+Meddle = Callable[[bytes], bytes | None]
+"""Turns a piece of a body, out of its framing, into what is sent on; None: the body ends here, in order."""
+
+
+def untouched(piece: bytes) -> bytes:
+    """Send on what came."""
+    return piece
+
+
+class Meddler:
+    """The router of a FakeUpstream that sends every request on, once it is known where the sidecar listens.
+
+    ``connections`` meddle with the first, second ... request; later ones are left alone.
+    """
+
+    def __init__(self, *connections: Meddle) -> None:
+        self._connections = connections
+        self._seen = 0
+        self._client: asyncio.Future[SSEClient] = asyncio.get_running_loop().create_future()
+
+    def stand_before(self, client: SSEClient) -> None:
+        """Begin to send on what was asked."""
+        self._client.set_result(client)
+
+    def __call__(self, _request: UpstreamRequest) -> Script:
+        """See Router."""
+        meddle = self._connections[self._seen] if self._seen < len(self._connections) else untouched
+        self._seen += 1
+
+        async def script(connection: UpstreamConnection) -> None:
+            client = await asyncio.wait_for(asyncio.shield(self._client), PATIENCE_S)
+            await _relay(connection, client, meddle)
+
+        return script
+
+
+async def _relay(connection: UpstreamConnection, client: SSEClient, meddle: Meddle) -> None:
+    """Answer one request; a peer that leaves shows when the next piece is written."""
+    asked = connection.request
+    body = await connection.body(PATIENCE_S)
+    async with client.open(asked.method, asked.target, asked.headers, body, accept=None) as response:
+        kept = [field for field in response.headers if field[0].lower() not in HOP_BY_HOP]
+        framing = [("Transfer-Encoding", "chunked")] if response.status != NO_CONTENT else []
+        await connection.send_head(response.status, [*kept, *framing])
+        while (piece := await response.more()) and (sent := meddle(piece)) is not None:
+            await connection.write(sent)
+    await connection.end()

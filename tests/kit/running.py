@@ -1,0 +1,77 @@
+"""The real sidecar on real sockets in the test's own event loop, in front of whatever URL the test names."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sidecar.config.settings import Settings
+from sidecar.server.app import Sidecar, serving
+from tests.kit.client import SSEClient
+from tests.kit.deadline import WAIT_S
+from tests.kit.scrape import Scrape
+
+POLL_S = 0.005
+STREAM = [("Accept", "text/event-stream")]
+
+
+class Running:
+    """A sidecar and what tests ask of it."""
+
+    def __init__(self, sidecar: Sidecar) -> None:
+        self.parts = sidecar
+        self.port = sidecar.port
+        self.admin_port = sidecar.admin_port
+        self.client = SSEClient("127.0.0.1", sidecar.port)
+
+    def scrape(self) -> Scrape:
+        """Return what a scrape would show, without the detour over its text."""
+        families = self.parts.metrics.registry.collect()
+        return Scrape(sample for family in families for sample in family.samples)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """See Scrape. Most of the tests' time would go into the other metrics, so only this one is read."""
+        families = self.parts.metrics.registry.restricted_registry([name]).collect()
+        samples = [sample for family in families for sample in family.samples]
+        # A collector of several metrics does not tell their names before it is read.
+        return (Scrape(samples) if samples else self.scrape()).metric(name, **labels)
+
+    def outcomes(self) -> dict[str, int]:
+        """See Scrape."""
+        return self.scrape().outcomes()
+
+    def proof(self) -> tuple[float, float, float]:
+        """See Scrape."""
+        return self.scrape().proof()
+
+    def conservation(self) -> dict[str, float]:
+        """See Scrape."""
+        return self.scrape().conservation()
+
+    async def until(self, true: Callable[[], object], within_s: float = WAIT_S) -> None:
+        """Wait until something is true of the sidecar's state; AssertionError if it does not become so."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within_s
+        while not true():
+            assert loop.time() < end, f"not true within {within_s} s"
+            await asyncio.sleep(POLL_S)
+
+
+@asynccontextmanager
+async def running(
+    upstream: str, route: dict[str, Any] | None = None, **settings: Any
+) -> AsyncIterator[Running]:
+    """Run a sidecar on free ports; ``route``: options of the one route ``all``, which takes every path."""
+    routes = [{"name": "all", "path": "/*", **route}] if route is not None else settings.pop("routes", [])
+    loaded = Settings.model_validate(
+        {
+            "upstream": upstream,
+            "listen": "127.0.0.1:0",
+            "admin_listen": "127.0.0.1:0",
+            "routes": routes,
+            "canary_interval_s": 0,
+            **settings,
+        }
+    )
+    async with serving(loaded) as sidecar:
+        yield Running(sidecar)
