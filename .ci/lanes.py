@@ -37,7 +37,7 @@ STOP_S = 20.0
 """The time that a lane has to end its servers after SIGTERM."""
 
 SDK_FILES = (
-    "tests/test_sdk_*.py",
+    "tests/clients/sdk/test_sdk_*.py",
     "tests/integration/demo/test_demo_sdks.py",
     "tests/unit/sse/test_verdict_told.py",
 )

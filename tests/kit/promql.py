@@ -1,7 +1,7 @@
 """Evaluate the alerting rules over recorded samples in Python, where no promtool is installed.
 
 It knows exactly the PromQL that the rules use; anything else raises ValueError. It reads the same
-:class:`tests.support.promtool.Sentence` as promtool does, so that promtool can confirm it.
+:class:`tests.kit.promtool.Sentence` as promtool does, so that promtool can confirm it.
 """
 
 import operator
