@@ -151,10 +151,20 @@ async def program(
         await running.stop()
 
 
-def tethered(command: Sequence[str]) -> list[str]:
-    """Have the kernel end the program when this process dies without a word (prctl(2), PR_SET_PDEATHSIG)."""
+def tethered(command: Sequence[str], parent: int | None = None) -> list[str]:
+    """Return the command that ends when this process dies (prctl(2), PR_SET_PDEATHSIG).
+
+    The kernel sends no signal where the parent died before the request for it. So the command runs only if
+    its parent is still ``parent`` (by default this process).
+    """
     setpriv = shutil.which("setpriv")
-    return [*([setpriv, "--pdeathsig", "TERM"] if setpriv else []), *command]
+    if setpriv is None:
+        return list(command)
+    parent = os.getpid() if parent is None else parent
+    return [setpriv, "--pdeathsig", "TERM", "sh", "-c", _UNLESS_ORPHANED, str(parent), *command]
+
+
+_UNLESS_ORPHANED = 'test "$PPID" = "$0" && exec "$@"'
 
 
 async def until_ready(process: Process, url: str, log: Path, within_s: float = READY_S) -> None:

@@ -24,7 +24,10 @@ COMPLETION_OURS = 0.995
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What happens to the way, ``at_s`` plus ``stalls`` of the client's stall times after all have begun."""
+    """A change of the path, ``at_s`` plus ``stalls`` stall times of the client after every reader began.
+
+    Where an earlier turn was late, this one is as late.
+    """
 
     at_s: float
     stalls: float = 0.0
@@ -133,7 +136,7 @@ STALL = Scenario(
                 messages=60,
                 turns=(
                     Turn(at_s=1.0, does=SILENT, what="the path is silent"),
-                    Turn(at_s=1.5, stalls=1.0, does=FINE, what="the path works"),
+                    Turn(at_s=2.0, stalls=1.0, does=FINE, what="the path works"),
                 ),
                 recovers=True,
             ),

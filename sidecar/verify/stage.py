@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -130,30 +130,46 @@ class Stage:
         await (self._path.run(people) if part.on_path else people())
 
     async def _weather(self, played: Played, beginning: Beginning, reading: asyncio.Future[None]) -> None:
-        """Let happen on the way what is planned, until everybody is through."""
+        """Change the path as planned, until every reader is through."""
         await self._path.set(played.part.weather)
-        await self._unless(reading, beginning.wait())
-        began_at_s = time.monotonic()
-        for turn in played.part.turns:
-            wait_s = began_at_s + turn.at_s + turn.stalls * self.subject.stall_s - time.monotonic()
-            await self._unless(reading, asyncio.sleep(max(0.0, wait_s)))
-            if reading.done():
-                return
-            await self._turn(turn)
-            played.happened.append((time.monotonic(), turn))
+        await _unless(reading, beginning.wait())
+        async for done in turns(self._path, played.part.turns, self.subject.stall_s, reading):
+            played.happened.append(done)
 
-    async def _turn(self, turn: Turn) -> None:
-        if isinstance(turn.does, Weather):
-            await self._path.set(turn.does)
-        elif turn.does == "cut":
-            await self._path.cut()
-        else:
-            await self._path.hand_off()
 
-    async def _unless(self, reading: asyncio.Future[None], other: Awaitable[None]) -> None:
-        waiting = asyncio.ensure_future(other)
-        await asyncio.wait((reading, waiting), return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+async def turns(
+    path: Path, planned: Sequence[Turn], stall_s: float, reading: asyncio.Future[None]
+) -> AsyncIterator[tuple[float, Turn]]:
+    """Yield each turn and when it happened, until ``reading`` is done.
+
+    A turn that takes long delays the next one: a fault lasts at least as long as planned.
+    """
+    loop = asyncio.get_running_loop()
+    happened_at_s, planned_at_s = loop.time(), 0.0
+    for turn in planned:
+        due_at_s = turn.at_s + turn.stalls * stall_s
+        wait_s = happened_at_s + due_at_s - planned_at_s - loop.time()
+        await _unless(reading, asyncio.sleep(max(0.0, wait_s)))
+        if reading.done():
+            return
+        await _turn(path, turn)
+        happened_at_s, planned_at_s = loop.time(), due_at_s
+        yield happened_at_s, turn
+
+
+async def _turn(path: Path, turn: Turn) -> None:
+    if isinstance(turn.does, Weather):
+        await path.set(turn.does)
+    elif turn.does == "cut":
+        await path.cut()
+    else:
+        await path.hand_off()
+
+
+async def _unless(reading: asyncio.Future[None], other: Awaitable[None]) -> None:
+    waiting = asyncio.ensure_future(other)
+    await asyncio.wait((reading, waiting), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
 
 
 class Company:

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +15,7 @@ import psutil
 import pytest
 from aiohttp import web
 
-from sidecar.verify.program import Missing, NotReady, find, free_port, program
+from sidecar.verify.program import Missing, NotReady, find, free_port, program, tethered
 from sidecar.verify.prometheus import INSTALL
 from tests.kit.deadline import Overdue, within
 from tests.kit.prometheus import Prometheus, alertmanager, needs_prometheus, prometheus
@@ -169,6 +171,17 @@ asyncio.run(main())
     await process.wait()
     async with within(10, lambda: "the program is still there"):
         await eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_a_program_whose_parent_died_before_it_started_does_not_run(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    assert subprocess.run(tethered(["touch", str(ran)]), check=False).returncode == 0
+    assert ran.exists()
+    ran.unlink()
+    orphan = tethered(["touch", str(ran)], parent=1)
+    assert subprocess.run(orphan, check=False).returncode != 0
+    assert not ran.exists()
 
 
 async def test_a_program_that_ends_at_once_is_reported_with_its_last_words(tmp_path: Path) -> None:
