@@ -53,6 +53,9 @@ OWN_NETWORK = (
 INTERRUPTED = threading.Event()
 """No further lane starts."""
 
+TRACK = "track"
+"""The name of every thread that runs a track."""
+
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 
 
@@ -210,6 +213,10 @@ def main(arguments: list[str]) -> int:
             each.start()
         for each in stops:
             each.join()
+        # A track that still prints while the interpreter ends would abort it.
+        for thread in threading.enumerate():
+            if thread.name == TRACK:
+                thread.join(STOP_S)
         return 130
     print()
     for lane in lanes:
@@ -222,7 +229,9 @@ def main(arguments: list[str]) -> int:
 
 def run_tracks(tracks: list[list[Lane]], shown: Lane) -> None:
     """Run tracks side by side."""
-    threads = [threading.Thread(target=run_track, args=(track, shown), daemon=True) for track in tracks]
+    threads = [
+        threading.Thread(target=run_track, name=TRACK, args=(track, shown), daemon=True) for track in tracks
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

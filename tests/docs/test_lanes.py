@@ -16,13 +16,13 @@ SCRIPT = Path(__file__).parents[2] / ".ci" / "lanes.py"
 RUN_S = 60
 BOUND_MINUTES = 0.01
 
-# Two lanes of one track, each of which names itself and then waits.
+# Two lanes of one track. The first prints until a signal ends it, so that its thread prints to the end.
 TWO_LANES = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("lanes", {script!r})
 lanes = sys.modules["lanes"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(lanes)
-first = lanes.Lane("first", "echo first; exec sleep 300", 5)
+first = lanes.Lane("first", "echo first; exec yes", 5)
 second = lanes.Lane("second", "touch {mark}; exec sleep 300", 5)
 lanes.SETS = {{"python": lambda: ([[first, second]], [])}}
 sys.exit(lanes.main(["python"]))
@@ -79,5 +79,6 @@ def test_a_signal_ends_the_lanes_and_starts_no_other(number: signal.Signals, tmp
         assert started.stdout is not None
         assert started.stdout.readline() == "first\n"
         os.kill(started.pid, number)
-        assert started.wait(RUN_S) == 130
+        started.communicate(timeout=RUN_S)
+        assert started.returncode == 130
     assert not (tmp_path / "second").exists()

@@ -40,7 +40,7 @@ FAILURES = (
         "fin",
         "upstream_truncated",
         "err-sidecar-upstream-reset",
-        half_event=b"data: hal",
+        half_event=b"data: ~half~",
     ),
     Failure("bad chunk", "bad_chunk", "upstream_error", "err-sidecar-upstream-bad-response"),
     Failure("stall", "stall", "stall_unrecovered", "err-sidecar-upstream-idle", "hung", route=QUICK_IDLE),
@@ -86,7 +86,7 @@ async def test_a_failure_is_told_in_the_protocols_own_form_aborted_counted_once_
         assert [first.data] == [event.data for event in up.truth[0]]
         assert protocol.error_of(told, stream)["code"] == failure.code
         assert b"[DONE]" not in response.raw
-        assert b"hal" not in response.raw
+        assert b"~half~" not in response.raw
         assert (b"\nid: " in response.raw) is (accept == ACCEPTS["stamped"])
         await sc.until(sc.outcomes)
         again = await resume(sc, response, 1)
