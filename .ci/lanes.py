@@ -38,7 +38,7 @@ STOP_S = 20.0
 
 SDK_FILES = (
     "tests/clients/sdk/test_sdk_*.py",
-    "tests/integration/demo/test_demo_sdks.py",
+    "tests/integration/demo/test_sdks.py",
     "tests/unit/sse/test_verdict_told.py",
 )
 """Their imports take seconds: one process pays for them, not every worker."""

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sidecar.admin.index_page import is_page
+from sidecar.admin.page_files import is_page
 from sidecar.http1.problem import problem_of
 from sidecar.observability import errors
 

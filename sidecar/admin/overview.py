@@ -14,7 +14,7 @@ from sidecar.observability.metrics import Metrics
 from sidecar.observability.slo import SLO
 from sidecar.proxy.readiness import Readiness
 from sidecar.streams.hub import Hub
-from sidecar.streams.lifecycle import Audience, State
+from sidecar.streams.states import Audience, StreamState
 
 COLUMNS = (
     "at_s",
@@ -78,7 +78,7 @@ class Overview:
             "start": told(latest.counts),
             "history": self._samples(question.after, latest),
             "routes": list(self._metrics.routes),
-            "selections": [*triage.SHOWN, *State],
+            "selections": [*triage.SHOWN, *StreamState],
             **self._streams(question),
         }
 

@@ -1,7 +1,7 @@
 """What the admin listener tells of one stream: where it stands, and the history that explains it."""
 
 from sidecar.observability.labels import Outcome
-from sidecar.streams.lifecycle import Audience
+from sidecar.streams.states import Audience
 from sidecar.streams.stream import Stream
 
 WHY: dict[Outcome, str] = {
@@ -67,4 +67,4 @@ def _away_s(stream: Stream, now: float) -> float | None:
     """Return for how long nobody has been reading a stream that somebody is expected back for."""
     if stream.audience is not Audience.DETACHED:
         return None
-    return round(now - stream.readership.detached_at, 3)
+    return round(now - stream.subscribers.detached_at, 3)

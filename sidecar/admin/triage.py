@@ -8,10 +8,10 @@ from sidecar.admin.snapshot import lag_of
 from sidecar.config.routes import CANARY_ROUTE
 from sidecar.observability.labels import Outcome
 from sidecar.observability.slo import NOT_ELIGIBLE
-from sidecar.streams.lifecycle import Audience, State
+from sidecar.streams.states import Audience, StreamState
 from sidecar.streams.stream import Stream
 
-ENDED = frozenset({State.ENDED, State.EXPIRED})
+ENDED = frozenset({StreamState.ENDED, StreamState.EXPIRED})
 HARMLESS = frozenset({None, Outcome.COMPLETED, *NOT_ELIGIBLE})
 
 Wanted = Callable[[Stream], bool]
@@ -37,7 +37,7 @@ class Rank(IntEnum):
 
 
 def wanted(shown: str, route: str | None) -> Wanted:
-    """Return the test for a selection (one of SHOWN, or a State); the canary's streams only on request."""
+    """Return the test for a selection: one of SHOWN, or a StreamState. The canary only on request."""
     by_state = SHOWN.get(shown) or (lambda stream: stream.state == shown)
     if route is None:
         return lambda stream: stream.policy.name != CANARY_ROUTE and by_state(stream)
@@ -52,9 +52,9 @@ def worst(streams: Iterable[Stream], count: int) -> list[Stream]:
 def urgency(stream: Stream) -> tuple[Rank, float]:
     """Return what sorts a stream among others: its rank, then how far it has gone; newest first when over."""
     silent_s = stream.clock() - stream.last_byte_at
-    if stream.state is State.STALLED:
+    if stream.state is StreamState.STALLED:
         return Rank.STALLED, -silent_s
-    if stream.state is State.RECONNECTING:
+    if stream.state is StreamState.RECONNECTING:
         return Rank.RECONNECTING, -silent_s
     if stream.outcome not in HARMLESS:
         return Rank.FAILED, -stream.started_at
@@ -65,6 +65,6 @@ def urgency(stream: Stream) -> tuple[Rank, float]:
 
 def _while_it_runs(stream: Stream, silent_s: float) -> tuple[Rank, float]:
     if stream.audience is not Audience.ATTACHED:
-        return Rank.DETACHED, -(stream.clock() - stream.readership.detached_at)
+        return Rank.DETACHED, -(stream.clock() - stream.subscribers.detached_at)
     lag = lag_of(stream)
     return (Rank.BEHIND, -lag) if lag else (Rank.RUNNING, -silent_s)

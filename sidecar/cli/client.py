@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import click
 
 from sidecar import __version__
-from sidecar.proxy.scripts import SCRIPTS, VERSION_PARAMETER, Script
+from sidecar.proxy.client_scripts import SCRIPTS, VERSION_PARAMETER, ClientScript
 
 BASE_DEFAULT = "/_sse"
 
@@ -36,7 +36,7 @@ def client(*, base: str, as_json: bool) -> None:
     )
 
 
-def row(script: Script, base: str) -> dict[str, str]:
+def row(script: ClientScript, base: str) -> dict[str, str]:
     """Return what a page needs to load a module from ``base``, the URL of the control API without a slash."""
     url = f"{base}/{script.name}?{VERSION_PARAMETER.decode()}"
     return {

@@ -14,7 +14,7 @@ COMMANDS = {
     "serve": "sidecar.cli.serve:serve",
     "streams": "sidecar.cli.streams:streams",
     "tail": "sidecar.cli.tail:tail",
-    "verify": "sidecar.cli.verify:verify",
+    "verify": "sidecar.cli.verify.scenarios:verify",
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sidecar.cli.verify import verify
+from sidecar.cli.verify.scenarios import verify
 from sidecar.config.table import ROUTE_SETTINGS, SETTINGS, Row
 from sidecar.observability.catalogue import CATALOGUE, KEY_METRICS, Metric
 from sidecar.observability.errors import RequestError, SidecarError, UpstreamError, every_error

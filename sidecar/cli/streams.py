@@ -9,7 +9,7 @@ import click
 
 from sidecar.cli.admin_client import ADMIN_URL_DEFAULT, AdminClient, AdminError
 from sidecar.cli.text_table import cell_text, duration_text, table
-from sidecar.streams.lifecycle import State
+from sidecar.streams.states import StreamState
 
 COLUMNS = ("id", "route", "state", "audience", "outcome", "age_s", "idle_s", "events", "lag", "readers")
 DURATIONS = frozenset({"age_s", "idle_s", "away_s"})
@@ -42,7 +42,7 @@ def streams() -> None:
 @json_option
 @click.option("--route", help="Only streams of this route.")
 @click.option(
-    "--state", type=click.Choice([state.value for state in State]), help="Only streams in this state."
+    "--state", type=click.Choice([state.value for state in StreamState]), help="Only streams in this state."
 )
 @click.option("--limit", default=LIMIT_DEFAULT, show_default=True, type=click.IntRange(1, LIMIT_MAX))
 def ls(  # noqa: PLR0913 - one parameter for each option

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from sidecar.config.faults import ConfigError, Fault, clean
+from sidecar.config.messages import ConfigError, Problem, clean
 
 FILE_BYTES_MAX = 1024 * 1024
 
@@ -31,7 +31,7 @@ def read_file(file: Path) -> dict[object, object]:
     if content is None:  # an empty file, or comments only
         return {}
     if not isinstance(content, dict):
-        raise ConfigError([Fault(str(file), "it must hold a mapping, with one `setting: value` per line")])
+        raise ConfigError([Problem(str(file), "it must hold a mapping, with one `setting: value` per line")])
     return content
 
 
@@ -41,9 +41,9 @@ def _read(file: Path) -> bytes:
             content = opened.read(FILE_BYTES_MAX + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or error
-        raise ConfigError([Fault(clean(file), f"it cannot be read: {reason}")]) from None
+        raise ConfigError([Problem(clean(file), f"it cannot be read: {reason}")]) from None
     if len(content) > FILE_BYTES_MAX:
-        raise ConfigError([Fault(str(file), f"it is larger than {FILE_BYTES_MAX} bytes")])
+        raise ConfigError([Problem(str(file), f"it is larger than {FILE_BYTES_MAX} bytes")])
     return content
 
 
@@ -51,15 +51,15 @@ def _parse(file: Path, content: bytes) -> object:
     try:
         return yaml.load(content, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
-        raise ConfigError([Fault(_place(file, error), f"it is no YAML: {_problem(error)}")]) from None
+        raise ConfigError([Problem(_place(file, error), f"it is no YAML: {_problem(error)}")]) from None
     except yaml.reader.ReaderError as error:
         problem = f"it is no YAML: byte {error.position} is no UTF-8 text"
-        raise ConfigError([Fault(str(file), problem)]) from None
+        raise ConfigError([Problem(str(file), problem)]) from None
     except RecursionError:
-        raise ConfigError([Fault(str(file), "it is nested too deeply")]) from None
+        raise ConfigError([Problem(str(file), "it is nested too deeply")]) from None
     except (ValueError, LookupError, AttributeError, TypeError):
         # PyYAML lets these out for a scalar that does not fit its tag, such as 2024-99-99 or !!int "".
-        raise ConfigError([Fault(str(file), "it holds a value that does not fit its YAML type")]) from None
+        raise ConfigError([Problem(str(file), "it holds a value that does not fit its YAML type")]) from None
 
 
 def _place(file: Path, error: yaml.MarkedYAMLError) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sidecar.config.faults import ConfigError, Fault, did_you_mean, faults_of, unknown
 from sidecar.config.file import read_file
+from sidecar.config.messages import ConfigError, Problem, did_you_mean, problems_of, unknown
 from sidecar.config.route_settings import RouteSettings
 from sidecar.config.settings import Settings
 from sidecar.config.table import ENV_PREFIX, SETTINGS, with_setting_flags
@@ -16,7 +16,7 @@ from sidecar.config.table import ENV_PREFIX, SETTINGS, with_setting_flags
 __all__ = [
     "FILE_VARIABLE",
     "ConfigError",
-    "Fault",
+    "Problem",
     "RouteSettings",
     "Settings",
     "load",
@@ -54,25 +54,25 @@ def schema() -> dict[str, Any]:
     return {**title, **Settings.model_json_schema(), "title": "sse-sidecar"}
 
 
-def _check(values: Mapping[object, object], origins: Mapping[str, str], faults: list[Fault]) -> Settings:
+def _check(values: Mapping[object, object], origins: Mapping[str, str], faults: list[Problem]) -> Settings:
     known = {key: value for key, value in values.items() if isinstance(key, str)}
     faults += [unknown((str(key),)) for key in values if not isinstance(key, str)]
     try:
         settings = Settings.model_validate(known)
     except ValidationError as error:
         # Not chained: the cause holds every value, the secrets too.
-        raise ConfigError([*faults, *faults_of(error, origins)]) from None
+        raise ConfigError([*faults, *problems_of(error, origins)]) from None
     if faults:
         raise ConfigError(faults)
     return settings
 
 
-def _unknown_variables(environ: Mapping[str, str]) -> list[Fault]:
+def _unknown_variables(environ: Mapping[str, str]) -> list[Problem]:
     """Return a fault for each variable with our prefix that sets nothing."""
     known = [row.env for row in SETTINGS if row.env]
     ours = (name for name in environ if name.startswith(ENV_PREFIX) and environ[name])
     strays = (name for name in ours if name not in {*known, FILE_VARIABLE} and not _is_service_link(name))
-    return [Fault(name, f"unknown setting{did_you_mean(name, known)}") for name in sorted(strays)]
+    return [Problem(name, f"unknown setting{did_you_mean(name, known)}") for name in sorted(strays)]
 
 
 def _is_service_link(name: str) -> bool:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from sidecar.config.bounds import GIB, KIB, Bounds
-from sidecar.config.formats import Ending, Methods, PathPattern, RouteName
+from sidecar.config.field_types import Ending, Methods, PathPattern, RouteName
 from sidecar.config.routes import RoutePolicy
 
 DAY_S = 86_400

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from sidecar.config.bounds import GIB, KIB, MIB, Bounds
-from sidecar.config.formats import (
+from sidecar.config.field_types import (
     AccessToken,
     Address,
     Allowed,

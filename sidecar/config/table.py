@@ -9,7 +9,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from sidecar.config.bounds import Bounds, size_text
-from sidecar.config.formats import Allowed
+from sidecar.config.field_types import Allowed
 from sidecar.config.route_settings import RouteSettings
 from sidecar.config.settings import Settings
 

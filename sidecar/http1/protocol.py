@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from sidecar.http1 import descriptors, headers
 from sidecar.http1.connection import EXTENSION
 from sidecar.http1.request_clock import ClockedProtocol
-from sidecar.observability import log_lines
+from sidecar.observability import log_events
 
 WRITE_BUFFER_BYTES_MAX = 16 * 1024
 """Held for a client that takes nothing, beside what its kernel holds; then the writer waits."""
@@ -132,7 +132,7 @@ class SidecarProtocol(ClockedProtocol):
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
         plain: socket.socket | None = self.transport.get_extra_info("socket")
         if plain is not None and descriptors.are_scarce(plain.fileno()):
-            log_lines.connection_shed()
+            log_events.connection_shed()
             self.transport.abort()
 
     def on_headers_complete(self) -> None:

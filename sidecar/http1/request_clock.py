@@ -8,7 +8,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from sidecar.http1 import problem
-from sidecar.observability import errors, log_lines
+from sidecar.observability import errors, log_events
 
 HEAD_S_MAX = 10.0
 """For the head of a request, from the connection or from the first byte after the last answer."""
@@ -97,7 +97,7 @@ class ClockedProtocol(HttpToolsProtocol):
 
     def _refuse(self, error: type[errors.RequestError], why: str) -> None:
         """Close, with an answer unless one has begun: its bytes would be taken for a part of that one."""
-        log_lines.request_refused(error.code, why)
+        log_events.request_refused(error.code, why)
         cycle: RequestResponseCycle | None = self.cycle
         if self.pipeline or (cycle is not None and cycle.response_started and not cycle.response_complete):
             self.transport.abort()

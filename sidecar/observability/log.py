@@ -9,7 +9,7 @@ from typing import Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from sidecar.observability.flood import Flood
+from sidecar.observability.log_rate_limit import LogRateLimit
 from sidecar.observability.redaction import MARK, SECRET_KEY, redact, redact_headers, redact_text
 
 __all__ = ["configure", "redact", "redact_headers", "report_floods"]
@@ -69,14 +69,14 @@ class _FloodGate:
     """The processor that drops what exceeds the allowance, and says how much it dropped."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        self.flood = Flood()
+        self.rate_limit = LogRateLimit()
         self.now = now
 
     def __call__(self, _: WrappedLogger, __: str, values: EventDict) -> EventDict:
         key = str(values.pop(FLOOD_KEY, values.get("event", "")))
-        if not self.flood.admit(key, self.now()):
+        if not self.rate_limit.admit(key, self.now()):
             raise structlog.DropEvent
-        held = self.flood.take(key)
+        held = self.rate_limit.take(key)
         if held:
             values["suppressed"] = held
         return values
@@ -111,7 +111,7 @@ def configure(
 def report_floods() -> None:
     """Write one line for each event whose flood is over; to be called every second, and before the exit."""
     gate = _Current.gate
-    ended = gate.flood.take_ended(gate.now()) if gate else {}
+    ended = gate.rate_limit.take_ended(gate.now()) if gate else {}
     for event, suppressed in ended.items():
         structlog.get_logger().warning("log lines held back", of=event, suppressed=suppressed)
 

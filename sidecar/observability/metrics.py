@@ -8,7 +8,9 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
 
 from sidecar.observability.catalogue import CATALOGUE, IO_BUCKETS, Metric
+from sidecar.observability.collector import READ_AT_SCRAPE, Census, HubView, ScrapeCollector
 from sidecar.observability.families import Families
+from sidecar.observability.histogram import Histogram
 from sidecar.observability.labels import (
     CodeClass,
     JournalOp,
@@ -24,14 +26,13 @@ from sidecar.observability.labels import (
     UnprovenReason,
 )
 from sidecar.observability.route_metrics import RouteMetrics
-from sidecar.observability.scrape import READ_AT_SCRAPE, Census, HubView, ScrapeCollector
 from sidecar.observability.slo import SLO_OBJECTIVES
-from sidecar.observability.tally import TallyHistogram
 
 __all__ = [
     "CATALOGUE",
     "Census",
     "CodeClass",
+    "Histogram",
     "HubView",
     "JournalOp",
     "LossReason",
@@ -46,7 +47,6 @@ __all__ = [
     "SilentDisposition",
     "SilentKind",
     "StallEnd",
-    "TallyHistogram",
     "UnprovenReason",
 ]
 
@@ -67,7 +67,7 @@ class Metrics:
         cold = [metric for metric in CATALOGUE if metric.name not in READ_AT_SCRAPE]
         families = Families(cold, self.registry, names, version)
         self.routes = {name: RouteMetrics(name, families) for name in names}
-        self.event_loop_lag = TallyHistogram(IO_BUCKETS)
+        self.event_loop_lag = Histogram(IO_BUCKETS)
         self._scrape = ScrapeCollector(self.routes, self.event_loop_lag)
         self.registry.register(self._scrape)
         self._bind(families)

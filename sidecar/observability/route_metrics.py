@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sidecar.observability.catalogue import FIRST_MESSAGE_BUCKETS, GAP_BUCKETS
 from sidecar.observability.families import Families
+from sidecar.observability.histogram import Histogram
 from sidecar.observability.labels import (
     LOSS_STAGES,
     CodeClass,
@@ -19,7 +20,6 @@ from sidecar.observability.labels import (
     UnprovenReason,
     code_class,
 )
-from sidecar.observability.tally import TallyHistogram
 
 HOT_COUNTERS: Mapping[str, Mapping[tuple[str, ...], str]] = {
     "sse_streams_started_total": {(): "started"},
@@ -86,8 +86,8 @@ class RouteMetrics:
         self.acknowledged = self.confirmed = self.heartbeats = self.generations_saved = 0
         self.suppressed = self.repeated = self.client_suppressed = self.client_repeated = 0
         self.client_missed = 0
-        self.time_to_first_message = TallyHistogram(FIRST_MESSAGE_BUCKETS)
-        self.message_gap = TallyHistogram(GAP_BUCKETS)
+        self.time_to_first_message = Histogram(FIRST_MESSAGE_BUCKETS)
+        self.message_gap = Histogram(GAP_BUCKETS)
         self._bind_counters(route, families)
         self._bind_histograms(route, families)
 

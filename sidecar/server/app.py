@@ -11,28 +11,28 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from sidecar import __version__
-from sidecar.admin.admin import create_admin
+from sidecar.admin.app import create_admin
 from sidecar.admin.history import SAMPLE_S, History
 from sidecar.config.routes import CANARY_ROUTE
 from sidecar.config.settings import Settings
-from sidecar.http1.upstream import AiohttpUpstream
-from sidecar.observability import log, log_lines
+from sidecar.http1.upstream.client import AiohttpUpstream
+from sidecar.observability import log, log_events
 from sidecar.observability.labels import Outcome
 from sidecar.observability.metrics import Metrics
-from sidecar.proxy.attach import Attach
-from sidecar.proxy.authorization import Authorization
-from sidecar.proxy.control import Control
+from sidecar.proxy.auth_check import AuthCheck
+from sidecar.proxy.client_reports import ClientReports
+from sidecar.proxy.control_api import ControlApi
+from sidecar.proxy.handler import ProxyHandler
 from sidecar.proxy.principal import vary
-from sidecar.proxy.proxy import Proxy
 from sidecar.proxy.readiness import Readiness
-from sidecar.proxy.reports import Reports
+from sidecar.proxy.resume import Resume
 from sidecar.server.canary.route import CanaryRoute, canary_route
 from sidecar.server.server import Listener, Shutdown, admin_listener, listening_socket, public_listener
 from sidecar.server.watchdog import Watchdog
 from sidecar.sse.event_id import Signer
 from sidecar.streams.hub import Budgets, Hub
 from sidecar.streams.stream import Stream
-from sidecar.streams.wheel import Wheel
+from sidecar.streams.timer_wheel import TimerWheel
 
 SECRET_BYTES = 32
 
@@ -43,8 +43,8 @@ class Sidecar:
 
     hub: Hub
     metrics: Metrics
-    attach: Attach
-    reports: Reports
+    resume: Resume
+    reports: ClientReports
     readiness: Readiness
     canary: CanaryRoute
     public: Listener
@@ -63,13 +63,13 @@ def run(settings: Settings) -> int:
 
 async def _serve_until_signal(settings: Settings) -> int:
     async with serving(settings) as sidecar:
-        shutdown = Shutdown(sidecar.hub, sidecar.attach, sidecar.readiness, settings.drain_s)
+        shutdown = Shutdown(sidecar.hub, sidecar.resume, sidecar.readiness, settings.drain_s)
         shutdown.listen(asyncio.get_running_loop())
         _say_started(settings, (sidecar.port, sidecar.admin_port))
         await shutdown.asked()
         await sidecar.canary.stop()
         await sidecar.public.shut(await shutdown.drain())
-        log_lines.stopped(sum(stream.outcome is None for stream in sidecar.hub.streams.values()))
+        log_events.stopped(sum(stream.outcome is None for stream in sidecar.hub.streams.values()))
     return 0
 
 
@@ -90,15 +90,15 @@ async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
         Watchdog(metrics, hub),
         canary_route(settings, hub, metrics, readiness, public_socket.getsockname()[:2]) as canary,
     ):
-        attach = Attach(hub, metrics.resumes, may, settings.principal, settings.subscribers_per_stream_max)
-        reports = Reports(hub, metrics.client_reports)
-        proxy = Proxy(
+        resume = Resume(hub, metrics.resumes, may, settings.principal, settings.subscribers_per_stream_max)
+        reports = ClientReports(hub, metrics.client_reports)
+        proxy = ProxyHandler(
             upstream=upstream,
             hub=hub,
             routes=routes,
             metrics=metrics,
-            attach=attach,
-            control=Control(settings.reserved_prefix, attach, reports, settings.allowed_origins),
+            resume=resume,
+            control=ControlApi(settings.reserved_prefix, resume, reports, settings.allowed_origins),
             readiness=readiness,
             via=f"sse-sidecar-{random.randbytes(4).hex()}",  # noqa: S311 - tells instances apart, guards nothing
             idempotency_body_bytes_max=settings.idempotency_body_bytes_max,
@@ -119,7 +119,7 @@ async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
         await public.open(public_socket)
         ports = (public_socket.getsockname()[1], admin_socket.getsockname()[1])
         try:
-            yield Sidecar(hub, metrics, attach, reports, readiness, canary, public, admin, *ports)
+            yield Sidecar(hub, metrics, resume, reports, readiness, canary, public, admin, *ports)
         finally:
             await canary.stop()
             hub.close()
@@ -131,7 +131,7 @@ async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
 def make_hub(settings: Settings, metrics: Metrics) -> Hub:
     """Return the hub; without a configured secret its ids live as long as the process."""
     if settings.secret is None:
-        log_lines.temporary_secret()
+        log_events.temporary_secret()
         current = secrets.token_bytes(SECRET_BYTES)
     else:
         current = settings.secret.get_secret_value().encode()
@@ -141,7 +141,7 @@ def make_hub(settings: Settings, metrics: Metrics) -> Hub:
     return Hub(
         Signer(current, *([retiring.get_secret_value().encode()] if retiring is not None else [])),
         metrics,
-        Wheel(loop),
+        TimerWheel(loop),
         loop.time,
         secrets.token_bytes,
         Budgets(settings.streams_max, settings.streams_per_principal_max, settings.log_bytes_total_max),
@@ -150,22 +150,22 @@ def make_hub(settings: Settings, metrics: Metrics) -> Hub:
 
 
 @asynccontextmanager
-async def authorization(settings: Settings) -> AsyncIterator[Authorization]:
+async def authorization(settings: Settings) -> AsyncIterator[AuthCheck]:
     """Yield the check of ``auth_check``, or one that lets everybody pass."""
     inputs = vary(settings.principal)
     if settings.auth_check is None:
-        yield Authorization(None, b"", inputs)
+        yield AuthCheck(None, b"", inputs)
         return
     url = urlsplit(settings.auth_check)
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     async with AiohttpUpstream(f"{url.scheme}://{url.netloc}") as upstream:
-        yield Authorization(upstream, target.encode(), inputs)
+        yield AuthCheck(upstream, target.encode(), inputs)
 
 
 def _log_end(stream: Stream, outcome: Outcome) -> None:
     """Log the outcome of a stream."""
     error = stream.ending.error if stream.ending is not None else None
-    log_lines.stream_ended(
+    log_events.stream_ended(
         stream.handle,
         stream.policy.name,
         outcome,
@@ -179,7 +179,7 @@ def _log_end(stream: Stream, outcome: Outcome) -> None:
 
 
 def _say_started(settings: Settings, ports: tuple[int, int]) -> None:
-    log_lines.started(
+    log_events.started(
         f"{settings.listen_address[0]}:{ports[0]}",
         f"{settings.admin_address[0]}:{ports[1]}",
         settings.upstream,

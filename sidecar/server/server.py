@@ -10,9 +10,9 @@ import uvicorn
 
 from sidecar.http1.protocol import SidecarProtocol
 from sidecar.http1.request_clock import ClockedProtocol
-from sidecar.observability import log_lines
-from sidecar.proxy.attach import Attach
+from sidecar.observability import log_events
 from sidecar.proxy.readiness import Readiness
+from sidecar.proxy.resume import Resume
 from sidecar.sse import backoff
 from sidecar.streams.hub import Hub
 from sidecar.streams.subscriber import Subscriber
@@ -108,9 +108,9 @@ def admin_listener(app: Callable[..., Any]) -> Listener:
 class Shutdown:
     """The way from the first signal to the exit; a second signal cuts it short."""
 
-    def __init__(self, hub: Hub, attach: Attach, readiness: Readiness, drain_s: float) -> None:
+    def __init__(self, hub: Hub, resume: Resume, readiness: Readiness, drain_s: float) -> None:
         self._hub = hub
-        self._attach = attach
+        self._resume = resume
         self._readiness = readiness
         self._drain_s = drain_s
         self._asked = asyncio.Event()
@@ -125,7 +125,7 @@ class Shutdown:
         """Begin to drain; asked again: leave now."""
         (self._forced if self._asked.is_set() else self._asked).set()
         self._readiness.draining = True
-        self._attach.draining = True
+        self._resume.draining = True
 
     async def asked(self) -> None:
         """Wait for the first signal."""
@@ -135,7 +135,7 @@ class Shutdown:
         """Let streams finish, then send their readers away, spread out; return the seconds that are left."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._drain_s
-        log_lines.draining(len(self._readers()), self._drain_s)
+        log_events.draining(len(self._readers()), self._drain_s)
         await self._until(lambda: not self._readers(), loop.time() + self._drain_s * DRAIN_FINISH_RATIO)
         readers = self._readers()
         window_s = max(0.0, end - loop.time()) * DRAIN_FINISH_RATIO

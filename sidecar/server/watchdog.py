@@ -6,11 +6,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from sidecar.observability import log, log_lines
+from sidecar.observability import log, log_events
 from sidecar.observability.labels import SilentDisposition, SilentKind
 from sidecar.observability.metrics import Metrics
 from sidecar.streams.hub import Hub
-from sidecar.streams.lifecycle import State
+from sidecar.streams.states import StreamState
 
 PASS_S = 1.0
 OVERDUE_S = 10.0
@@ -53,7 +53,7 @@ class Watchdog:
         try:
             self._hung = self._look(now, self._hung)
         except Exception as error:  # noqa: BLE001 - the top of the task: logged, and the next pass looks again
-            log_lines.task_failed(error, "watchdog")
+            log_events.task_failed(error, "watchdog")
             return
         self._metrics.watchdog_last_pass.set(time.time())
 
@@ -63,7 +63,7 @@ class Watchdog:
         for stream in self._hub.streams.values():
             limit_s = stream.policy.upstream_idle_s
             silent_s = now - stream.last_byte_at
-            reading = stream.room is None and stream.state in (State.STREAMING, State.STALLED)
+            reading = stream.room is None and stream.state in (StreamState.STREAMING, StreamState.STALLED)
             if limit_s and reading and silent_s > limit_s + OVERDUE_S:
                 hung.add(stream.handle)
         for handle in hung - known:

@@ -9,10 +9,10 @@ from sidecar.observability import errors
 from sidecar.observability.labels import Outcome
 from sidecar.observability.metrics import Census, Metrics
 from sidecar.sse.event_id import RANDOM_BYTES, Signer, handle
-from sidecar.streams.claims import Claims
-from sidecar.streams.lifecycle import Audience, State
+from sidecar.streams.idempotency import IdempotencyStore
+from sidecar.streams.states import Audience, StreamState
 from sidecar.streams.stream import Stream
-from sidecar.streams.wheel import Wheel
+from sidecar.streams.timer_wheel import TimerWheel
 
 PRESSURE_OVER_RATIO = 0.9
 """Streams that wait for room look again once the logs are down to this part of their budget."""
@@ -34,7 +34,7 @@ class Hub:
         self,
         signer: Signer,
         metrics: Metrics,
-        wheel: Wheel,
+        wheel: TimerWheel,
         clock: Callable[[], float],
         entropy: Callable[[int], bytes],
         budgets: Budgets | None = None,
@@ -50,7 +50,7 @@ class Hub:
         self._finished: dict[str, Stream] = {}
         self._per_principal: Counter[bytes] = Counter()
         self._under_pressure = False
-        self.claims = Claims(self._budgets.streams_max)
+        self.idempotency = IdempotencyStore(self._budgets.streams_max)
         self.streams: dict[str, Stream] = {}
         self.canaries: dict[str, Stream] = {}
         """Those of ``streams`` that no user started, the oldest first; they take no stream from users."""
@@ -119,7 +119,7 @@ class Hub:
 
     def settled(self, stream: Stream, outcome: Outcome) -> None:
         """See Owner."""
-        if stream.state is State.ENDED:
+        if stream.state is StreamState.ENDED:
             self._may_be_evicted(stream)
         self._on_settled(stream, outcome)
 
@@ -134,7 +134,7 @@ class Hub:
             return
         self._finished.pop(stream.handle, None)
         self.canaries.pop(stream.handle, None)
-        self.claims.forget(stream.id)
+        self.idempotency.forget(stream.id)
         self._per_principal[stream.principal] -= 1
         if not self._per_principal[stream.principal]:
             del self._per_principal[stream.principal]

@@ -2,7 +2,7 @@
 
 from sidecar.observability.labels import StallEnd
 from sidecar.observability.route_metrics import RouteMetrics
-from sidecar.streams.lifecycle import Command
+from sidecar.streams.states import Command
 
 ENDS = {
     Command.STALL_FALSE_ALARM: StallEnd.FALSE_ALARM,

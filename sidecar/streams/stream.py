@@ -13,14 +13,14 @@ from sidecar.observability.labels import Outcome, ReconnectEnd, Side, SilentDisp
 from sidecar.observability.route_metrics import RouteMetrics
 from sidecar.sse import event_id, verdict
 from sidecar.sse.verdict import Ending, Verdict
-from sidecar.streams import lifecycle, stall
+from sidecar.streams import stall, states
 from sidecar.streams.ledger import Ledger
-from sidecar.streams.lifecycle import Audience, AudienceCommand, AudienceEvent, Command, Event, State
-from sidecar.streams.raw_tail import RawTail
-from sidecar.streams.readership import Reader, Readership
+from sidecar.streams.passthrough import Passthrough
 from sidecar.streams.replay_log import Gap, ReplayLog
 from sidecar.streams.source import Source
-from sidecar.streams.wheel import Wheel
+from sidecar.streams.states import Audience, AudienceCommand, AudienceEvent, Command, StreamInput, StreamState
+from sidecar.streams.subscribers import Reader, Subscribers
+from sidecar.streams.timer_wheel import TimerWheel
 
 TIMELINE_MAX = 64
 """Lines of one stream's history; the oldest go first."""
@@ -80,13 +80,13 @@ class Stream:
         "principal",
         "quick_resumes",
         "raw",
-        "readership",
         "resumed_at",
         "retry_said",
         "room",
         "source",
         "started_at",
         "state",
+        "subscribers",
         "timeline",
         "trace",
         "verdict",
@@ -102,7 +102,7 @@ class Stream:
         *,
         metrics: RouteMetrics,
         owner: Owner,
-        wheel: Wheel,
+        wheel: TimerWheel,
         clock: Callable[[], float],
     ) -> None:
         self.id = stream_id
@@ -115,9 +115,9 @@ class Stream:
         self._owner = owner
         self.log = ReplayLog()
         self.ledger = Ledger(self.log, metrics)
-        self.raw: RawTail | None = None
+        self.raw: Passthrough | None = None
         self.verdict = Verdict(policy.complete_on, live=policy.kind == "live")
-        self.state = State.OPENING
+        self.state = StreamState.OPENING
         self.fields: list[tuple[bytes, bytes]] = []
         self.partial = b""
         self.ending: Ending | None = None
@@ -132,7 +132,7 @@ class Stream:
         self.resumed_at = float("-inf")
         self.trace = ""
         self.started_at = self.last_byte_at = self._ended_at = clock()
-        self.readership = Readership(self.started_at, endless=policy.kind == "live")
+        self.subscribers = Subscribers(self.started_at, endless=policy.kind == "live")
         self._stall = stall.Stall(metrics)
         self.timeline: deque[tuple[float, str]] = deque(maxlen=TIMELINE_MAX)
         self.wheel_slot: int | None = None
@@ -154,13 +154,13 @@ class Stream:
             or log.bytes_held > policy.log_bytes_max
             or log.last_seq - log.first_seq >= policy.log_events_max
         )
-        for reader in self.readership.readers:
+        for reader in self.subscribers.readers:
             reader.appended(events, after)
 
     def pass_through(self, chunk: bytes) -> None:
         """Hand on bytes that are no longer framed."""
         if self.raw is None:
-            self.raw = RawTail()
+            self.raw = Passthrough()
             self.metrics.unproven[UnprovenReason.OVERSIZE_EVENT].inc()
             self.note(OVERFLOWED)
             self.crowded = True
@@ -198,9 +198,9 @@ class Stream:
         if not self.readers:
             self._plan()
 
-    def advance(self, event: Event, ending: Ending | None = None) -> None:
+    def advance(self, event: StreamInput, ending: Ending | None = None) -> None:
         """Take a step of the lifecycle; ``ending`` says how, for the steps that end the stream."""
-        step = lifecycle.step(self.state, event)
+        step = states.step(self.state, event)
         if step is None or (step.state is self.state and not step.commands):
             return
         self.state = step.state
@@ -249,7 +249,7 @@ class Stream:
         """Whether a reader that said goodbye had everything: many leave right at the protocol's terminal."""
         return (
             not self.readers
-            and self.readership.left_cleanly
+            and self.subscribers.left_cleanly
             and not self.ledger.undelivered
             and self.ledger.received > 0
         )
@@ -268,7 +268,7 @@ class Stream:
         An answer that has shown its terminal, or its error, ends as that: all it lacks is its body's end.
         """
         shown = self.verdict.complete or self.verdict.error_seen
-        self.advance(Event.STOP, self.verdict.broken(error) if shown else Ending(outcome, error))
+        self.advance(StreamInput.STOP, self.verdict.broken(error) if shown else Ending(outcome, error))
         self.settle(outcome)
 
     @property
@@ -279,22 +279,22 @@ class Stream:
     @property
     def readers(self) -> dict[Reader, None]:
         """The connections that read now."""
-        return self.readership.readers
+        return self.subscribers.readers
 
     @property
     def audience(self) -> Audience:
         """Whether anybody reads, or is expected back."""
-        return self.readership.state
+        return self.subscribers.state
 
     def join(self, reader: Reader) -> None:
         """A connection begins to read."""
-        self._audience(self.readership.join(reader))
+        self._audience(self.subscribers.join(reader))
         self.note(f"reader joined after seq {reader.position}")
 
     def leave(self, reader: Reader, *, cleanly: bool, done: bool) -> None:
         """A connection reads no more; ``done``: it had everything, there is nothing to come back for."""
         self.note(f"reader {'done' if done else 'left' if cleanly else 'lost'} at seq {reader.position}")
-        commands = self.readership.leave(reader, self.clock(), cleanly=cleanly, done=done)
+        commands = self.subscribers.leave(reader, self.clock(), cleanly=cleanly, done=done)
         if self.room is not None:
             self.room()
         if self.ending is not None and self._all_written():
@@ -305,7 +305,7 @@ class Stream:
 
     def resumed(self, reader: Reader) -> None:
         """The first bytes after a return were written."""
-        took = self.readership.returned(self.clock())
+        took = self.subscribers.returned(self.clock())
         if took is not None:
             self.metrics.reconnects[Side.CLIENT, ReconnectEnd.RESUMED].observe(took, self.exemplar)
             self.note(f"reader back after {took:.1f} s, at seq {reader.position}")
@@ -328,7 +328,7 @@ class Stream:
             self.room()
 
     def _wake(self) -> None:
-        for reader in self.readership.readers:
+        for reader in self.subscribers.readers:
             reader.wake()
 
     def _audience(self, commands: tuple[AudienceCommand, ...]) -> None:
@@ -341,9 +341,9 @@ class Stream:
                 self.wheel.discard(self)
 
     def _give_up(self) -> None:
-        outcome = self.readership.outcome
-        waited = self.readership.give_up(self.clock())
-        if self.outcome is None and not self.readership.left_cleanly:
+        outcome = self.subscribers.outcome
+        waited = self.subscribers.give_up(self.clock())
+        if self.outcome is None and not self.subscribers.left_cleanly:
             self.metrics.unproven[UnprovenReason.CLIENT_NEVER_RETURNED].inc()
             for seconds in waited:
                 gave_up = self.metrics.reconnects[Side.CLIENT, ReconnectEnd.GAVE_UP]
@@ -352,13 +352,13 @@ class Stream:
 
     def _linger_until(self) -> float | None:
         """Until when a stream without readers goes on, in loop time; None: to its end, whenever that is."""
-        if self.state is State.ENDED:
-            return max(self.readership.detached_at, self._ended_at) + self.policy.linger_s
+        if self.state is StreamState.ENDED:
+            return max(self.subscribers.detached_at, self._ended_at) + self.policy.linger_s
         if self.raw is not None or self.linger_refused or self.policy.on_disconnect == "cancel":
-            return self.readership.detached_at
+            return self.subscribers.detached_at
         if self.policy.on_disconnect == "continue" and self.room is None:
             return None
-        return self.readership.detached_at + self.policy.linger_s
+        return self.subscribers.detached_at + self.policy.linger_s
 
     def _plan(self) -> None:
         """Be visited when the next of linger and retention is over."""
@@ -370,31 +370,31 @@ class Stream:
 
     def visit(self, now: float) -> float | None:
         """See Visited: end linger and retention."""
-        if self.readers or self.audience is Audience.ATTACHED or self.state is State.EXPIRED:
+        if self.readers or self.audience is Audience.ATTACHED or self.state is StreamState.EXPIRED:
             return None  # attached without a reader: the first one is about to join
         due = None
         if self.audience is Audience.DETACHED:
             due = self._linger_until()
             if due is not None and now >= due:
-                self._audience(self.readership.step(AudienceEvent.LINGER_OVER))
+                self._audience(self.subscribers.step(AudienceEvent.LINGER_OVER))
                 due = None
-        if self.state is not State.ENDED:
+        if self.state is not StreamState.ENDED:
             return due
         retained_until = self._ended_at + self.policy.retain_s
         if due is not None and self.outcome is None:
             retained_until = max(retained_until, due)  # somebody may be back for the rest until then
         if now >= retained_until:
-            self.advance(Event.RETENTION_OVER)
+            self.advance(StreamInput.RETENTION_OVER)
             return None
         return retained_until if due is None else min(due, retained_until)
 
     def expire(self) -> None:
         """Let go of the log of an ended stream before its time."""
-        self.advance(Event.RETENTION_OVER)
+        self.advance(StreamInput.RETENTION_OVER)
 
     def _release(self) -> None:
-        self._audience(self.readership.step(AudienceEvent.LINGER_OVER))
-        self.settle(self.readership.outcome)
+        self._audience(self.subscribers.step(AudienceEvent.LINGER_OVER))
+        self.settle(self.subscribers.outcome)
         self.ledger.close()
         self.wheel.discard(self)
         self.source = None

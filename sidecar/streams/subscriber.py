@@ -7,7 +7,7 @@ from typing import Any
 from sidecar.http1.connection import Connection
 from sidecar.sse import verdict
 from sidecar.sse.framing import without_ids
-from sidecar.streams.receipt import Receipt
+from sidecar.streams.acknowledgements import Acknowledgements
 from sidecar.streams.replay_log import READ_EVENTS_MAX
 from sidecar.streams.stream import Stream
 
@@ -26,6 +26,7 @@ class Subscriber:
     """Reads ``stream`` from ``position`` on and writes it to one connection, as its only writer."""
 
     __slots__ = (
+        "_acknowledgements",
         "_beat_due",
         "_blocked_since",
         "_connection",
@@ -33,7 +34,6 @@ class Subscriber:
         "_drained",
         "_id_prefix",
         "_lead",
-        "_receipt",
         "_retry_ms",
         "_returning",
         "_send",
@@ -72,7 +72,7 @@ class Subscriber:
         self._returning = returning
         self._retry_ms = retry_ms
         self._lead = lead
-        self._receipt = Receipt(stream, connection)
+        self._acknowledgements = Acknowledgements(stream, connection)
         self._id_prefix = b"id: " + stream.id.encode() + b"."
         self._waiter: asyncio.Future[None] | None = None
         self._beat_due = returning and bool(stream.policy.heartbeat_s)  # if there is nothing to replay
@@ -102,11 +102,11 @@ class Subscriber:
             stream.wheel.discard(self)
             self._leave(done=done)
         if done:
-            self._receipt.follow(self.position)
+            self._acknowledgements.follow(self.position)
 
     def _gone(self) -> None:
         """Leave at the moment the connection is lost: who comes back at once must find it noticed."""
-        self._receipt.lost(self.position)
+        self._acknowledgements.lost(self.position)
         self._leave(done=False)
         self.wake()
 
@@ -117,7 +117,7 @@ class Subscriber:
     @property
     def proven(self) -> int:
         """See Reader."""
-        return self._receipt.proven(self.position)
+        return self._acknowledgements.proven(self.position)
 
     def appended(self, events: list[bytes], after: int) -> None:
         """See Reader: write right here if that is all there is to do, else wake the task.
@@ -155,7 +155,7 @@ class Subscriber:
     def visit(self, now: float) -> float:
         """See Visited: a heartbeat is due, or the reader has taken nothing for too long: it may come back."""
         policy = self._stream.policy
-        self._receipt.look(self.position)
+        self._acknowledgements.look(self.position)
         if self._blocked_since is None:
             if policy.heartbeat_s and now >= self._wrote_at + policy.heartbeat_s:
                 self._beat_due = True
@@ -275,7 +275,7 @@ class Subscriber:
         if self._drained and not (stream.log.closed and self.position >= stream.log.last_seq):
             if self._stamped:
                 await self._write(b"retry: %d\n" % RETRY_MS_DRAIN)
-            self._receipt.look(self.position)
+            self._acknowledgements.look(self.position)
             self._connection.abort()
             return False
         if ending is None:
@@ -283,11 +283,11 @@ class Subscriber:
             return False
         if ending.error is not None:
             await asyncio.sleep(ABORT_AFTER_S)
-            self._receipt.look(self.position)
+            self._acknowledgements.look(self.position)
             self._connection.abort()
         else:
             await self._end_cleanly()
-        self._receipt.prove_told()
+        self._acknowledgements.prove_told()
         stream.read_to_end()
         return True
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from sidecar.verify.report.html.page import page
 from sidecar.verify.report.markdown import markdown
-from sidecar.verify.report.page import page
 from sidecar.verify.results import Results
 from sidecar.verify.results_json import to_json
 

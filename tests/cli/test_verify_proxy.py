@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from sidecar.cli.verify_proxy import proxy
+from sidecar.cli.verify.proxy import proxy
 from sidecar.faultnet.control import BODY_BYTES_MAX, Control
 from sidecar.faultnet.faults import TOXICS_MAX
 from sidecar.faultnet.toxic_words import TYPES, toxic_of, toxic_of_text, words_of

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sidecar.admin.admin import create_admin
+from sidecar.admin.app import create_admin
 from sidecar.admin.history import SAMPLE_S, History
 from sidecar.server.server import admin_listener, listening_socket
 from tests.kit.admin_page import admin_page

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import click
 
+from sidecar.verify.report.html.page import page
 from sidecar.verify.report.markdown import markdown
-from sidecar.verify.report.page import page
 from sidecar.verify.results import Results
 from sidecar.verify.results_json import from_json
 

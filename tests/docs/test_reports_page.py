@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.observability.labels import ReportVerdict
+from sidecar.proxy.client_reports import NOTES_PER_STREAM_MAX, REPORTS_PER_STREAM_MAX
 from sidecar.proxy.report import (
     FIELDS,
     GAPS_ALL,
@@ -18,8 +19,7 @@ from sidecar.proxy.report import (
     STATES,
     parse,
 )
-from sidecar.proxy.reports import NOTES_PER_STREAM_MAX, REPORTS_PER_STREAM_MAX
-from sidecar.streams.readership import GOODBYE_S
+from sidecar.streams.subscribers import GOODBYE_S
 from tests.kit.reporting import STREAM
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reports.md").read_text()

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from sidecar.config.routes import CANARY_ROUTE
 from sidecar.config.settings import Settings
-from sidecar.http1.upstream import AiohttpUpstream
+from sidecar.http1.upstream.client import AiohttpUpstream
 from sidecar.server.canary.backend import CanaryBackend
 from sidecar.server.canary.canary import Canary
 from sidecar.server.canary.probe import CanaryProbe

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.proxy.attach import SHED_RETRY_MS
+from sidecar.proxy.resume import SHED_RETRY_MS
 from tests.kit.client import Response, SSEClient
 from tests.kit.deadline import within
 from tests.kit.fake_upstream import FakeUpstream, Script, UpstreamConnection, UpstreamRequest, plain, sse

@@ -8,7 +8,7 @@ import statistics
 
 import pytest
 
-from sidecar.streams.wheel import TICK_S
+from sidecar.streams.timer_wheel import TICK_S
 from tests.kit.eventsource import Event
 from tests.kit.fake_upstream import FakeUpstream, UpstreamConnection, literal, plain, sse
 from tests.kit.relayed import relayed

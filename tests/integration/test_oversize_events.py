@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sidecar.sse.framing import EVENT_BYTES_MAX
-from sidecar.streams.raw_tail import RAW_BYTES_MAX
+from sidecar.streams.passthrough import RAW_BYTES_MAX
 from tests.kit.client import SSEClient
 from tests.kit.fake_upstream import sse
 from tests.kit.protocols import OPENAI

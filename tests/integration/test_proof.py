@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.streams.receipt import LOOKS_S
+from sidecar.streams.acknowledgements import LOOKS_S
 from tests.kit.client import SSEClient
 from tests.kit.fake_upstream import FakeUpstream, sse
 from tests.kit.relayed import relayed

@@ -1,6 +1,6 @@
 """How long a finished answer is kept for those who have not had all of it."""
 
-from sidecar.streams.lifecycle import State
+from sidecar.streams.states import StreamState
 from tests.kit.client import SSEClient
 from tests.kit.fake_upstream import FakeUpstream, sse
 from tests.kit.running import STREAM, Running, running
@@ -10,7 +10,7 @@ EVENTS = [b"data: %0*d\n\n" % (1000, n) for n in range(1, 401)]
 """More than a network takes for a client that does not read."""
 
 
-def state_of_the_stream(sc: Running) -> State:
+def state_of_the_stream(sc: Running) -> StreamState:
     (stream,) = sc.parts.hub.streams.values()
     return stream.state
 
@@ -21,7 +21,7 @@ async def test_a_reader_that_is_cut_off_after_the_retention_is_over_can_come_bac
         slow = SSEClient("127.0.0.1", sc.port, rcvbuf_bytes=4096)
         async with slow.open("POST", "/v1/chat") as response:
             await response.take(1)
-            await sc.until(lambda: state_of_the_stream(sc) is State.ENDED)
+            await sc.until(lambda: state_of_the_stream(sc) is StreamState.ENDED)
             await response.cut()
         async with sc.client.resume(response.last_event_id, "POST", "/v1/chat") as rest:
             await rest.read_to_end()
@@ -38,7 +38,7 @@ async def test_one_that_does_not_come_back_is_waited_for_no_longer_than_its_ling
         slow = SSEClient("127.0.0.1", sc.port, rcvbuf_bytes=4096)
         async with slow.open("POST", "/v1/chat") as response:
             await response.take(1)
-            await sc.until(lambda: state_of_the_stream(sc) is State.ENDED)
+            await sc.until(lambda: state_of_the_stream(sc) is StreamState.ENDED)
             await response.cut()
         await sc.until(lambda: not sc.parts.hub.streams)
         assert sc.outcomes() == {"client_abandoned": 1}
@@ -69,7 +69,7 @@ async def test_an_answer_that_somebody_is_expected_back_for_is_not_evicted_for_a
         async with sc.client.open("POST", "/v1/chat") as first:
             await first.take(1)
             await first.cut()
-        await sc.until(lambda: state_of_the_stream(sc) is State.ENDED)
+        await sc.until(lambda: state_of_the_stream(sc) is StreamState.ENDED)
         second = await sc.client.fetch("POST", "/v1/chat", STREAM)
         assert (second.ended, len(second.seen)) == ("clean", 2 * len(EVENTS))
         async with sc.client.resume(first.last_event_id) as rest:

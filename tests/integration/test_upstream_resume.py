@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from sidecar.config.routes import RoutePolicy
-from sidecar.http1.upstream import AiohttpUpstream, UpstreamRequest
-from sidecar.streams.intake import RECONNECTS_MAX, Intake
+from sidecar.http1.upstream.client import AiohttpUpstream, UpstreamRequest
 from sidecar.streams.stream import Stream
+from sidecar.streams.upstream_reader import RECONNECTS_MAX, UpstreamReader
 from tests.kit.fake_upstream import FakeUpstream, Script, plain, sse
 from tests.kit.protocols import OPENAI
 from tests.kit.relayed import relayed
@@ -187,7 +187,7 @@ async def read_by_intake(sc: Running, up: FakeUpstream, *scripts: Script) -> tup
     stream = sc.parts.hub.create(policy, b"principal")
     upstream = await AiohttpUpstream(up.url).__aenter__()
     request = UpstreamRequest("GET", b"/feed", [(b"host", b"up")])
-    intake = Intake(stream, upstream, request, wait_s=lambda _: 0.0)
+    intake = UpstreamReader(stream, upstream, request, wait_s=lambda _: 0.0)
     intake.start(await upstream.request(request))
     return stream, upstream
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sidecar.cli.text_table import table
-from sidecar.cli.verify import OUTPUT
+from sidecar.cli.verify.scenarios import OUTPUT
 from sidecar.verify.output import write
 from sidecar.verify.results import PromiseResult
 from sidecar.verify.results_json import from_json

@@ -5,16 +5,16 @@ from itertools import count
 
 import httpx
 
-from sidecar.admin.admin import create_admin
+from sidecar.admin.app import create_admin
 from sidecar.admin.history import History
 from sidecar.config.routes import CANARY_ROUTE, RoutePolicy
 from sidecar.observability.metrics import Metrics
 from sidecar.proxy.readiness import Readiness
 from sidecar.sse.event_id import Signer
 from sidecar.streams.hub import Hub
-from sidecar.streams.lifecycle import Event
+from sidecar.streams.states import StreamInput
 from sidecar.streams.stream import Stream
-from sidecar.streams.wheel import Wheel
+from sidecar.streams.timer_wheel import TimerWheel
 
 ROUTES = ("chat", "default", CANARY_ROUTE)
 FAR_AHEAD_S = 10_000.0
@@ -29,15 +29,15 @@ class Reader:
         self.raw_offset = 0
 
     def appended(self, events: list[bytes], after: int) -> None:
-        """See sidecar.readership.Reader."""
+        """See sidecar.subscribers.Reader."""
 
     @property
     def proven(self) -> int:
-        """See sidecar.readership.Reader."""
+        """See sidecar.subscribers.Reader."""
         return self.position
 
     def wake(self) -> None:
-        """See sidecar.readership.Reader."""
+        """See sidecar.subscribers.Reader."""
 
 
 class Held:
@@ -53,7 +53,7 @@ class Held:
         self.hub = Hub(
             Signer(b"k" * 32),
             self.metrics,
-            Wheel(loop),
+            TimerWheel(loop),
             lambda: self.now,
             lambda size: next(numbers).to_bytes(size, "big"),
         )
@@ -61,7 +61,7 @@ class Held:
     def stream(self, route: str = "default", events: int = 0) -> Stream:
         """Start a stream that has so many events."""
         stream = self.hub.create(RoutePolicy(name=route), b"principal")
-        stream.advance(Event.BYTES)
+        stream.advance(StreamInput.BYTES)
         if events:
             stream.accept([b"data: %d\n" % number for number in range(events)])
         return stream

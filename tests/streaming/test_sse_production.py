@@ -35,7 +35,7 @@ from sidecar.observability.slo import SLO
 from sidecar.proxy.principal import fingerprint
 from sidecar.sse import event_id, framing, verdict
 from sidecar.sse.backoff import delay_s
-from sidecar.streams.claims import Claims
+from sidecar.streams.idempotency import IdempotencyStore
 from sidecar.streams.replay_log import Gap, ReplayLog
 from sidecar.verify.results import ScenarioResult
 from tests.kit.mutants import alone
@@ -257,7 +257,7 @@ def test_unit_a_principal_is_its_credentials() -> None:
 
 async def test_unit_one_idempotency_key_is_one_request() -> None:
     """A key is claimed once; the same key with another body is refused."""
-    claims = Claims(claims_max=10)
+    claims = IdempotencyStore(claims_max=10)
     key = (b"key", ANN, "POST", b"/v1/chat")
     claim, is_new = claims.take(key, b"digest")
     assert is_new

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from sidecar.observability import errors, log_lines
+from sidecar.observability import errors, log_events
 from sidecar.observability.labels import Outcome
 from sidecar.observability.metrics import Metrics
 from sidecar.proxy.readiness import Readiness
@@ -66,7 +66,7 @@ class Canary:
         except (errors.CanaryMismatch, errors.CanaryIncomplete) as error:
             self._failed(known, error)
         except Exception as error:  # noqa: BLE001 - the top of the task: a witness that died would be a silent one
-            log_lines.task_failed(error, "canary")
+            log_events.task_failed(error, "canary")
             self._failed(known, errors.CanaryIncomplete(f"{type(error).__name__} in the probe"))
         else:
             self._metrics.canary_last_pass.set(time.time())
@@ -79,7 +79,7 @@ class Canary:
         if self._readiness.draining:
             return
         self._metrics.canary_mismatches.inc()
-        log_lines.canary_failed(error, known.seed, handle(self._probe.stream))
+        log_events.canary_failed(error, known.seed, handle(self._probe.stream))
         for before in list(self._hub.canaries.values())[:-1]:
             before.stop(Outcome.CLIENT_CANCELLED, errors.Cancelled)
             before.expire()

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from sidecar.http1.headers import STREAM_HEADER, first
-from sidecar.http1.upstream import Upstream, UpstreamRequest
-from sidecar.http1.upstream_response import UpstreamResponse
+from sidecar.http1.upstream.client import Upstream, UpstreamRequest
+from sidecar.http1.upstream.response import UpstreamResponse
 from sidecar.observability import errors
 from sidecar.server.canary.known_stream import EVENTS, KnownStream, difference
 

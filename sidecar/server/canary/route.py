@@ -9,15 +9,15 @@ from urllib.parse import urlsplit
 from sidecar.config.routes import CANARY_ROUTE, RoutePolicy, RouteTable
 from sidecar.config.settings import Settings
 from sidecar.http1 import connection
-from sidecar.http1.upstream import AiohttpUpstream, Upstream
+from sidecar.http1.upstream.client import AiohttpUpstream, Upstream
 from sidecar.observability.metrics import Metrics
-from sidecar.proxy.attach import Attach
-from sidecar.proxy.authorization import Authorization
-from sidecar.proxy.control import Control
+from sidecar.proxy.auth_check import AuthCheck
+from sidecar.proxy.client_reports import ClientReports
+from sidecar.proxy.control_api import ControlApi
 from sidecar.proxy.exchange import Receive, Scope, Send
-from sidecar.proxy.proxy import Proxy
+from sidecar.proxy.handler import ProxyHandler
 from sidecar.proxy.readiness import Readiness
-from sidecar.proxy.reports import Reports
+from sidecar.proxy.resume import Resume
 from sidecar.server.canary.backend import CanaryBackend, listening
 from sidecar.server.canary.canary import PASS_S_MAX, Canary, running
 from sidecar.server.canary.known_stream import TERMINAL
@@ -103,16 +103,16 @@ def own_url(host: str, port: int) -> str:
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
-def _proxy(upstream: Upstream, hub: Hub, metrics: Metrics, target: bytes) -> Proxy:
+def _proxy(upstream: Upstream, hub: Hub, metrics: Metrics, target: bytes) -> ProxyHandler:
     """Return a proxy as users have it, but for what it is told about: its backend's health is not theirs."""
-    attach = Attach(hub, metrics.resumes_of_nobody(), Authorization(None, b"", ()), LOGIN, READERS_MAX)
-    return Proxy(
+    resume = Resume(hub, metrics.resumes_of_nobody(), AuthCheck(None, b"", ()), LOGIN, READERS_MAX)
+    return ProxyHandler(
         upstream=upstream,
         hub=hub,
         routes=RouteTable([POLICY]),
         metrics=metrics,
-        attach=attach,
-        control=Control(f"{target.decode()}/", attach, Reports(hub, metrics.client_reports), ()),
+        resume=resume,
+        control=ControlApi(f"{target.decode()}/", resume, ClientReports(hub, metrics.client_reports), ()),
         readiness=Readiness(),
         via=f"canary-{secrets.token_hex(4)}",
         idempotency_body_bytes_max=0,

@@ -140,11 +140,11 @@ async def test_the_backends_own_error_event_reaches_onerror_with_its_data() -> N
 
 async def test_one_that_is_shed_while_the_sidecar_drains_comes_back_for_its_stream() -> None:
     async with fronted(sse(_blocks(1, 2))) as front:
-        front.sc.parts.attach.draining = True
+        front.sc.parts.resume.draining = True
         source = await event_source(front.page, "/events")
         await source.until("w.life.length >= 2")
         assert await source.life() == ["open", "connecting"]
-        front.sc.parts.attach.draining = False
+        front.sc.parts.resume.draining = False
         await source.until_closed()
         events = await source.events()
         assert events == _messages(_stream_of(events), 2)

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page
 
 from sidecar.cli.client import row
-from sidecar.proxy.scripts import SCRIPTS
+from sidecar.proxy.client_scripts import SCRIPTS
 from tests.kit.chromium import needs_chromium, page_at
 from tests.kit.fake_upstream import SSE_HEADERS, FakeUpstream, Script, UpstreamRequest, plain, sse
 from tests.kit.relayed import relayed

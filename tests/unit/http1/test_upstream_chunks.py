@@ -9,9 +9,9 @@ from aiohttp import ClientResponse, StreamReader
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.http1.upstream import READ_BYTES_MAX
-from sidecar.http1.upstream_connection import UpstreamProtocol
-from sidecar.http1.upstream_response import AiohttpResponse
+from sidecar.http1.upstream.client import READ_BYTES_MAX
+from sidecar.http1.upstream.connection import UpstreamProtocol
+from sidecar.http1.upstream.response import AiohttpResponse
 from sidecar.observability.errors import UpstreamError
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream\r\n\r\n"

@@ -5,9 +5,10 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
+from prometheus_client import Histogram as LibraryHistogram
 
-from sidecar.observability.metrics import Metrics, ReconnectEnd, Side, TallyHistogram
+from sidecar.observability.metrics import Histogram, Metrics, ReconnectEnd, Side
 from tests.kit.samples import samples, value
 
 
@@ -53,16 +54,16 @@ def test_a_made_up_openmetrics_version_gets_the_one_there_is(metrics: Metrics) -
     bounds=st.lists(st.floats(1e-6, 1e9), min_size=1, max_size=20, unique=True).map(sorted),
     values=st.lists(st.floats(0, 1e12), max_size=50),
 )
-def test_a_tally_counts_like_the_librarys_histogram(bounds: list[float], values: list[float]) -> None:
+def test_a_histogram_counts_like_the_librarys_histogram(bounds: list[float], values: list[float]) -> None:
     registry = CollectorRegistry()
-    library = Histogram("x", "x", buckets=bounds, registry=registry)
-    tally = TallyHistogram(bounds)
+    library = LibraryHistogram("x", "x", buckets=bounds, registry=registry)
+    histogram = Histogram(bounds)
     for seconds in [*values, *bounds]:
         library.observe(seconds)
-        tally.observe(seconds)
+        histogram.observe(seconds)
     samples = next(iter(registry.collect())).samples
-    assert tally.buckets() == [(s.labels["le"], s.value) for s in samples if s.name == "x_bucket"]
-    assert tally.total == next(s.value for s in samples if s.name == "x_sum")
+    assert histogram.buckets() == [(s.labels["le"], s.value) for s in samples if s.name == "x_bucket"]
+    assert histogram.total == next(s.value for s in samples if s.name == "x_sum")
 
 
 def test_the_hot_histograms_reach_the_scrape(metrics: Metrics) -> None:

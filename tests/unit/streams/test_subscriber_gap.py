@@ -11,10 +11,10 @@ from sidecar.observability.metrics import Metrics
 from sidecar.sse.event_id import Signer
 from sidecar.sse.verdict import Verdict
 from sidecar.streams.hub import Hub
-from sidecar.streams.lifecycle import Event
+from sidecar.streams.states import StreamInput
 from sidecar.streams.stream import Stream
 from sidecar.streams.subscriber import Subscriber
-from sidecar.streams.wheel import Wheel
+from sidecar.streams.timer_wheel import TimerWheel
 from tests.kit.eventsource import parse
 from tests.kit.samples import value
 
@@ -51,10 +51,10 @@ class Wire:
 async def live_stream(events: int) -> AsyncIterator[tuple[Stream, Metrics]]:
     loop = asyncio.get_running_loop()
     metrics = Metrics(("default",), "0")
-    wheel = Wheel(loop)
+    wheel = TimerWheel(loop)
     hub = Hub(Signer(b"k"), metrics, wheel, loop.time, lambda size: b"r" * size)
     stream = hub.create(POLICY, b"p")
-    stream.advance(Event.BYTES)
+    stream.advance(StreamInput.BYTES)
     append(stream, events)
     yield stream, metrics
     hub.close()
@@ -82,7 +82,7 @@ async def read(stream: Stream, meanwhile: Callable[[Wire], None], position: int 
     """Read a stream that ends when its reader waits for more: no write here ever does."""
     wire = Wire(meanwhile)
     subscriber = Subscriber(stream, wire, wire.send, stamped=True, position=position)
-    asyncio.get_running_loop().call_soon(stream.advance, Event.END, Verdict("eof").ending(events=1))
+    asyncio.get_running_loop().call_soon(stream.advance, StreamInput.END, Verdict("eof").ending(events=1))
     await subscriber.run([])
     return wire
 

@@ -1,0 +1,1 @@
+"""The commands of `verify`: the six scenarios, load, the fault proxy and the report."""

@@ -1,0 +1,1 @@
+"""The connections to the upstream: a request, its attempts and its response."""

@@ -1,0 +1,43 @@
+"""Asks the backend whether a login still holds, before anything is replayed, as nginx ``auth_request``."""
+
+from collections.abc import Sequence
+
+from sidecar.http1.headers import Fields
+from sidecar.http1.upstream.client import Upstream, UpstreamRequest
+from sidecar.observability import errors
+
+AUTH_CHECK_S_MAX = 5.0
+_CREDENTIALS = frozenset({b"authorization", b"cookie", b"host", b"x-forwarded-for"})
+
+
+class AuthCheck:
+    """The check of the setting ``auth_check``; without one every verified principal may attach."""
+
+    def __init__(self, upstream: Upstream | None, target: bytes, inputs: Sequence[bytes]) -> None:
+        """``target`` is the request target of the check, ``inputs`` the fields that make the principal."""
+        self._upstream = upstream
+        self._target = target
+        self._crossing = _CREDENTIALS | set(inputs)
+
+    async def check(self, method: str, target: bytes, fields: Fields) -> None:
+        """Raise StreamNotFound if the login no longer holds, AuthorizationUnavailable if nobody can say."""
+        if self._upstream is None:
+            return
+        asked = [field for field in fields if field[0] in self._crossing]
+        asked += [(b"x-original-method", method.encode()), (b"x-original-uri", target)]
+        request = UpstreamRequest(
+            "GET",
+            self._target,
+            asked,
+            connect_timeout_s=AUTH_CHECK_S_MAX,
+            first_byte_timeout_s=AUTH_CHECK_S_MAX,
+        )
+        try:
+            response = await self._upstream.request(request)
+        except errors.UpstreamError as error:
+            raise errors.AuthorizationUnavailable(error.detail) from error
+        response.close()
+        if response.status >= 500:  # noqa: PLR2004 - RFC 9110 section 15.6
+            raise errors.AuthorizationUnavailable(f"status {response.status}")
+        if not 200 <= response.status < 300:  # noqa: PLR2004 - RFC 9110 section 15.3
+            raise errors.StreamNotFound

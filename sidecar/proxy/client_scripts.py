@@ -1,0 +1,95 @@
+"""The browser client's modules as they are served, each with its digest: public, the same for everybody."""
+
+import gzip
+import hashlib
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from importlib.resources import files
+
+from sidecar import __version__
+from sidecar.http1.headers import Fields, values
+
+FRESH_S = 300
+"""A page that names no version has a new one this soon after an upgrade (RFC 9111 section 5.2.2.1)."""
+
+FRESH_VERSIONED_S = 31_536_000
+"""A year, the longest that RFC 2616 section 14.21 advised and that caches have taken for ever since."""
+
+FIELDS = [
+    (b"access-control-allow-origin", b"*"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"vary", b"accept-encoding"),
+]
+"""A module from another origin is fetched with CORS (HTML standard, "fetch a single module script")."""
+
+VERSION_PARAMETER = f"v={__version__}".encode()
+
+_refused = re.compile(rb"\s*q\s*=\s*0(?:\.0{0,3})?\s*")
+"""The weight of a coding that is not acceptable (RFC 9110 section 12.4.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientScript:
+    """One module, as it is or with a content coding (RFC 9110 section 8.4)."""
+
+    name: str
+    body: bytes
+    coding: bytes = b""
+
+    def gzipped(self) -> "ClientScript":
+        """Return it compressed: a third of the bytes."""
+        return ClientScript(self.name, gzip.compress(self.body, mtime=0), b"gzip")
+
+    @property
+    def integrity(self) -> str:
+        """What ``integrity=`` of its script tag says, of the module as it is (W3C Subresource Integrity)."""
+        return f"sha384-{b64encode(hashlib.sha384(self.body).digest()).decode()}"
+
+    @property
+    def etag(self) -> bytes:
+        """Its entity tag, made of its content."""
+        return b'"%b"' % hashlib.sha256(self.body).hexdigest()[:20].encode()
+
+    def known_to(self, fields: Fields) -> bool:
+        """Tell whether who asks has it already (RFC 9110 section 13.1.2)."""
+        tags = [tag.strip() for value in values(fields, b"if-none-match") for tag in value.split(b",")]
+        return b"*" in tags or self.etag in {tag.removeprefix(b"W/") for tag in tags}
+
+    def fields(self, query: bytes) -> list[tuple[bytes, bytes]]:
+        """Return the response fields; under the version of this very sidecar it never changes."""
+        versioned = VERSION_PARAMETER in query.split(b"&")
+        fresh = b"%d, immutable" % FRESH_VERSIONED_S if versioned else b"%d" % FRESH_S
+        return [
+            (b"content-type", b"text/javascript; charset=utf-8"),
+            (b"cache-control", b"public, max-age=" + fresh),
+            (b"etag", self.etag),
+            *FIELDS,
+            *([(b"content-encoding", self.coding)] if self.coding else []),
+        ]
+
+
+def _found() -> dict[str, ClientScript]:
+    folder = files("sidecar").joinpath("client", "js")
+    modules = (file for file in folder.iterdir() if file.name.endswith(".js"))
+    return {file.name: ClientScript(file.name, file.read_bytes()) for file in modules}
+
+
+SCRIPTS = _found()
+"""Every module that the package holds, by its name."""
+
+_GZIPPED = {name: script.gzipped() for name, script in SCRIPTS.items()}
+
+
+def chosen(name: str, fields: Fields) -> ClientScript:
+    """Return a module in the coding that a request accepts; KeyError if there is none of this name."""
+    return (_GZIPPED if _takes_gzip(fields) else SCRIPTS)[name]
+
+
+def _takes_gzip(fields: Fields) -> bool:
+    for item in (item for value in values(fields, b"accept-encoding") for item in value.split(b",")):
+        coding, _, weight = item.partition(b";")
+        if coding.strip().lower() == b"gzip":
+            return _refused.fullmatch(weight) is None
+    return False

@@ -1,0 +1,181 @@
+"""The control API under the reserved prefix: join a stream, cancel it, report, get the browser client.
+
+Nothing below the prefix is forwarded.
+"""
+
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from sidecar.http1 import headers
+from sidecar.observability import errors
+from sidecar.observability.labels import Outcome
+from sidecar.proxy.client_reports import ClientReports
+from sidecar.proxy.client_scripts import SCRIPTS, ClientScript, chosen
+from sidecar.proxy.exchange import Exchange
+from sidecar.proxy.report import REPORT_BYTES_MAX
+from sidecar.proxy.resume import Resume
+from sidecar.sse import event_id
+
+PREFLIGHT_S = 600
+REPORT_READ_BYTES_MAX = 2 * 1024 * 1024
+"""So much of a body is read to its end, and all above a report's size thrown away, before it is answered."""
+
+REPORT_READ_S = 5.0
+"""A report that is not there by then is answered as it is: it has a few hundred bytes."""
+
+REPORT_FIELDS = [(b"access-control-allow-origin", b"*"), (b"cache-control", b"no-store")]
+"""Any page may report: the token in it is the proof, and no cookie or login adds to it."""
+
+REPORT_PREFLIGHT_FIELDS = [
+    *REPORT_FIELDS,
+    (b"access-control-allow-methods", b"POST"),
+    (b"access-control-allow-headers", b"content-type"),
+    (b"access-control-max-age", b"%d" % PREFLIGHT_S),
+]
+
+
+class ControlApi:
+    """Resources below ``prefix``; ``allowed_origins`` may change state from their own pages."""
+
+    def __init__(
+        self, prefix: str, resume: Resume, reports: ClientReports, allowed_origins: Collection[str]
+    ) -> None:
+        self._prefix = prefix.encode()
+        self._resume = resume
+        self._reports = reports
+        self._origins = frozenset(origin.encode() for origin in allowed_origins)
+
+    def owns(self, path: bytes) -> bool:
+        """Tell whether a path lies below the prefix, however it is encoded."""
+        if b"%" in path:
+            path = unquote_to_bytes(path)
+        return path == self._prefix or path.startswith(self._prefix + b"/")
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer a control request."""
+        match exchange.path.removeprefix(self._prefix).decode("latin-1").split("/"):
+            case ["", "streams", stream_id]:
+                await self._stream(exchange, stream_id)
+            case ["", "streams", stream_id, "cancel"]:
+                await self._cancel_resource(exchange, stream_id)
+            case ["", "reports"]:
+                await self._report(exchange)
+            case ["", name] if name in SCRIPTS:
+                await _script(exchange, chosen(name, exchange.fields))
+            case _:
+                raise errors.ControlNotFound
+
+    async def _stream(self, exchange: Exchange, stream_id: str) -> None:
+        if exchange.method == "GET":
+            await self._join(exchange, stream_id)
+        elif exchange.method == "DELETE":
+            await self._cancel(exchange, stream_id)
+        elif exchange.method == "OPTIONS":
+            await self._preflight(exchange)
+        else:
+            raise errors.MethodNotAllowed("GET, DELETE, OPTIONS")
+
+    async def _cancel_resource(self, exchange: Exchange, stream_id: str) -> None:
+        if exchange.method == "OPTIONS":
+            await self._preflight(exchange)
+        elif exchange.method == "POST":
+            await self._cancel(exchange, stream_id)
+        else:
+            raise errors.MethodNotAllowed("POST, OPTIONS")
+
+    async def _join(self, exchange: Exchange, stream_id: str) -> None:
+        position = self._resume.position_of(exchange)
+        if position is not None and position.stream != stream_id:
+            raise errors.StreamNotFound
+        stream = await self._resume.find(exchange, stream_id)
+        if stream is None:
+            await self._resume.gone(exchange, asked_for_the_rest=position is not None)
+        else:
+            await self._resume.read(exchange, stream, position.seq if position is not None else 0)
+
+    async def _cancel(self, exchange: Exchange, stream_id: str) -> None:
+        """Stop a stream; the same answer whether it still ran or not."""
+        if not self._same_site(exchange.fields):
+            raise errors.CrossSite
+        if not event_id.is_stream(stream_id):
+            raise errors.StreamNotFound
+        stream = await self._resume.find(exchange, stream_id)
+        if stream is not None:
+            stream.stop(Outcome.CLIENT_CANCELLED, errors.Cancelled)
+        await exchange.answer(204, self._cors(exchange.fields))
+
+    async def _report(self, exchange: Exchange) -> None:
+        """Take a report; whatever it says, its sender learns nothing from the answer."""
+        if exchange.method == "OPTIONS":
+            await exchange.answer(204, REPORT_PREFLIGHT_FIELDS)
+        elif exchange.method == "POST":
+            self._reports.take(await _start_of_body(exchange))
+            await exchange.answer(204, REPORT_FIELDS)
+        else:
+            raise errors.MethodNotAllowed("POST, OPTIONS")
+
+    def _same_site(self, fields: headers.Fields) -> bool:
+        """Tell whether a page of this very origin sent this, or no browser did (Fetch Metadata)."""
+        origin = headers.first(fields, b"origin")
+        if origin is not None and origin in self._origins:
+            return True
+        site = headers.first(fields, b"sec-fetch-site")
+        if site is not None:
+            return site in (b"same-origin", b"none")
+        if origin is None:
+            return True
+        return urlsplit(origin).netloc == headers.first(fields, b"host")
+
+    async def _preflight(self, exchange: Exchange) -> None:
+        cors = self._cors(exchange.fields)
+        if cors:
+            asked = dict.fromkeys([b"authorization", b"last-event-id", *self._resume.vary])
+            cors += [
+                (b"access-control-allow-methods", b"GET, DELETE, POST"),
+                (b"access-control-allow-headers", b", ".join(asked)),
+                (b"access-control-max-age", b"%d" % PREFLIGHT_S),
+            ]
+        await exchange.answer(204, cors)
+
+    def cors_of_problem(self, fields: headers.Fields) -> list[tuple[bytes, bytes]]:
+        """Return what lets a page of an allowed origin read an error, and when to try again.
+
+        Without it an answer that has expired (410) is a network error to the page, which asks again.
+        """
+        cors = self._cors(fields)
+        return [*cors, (b"access-control-expose-headers", b"Retry-After")] if cors else []
+
+    def _cors(self, fields: headers.Fields) -> list[tuple[bytes, bytes]]:
+        origin = headers.first(fields, b"origin")
+        if origin is None or origin not in self._origins:
+            return []
+        return [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-credentials", b"true"),
+            (b"vary", b"origin"),
+        ]
+
+
+async def _start_of_body(exchange: Exchange) -> bytes:
+    """Return a body, or so much of it that it is seen to be too long for a report."""
+    start, size = b"", 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REPORT_READ_S):
+            async for chunk in exchange.body():
+                start += chunk[: REPORT_BYTES_MAX + 1 - len(start)]
+                size += len(chunk)
+                if size > REPORT_READ_BYTES_MAX:
+                    break
+    return start
+
+
+async def _script(exchange: Exchange, script: ClientScript) -> None:
+    if exchange.method not in ("GET", "HEAD"):
+        raise errors.MethodNotAllowed("GET, HEAD")
+    fields = script.fields(exchange.query)
+    if script.known_to(exchange.fields):
+        await exchange.answer(304, fields)
+    else:
+        await exchange.answer(200, fields, script.body)

@@ -1,0 +1,179 @@
+"""Lets a client read a stream that exists: resume, join, repeated request; sends it away in a drain."""
+
+import random
+from collections.abc import Mapping, Sequence
+
+from prometheus_client import Counter
+
+from sidecar.http1 import headers
+from sidecar.observability import errors
+from sidecar.observability.labels import Outcome, ResumeResult
+from sidecar.proxy import principal
+from sidecar.proxy.auth_check import AuthCheck
+from sidecar.proxy.exchange import Exchange
+from sidecar.sse import event_id
+from sidecar.sse.event_id import EventId
+from sidecar.streams.hub import Hub
+from sidecar.streams.stream import Stream
+from sidecar.streams.subscriber import Subscriber
+
+QUICK_RESUME_S = 5.0
+"""A client that comes back this soon after the last time keeps coming back: it is asked to wait longer."""
+
+RETRY_MS = (0, 1000, 2000, 4000, 5000)
+RETRY_JITTER_RATIO = 0.1
+SHED_RETRY_MS = 2000
+
+
+class Resume:
+    """Decides who may read what from where; the reading is the subscriber's."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        resumes: Mapping[ResumeResult, Counter],
+        authorization: AuthCheck,
+        principal_inputs: Sequence[str],
+        subscribers_per_stream_max: int,
+    ) -> None:
+        self._hub = hub
+        self._resumes = resumes
+        self._authorization = authorization
+        self._inputs = principal_inputs
+        self._subscribers_max = subscribers_per_stream_max
+        self.vary = principal.vary(principal_inputs)
+        self.draining = False
+
+    def principal_of(self, exchange: Exchange) -> bytes:
+        """Return the fingerprint of who asks."""
+        return principal.fingerprint(self._inputs, exchange.fields)
+
+    def position_of(self, exchange: Exchange) -> EventId | None:
+        """Return the position a request brings; None: none, or one of somebody else's making.
+
+        The header wins over the query; raises TwoPositions if there are two headers that differ.
+        """
+        found = headers.values(exchange.fields, headers.LAST_EVENT_ID)
+        if len(set(found)) > 1:
+            self._resumes[ResumeResult.BAD_REQUEST].inc()
+            raise errors.TwoPositions
+        raw = found[0] if found else headers.position_in_query(exchange.query)
+        if not raw:
+            return None
+        position = event_id.parse(raw.decode("latin-1"))
+        if position is None:
+            self._resumes[ResumeResult.FOREIGN].inc()
+        return position
+
+    async def resume(self, exchange: Exchange, position: EventId) -> bool:
+        """Serve the stream of a position; False: it is gone and the feed may be asked for anew."""
+        stream = await self.find(exchange, position.stream)
+        if stream is not None:
+            await self.read(exchange, stream, position.seq)
+        elif exchange.policy.kind == "live" and exchange.method == "GET" and not self.draining:
+            return False
+        else:
+            await self.gone(exchange)
+        return True
+
+    async def gone(self, exchange: Exchange, *, asked_for_the_rest: bool = True) -> None:
+        """Tell of a stream that is gone; at the end of a drain all are, and who asks is only sent away.
+
+        ``asked_for_the_rest``: whoever only joins may have had all of it. Raises ResumeExpired or Draining.
+        """
+        if self.draining:
+            await self.shed(exchange)
+            return
+        if asked_for_the_rest:
+            self._count_expired(exchange, ResumeResult.EXPIRED)
+        raise errors.ResumeExpired
+
+    async def find(self, exchange: Exchange, stream_id: str) -> Stream | None:
+        """Return a stream if it is the asker's; None: it was, and is gone. Raises StreamNotFound."""
+        try:
+            self._hub.verify(stream_id, self.principal_of(exchange))
+            await self._authorization.check(exchange.method, exchange.target, exchange.fields)
+        except errors.StreamNotFound:
+            self._resumes[ResumeResult.REFUSED].inc()
+            raise
+        return self._hub.find(stream_id)
+
+    async def again(self, exchange: Exchange, stream: Stream) -> None:
+        """Serve a repeated request from the start of what the first one began."""
+        await self._authorization.check(exchange.method, exchange.target, exchange.fields)
+        if stream.raw is not None:
+            raise errors.NotResumable
+        stream.metrics.generations_saved += 1
+        await self._read(exchange, stream, 0, returning=bool(stream.ledger.delivered_seq))
+
+    async def read(self, exchange: Exchange, stream: Stream, after: int) -> None:
+        """Serve what comes after a position: the rest and then live, a gap, or 204 if there is no rest."""
+        if self.draining:
+            await self.shed(exchange)
+            return
+        if stream.raw is not None:
+            self._count_expired(exchange, ResumeResult.EXPIRED)
+            raise errors.NotResumable
+        stream.ledger.confirm(after)
+        if stream.log.closed and after == stream.log.last_seq and after:
+            stream.read_to_end()
+            self._resumes[ResumeResult.NO_CONTENT].inc()
+            await exchange.answer(204, headers.ended_fields(stream.fields))
+            return
+        if after:
+            self._count_resume(exchange, stream, after)
+        await self._read(exchange, stream, after, returning=True)
+
+    async def _read(self, exchange: Exchange, stream: Stream, after: int, *, returning: bool) -> None:
+        if len(stream.readers) >= self._subscribers_max:
+            raise errors.TooManySubscribers
+        exchange.policy = stream.policy
+        exchange.started = True
+        stream.metrics.answered(200)
+        subscriber = Subscriber(
+            stream,
+            exchange.connection,
+            exchange.send,
+            stamped=exchange.stamped,
+            position=after,
+            control=headers.wants_control_events(exchange.fields),
+            returning=returning,
+            retry_ms=self._retry_ms(stream) if returning else 0,
+        )
+        replayed = stream.log.held(after if after <= stream.log.last_seq else 0)
+        await subscriber.run(headers.replayed_fields(stream.fields, replayed))
+
+    def _count_resume(self, exchange: Exchange, stream: Stream, after: int) -> None:
+        stream.metrics.generations_saved += 1
+        if stream.log.gap_before(after) is not None:
+            self._resumes[ResumeResult.GAP].inc()
+        elif stream.ending is not None and stream.ending.error is errors.LingerOver:
+            self._count_expired(exchange, ResumeResult.TOO_LATE)
+        else:
+            self._resumes[ResumeResult.RESUMED].inc()
+
+    def _count_expired(self, exchange: Exchange, result: ResumeResult) -> None:
+        """Count a client that came back too late: an answer that somebody wanted and did not get."""
+        self._resumes[result].inc()
+        exchange.metrics.started += 1
+        exchange.metrics.finished[Outcome.RESUME_EXPIRED].inc()
+
+    def _retry_ms(self, stream: Stream) -> int:
+        """Return how long a client that keeps coming back shall wait; 0: say nothing, or the backend has."""
+        now = stream.clock()
+        quick = now - stream.resumed_at < QUICK_RESUME_S
+        stream.quick_resumes = stream.quick_resumes + 1 if quick else 0
+        stream.resumed_at = now
+        if stream.retry_said:
+            return 0
+        base_ms = RETRY_MS[min(stream.quick_resumes, len(RETRY_MS) - 1)]
+        return int(base_ms * (1 + RETRY_JITTER_RATIO * random.random()))  # noqa: S311 - spreads load, guards nothing
+
+    async def shed(self, exchange: Exchange) -> None:
+        """Send a client away while the process drains, in the way that makes it come back elsewhere."""
+        if not exchange.like_eventsource:
+            raise errors.Draining
+        exchange.metrics.answered(200)
+        await exchange.start(200, [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")])
+        await exchange.write(b"retry: %d\n" % SHED_RETRY_MS, more=True)
+        exchange.connection.abort()

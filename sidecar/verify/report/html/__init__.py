@@ -1,0 +1,1 @@
+"""The resilience report as one HTML page."""

@@ -1,0 +1,1 @@
+"""The plots of the resilience report, as SVG."""
