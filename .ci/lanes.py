@@ -32,6 +32,9 @@ WORKERS = 8
 WORKERS_BESIDE = 3
 """The same where other lanes run beside it, which take longer than this one anyway."""
 
+WAKE_S = 0.5
+"""A signal that arrives just before a wait does not interrupt it, so the waits are short."""
+
 BROWSER_WORKERS = 2
 STOP_S = 20.0
 """The time that a lane has to end its servers after SIGTERM."""
@@ -52,9 +55,6 @@ OWN_NETWORK = (
 
 INTERRUPTED = threading.Event()
 """No further lane starts."""
-
-TRACK = "track"
-"""The name of every thread that runs a track."""
 
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 
@@ -207,16 +207,7 @@ def main(arguments: list[str]) -> int:
         run_tracks(tracks, shown=lanes[0])
         run_track(last, shown=lanes[0])
     except KeyboardInterrupt:
-        INTERRUPTED.set()
-        stops = [threading.Thread(target=lane.stop) for lane in lanes]
-        for each in stops:
-            each.start()
-        for each in stops:
-            each.join()
-        # A track that still prints while the interpreter ends would abort it.
-        for thread in threading.enumerate():
-            if thread.name == TRACK:
-                thread.join(STOP_S)
+        stop(last)
         return 130
     print()
     for lane in lanes:
@@ -228,14 +219,39 @@ def main(arguments: list[str]) -> int:
 
 
 def run_tracks(tracks: list[list[Lane]], shown: Lane) -> None:
-    """Run tracks side by side."""
-    threads = [
-        threading.Thread(target=run_track, name=TRACK, args=(track, shown), daemon=True) for track in tracks
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    """Run tracks side by side; an interrupt stops their lanes first."""
+
+    def run(track: list[Lane], ended: threading.Event) -> None:
+        try:
+            run_track(track, shown)
+        finally:
+            ended.set()
+
+    # Before Python 3.12 a join that a signal interrupts takes the thread for ended, hence the events.
+    ends: list[threading.Event] = []
+    try:
+        for track in tracks:
+            ends.append(threading.Event())
+            threading.Thread(target=run, args=(track, ends[-1]), daemon=True).start()
+        for ended in ends:
+            while not ended.wait(WAKE_S):
+                pass
+    except KeyboardInterrupt:
+        stop(list(itertools.chain(*tracks)))
+        # A thread that prints while the interpreter ends would abort it.
+        for ended in ends:
+            ended.wait(STOP_S)
+        raise
+
+
+def stop(lanes: list[Lane]) -> None:
+    """Stop lanes side by side; no further lane starts."""
+    INTERRUPTED.set()
+    stops = [threading.Thread(target=lane.stop) for lane in lanes]
+    for each in stops:
+        each.start()
+    for each in stops:
+        each.join()
 
 
 def run_track(track: list[Lane], shown: Lane) -> None:
