@@ -104,9 +104,19 @@ async def test_two_hundred_people_are_all_accounted_for_and_leave_nothing_behind
 
 
 async def _back(sc: Served, files: int, rss_bytes: int) -> None:
-    """Wait until what the process holds of the system is what it was before."""
+    """Wait until what the process holds of the system is what it was before.
+
+    The canary opens files each second, so each least number counts, of whatever moment.
+    """
     rss_bytes_max = int(rss_bytes * RSS_RATIO)
+    files_least, rss_bytes_least = sc.files, sc.rss_bytes
+
+    def back(_: Scrape) -> bool:
+        nonlocal files_least, rss_bytes_least
+        files_least, rss_bytes_least = min(files_least, sc.files), min(rss_bytes_least, sc.rss_bytes)
+        return files_least <= files and rss_bytes_least <= rss_bytes_max
+
     with contextlib.suppress(Overdue):
-        await sc.until(lambda _: sc.files <= files and sc.rss_bytes <= rss_bytes_max, BACK_S)
-    assert sc.files <= files
-    assert sc.rss_bytes <= rss_bytes_max
+        await sc.until(back, BACK_S)
+    assert files_least <= files
+    assert rss_bytes_least <= rss_bytes_max
