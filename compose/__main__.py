@@ -8,11 +8,11 @@ from contextlib import AbstractAsyncContextManager
 import click
 
 from alerts import links
-from compose.faults import FAULTS, Fault, table
-from compose.sink import Notification
-from compose.stack import Ports, Stack, stack
+from compose.faults import FAULTS, StackFault, table
+from compose.sink import AlertNotification
+from compose.stack import Stack, StackPorts, stack
 from compose.users import USERS_DEFAULT, USERS_MAX
-from sidecar.verify.program import Missing, NotReady
+from sidecar.verify.program import NotReady, ProgramMissing
 
 HELP = "help"
 DRILL_SPEED = 30.0
@@ -67,11 +67,11 @@ def main(fault: str, speed: float | None, users: int, seed: int) -> None:
     speed = speed or (DRILL_SPEED if fault else 1)
     try:
         sys.exit(asyncio.run(_run(FAULTS.get(fault), speed, users, seed)))
-    except (Missing, NotReady) as error:
+    except (ProgramMissing, NotReady) as error:
         raise click.ClickException(str(error)) from None
 
 
-async def _run(fault: Fault | None, speed: float, users: int, seed: int) -> int:
+async def _run(fault: StackFault | None, speed: float, users: int, seed: int) -> int:
     """Run until a signal comes or a part ends by itself; return the exit code."""
     loop = asyncio.get_running_loop()
     end: asyncio.Future[str] = loop.create_future()
@@ -82,7 +82,7 @@ async def _run(fault: Fault | None, speed: float, users: int, seed: int) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, finish)
-    running = stack(speed, users=users, seed=seed, ports=Ports.usual(), told=_print, died=finish)
+    running = stack(speed, users=users, seed=seed, ports=StackPorts.usual(), told=_print, died=finish)
     showing = asyncio.create_task(_show(running, fault))
     await asyncio.wait((showing, end), return_when=asyncio.FIRST_COMPLETED)
     showing.cancel()
@@ -93,7 +93,7 @@ async def _run(fault: Fault | None, speed: float, users: int, seed: int) -> int:
     return bool(end.result())
 
 
-async def _show(running: AbstractAsyncContextManager[Stack], fault: Fault | None) -> None:
+async def _show(running: AbstractAsyncContextManager[Stack], fault: StackFault | None) -> None:
     """Start everything, say where to look, let a fault happen, and go on until cancelled."""
     async with running as s:
         click.echo(RUNNING.format(s=s, rules=_rules(s)))
@@ -109,7 +109,7 @@ def _rules(s: Stack) -> str:
     return "" if speed == 1 else f"The rules run {speed:g} times as fast as in production.\n"
 
 
-def _print(notification: Notification) -> None:
+def _print(notification: AlertNotification) -> None:
     click.echo(notification.line())
 
 

@@ -25,7 +25,7 @@ LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ChatRequest:
     """A request that streams. ``body`` makes it a POST; ``query`` has the pace, and the fault."""
 
     path: str
@@ -38,10 +38,10 @@ class Question:
         return "GET" if self.body is None else "POST"
 
 
-class Reading:
+class ChatReply:
     """One answer, over however many connections: ``stream`` is its id, ``position`` where to go on."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: ChatRequest) -> None:
         self.question = question
         self.stream = ""
         self.events = 0
@@ -112,9 +112,9 @@ class ChatClient:
         self._session = session
 
     @asynccontextmanager
-    async def ask(self, question: Question) -> AsyncIterator[Reading]:
+    async def ask(self, question: ChatRequest) -> AsyncIterator[ChatReply]:
         """Ask, and hold the connection of the answer for the length of the block; ClientError if refused."""
-        reading = Reading(question)
+        reading = ChatReply(question)
         body = None if question.body is None else json.dumps(question.body)
         url = f"{self._url}{question.path}"
         async with self._session.request(
@@ -124,7 +124,7 @@ class ChatClient:
             yield reading
 
     @asynccontextmanager
-    async def back(self, reading: Reading, login: str | None = None) -> AsyncIterator[Reading]:
+    async def back(self, reading: ChatReply, login: str | None = None) -> AsyncIterator[ChatReply]:
         """Come back to an answer where it broke off, with ``Last-Event-ID``, and maybe with another login."""
         fields = {"Accept": "text/event-stream", "Last-Event-ID": reading.position}
         if login is not None:
@@ -134,7 +134,7 @@ class ChatClient:
             reading.begin(response)
             yield reading
 
-    async def cancel(self, reading: Reading) -> None:
+    async def cancel(self, reading: ChatReply) -> None:
         """Say that the rest of an answer is not wanted."""
         async with self._session.delete(f"{self._url}/_sse/streams/{reading.stream}"):
             reading.leave()

@@ -20,7 +20,7 @@ class Blow(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class StackFault:
     """One fault: what the users see of it, what causes it, and the alert that fires.
 
     ``query`` is what a faulty answer is asked with (the demo backend's own switches); ``habit`` and
@@ -45,9 +45,9 @@ AT = "5"
 """Whole events before a faulty answer goes wrong."""
 
 
-def _backend(name: str, what: str, alert: str = COMPLETION) -> Fault:
+def _backend(name: str, what: str, alert: str = COMPLETION) -> StackFault:
     """Return a fault that is the demo backend's own, by the same name."""
-    return Fault(name, what, alert, query={"fault": name, "at": AT})
+    return StackFault(name, what, alert, query={"fault": name, "at": AT})
 
 
 FAULTS = {
@@ -59,16 +59,22 @@ FAULTS = {
         _backend("no_terminal", "the backend ends answers that are not finished"),
         _backend("empty", "the backend ends answers before the first event"),
         _backend("stall", "the backend falls silent in the middle and stays so"),
-        Fault("backend_down", "the backend's process is gone", COMPLETION, blow=Blow.STOP_BACKEND),
-        Fault("vanish", "users lose their network and never come back", COMPLETION, habit="vanish"),
-        Fault("slow_reconnect", "users come back only after six to nine seconds", RECONNECT, habit="tunnel"),
-        Fault("renewed_login", "users come back with another login", RECONNECT, habit="renewed"),
-        Fault("loss", "the feed outruns its replay log while its readers are away", INTEGRITY, habit="burst"),
+        StackFault("backend_down", "the backend's process is gone", COMPLETION, blow=Blow.STOP_BACKEND),
+        StackFault("vanish", "users lose their network and never come back", COMPLETION, habit="vanish"),
+        StackFault(
+            "slow_reconnect", "users come back only after six to nine seconds", RECONNECT, habit="tunnel"
+        ),
+        StackFault("renewed_login", "users come back with another login", RECONNECT, habit="renewed"),
+        StackFault(
+            "loss", "the feed outruns its replay log while its readers are away", INTEGRITY, habit="burst"
+        ),
         _backend("repeat", "the backend sends events twice under one id", INTEGRITY),
         _backend("wrong_type", "the backend answers 200 with a web page", SILENT),
-        Fault("spoilt", "a proxy in front changes what clients get", SILENT, blow=Blow.SPOIL_FRONT),
-        Fault("sidecar_down", "the sidecar is killed", DOWN, blow=Blow.KILL_SIDECAR),
-        Fault("sidecar_frozen", "the sidecar is stopped and answers nobody", DOWN, blow=Blow.FREEZE_SIDECAR),
+        StackFault("spoilt", "a proxy in front changes what clients get", SILENT, blow=Blow.SPOIL_FRONT),
+        StackFault("sidecar_down", "the sidecar is killed", DOWN, blow=Blow.KILL_SIDECAR),
+        StackFault(
+            "sidecar_frozen", "the sidecar is stopped and answers nobody", DOWN, blow=Blow.FREEZE_SIDECAR
+        ),
     )
 }
 

@@ -14,7 +14,7 @@ HEALTHY, SPOILT = b"data: ", b"date: "
 """Of the same length, so that the framing of HTTP stays whole and only the content lies."""
 
 
-class Front:
+class ByteRelay:
     """Relays bytes between its clients and the port ``to``; set both, and ``spoils``, at any time."""
 
     def __init__(self, to: int) -> None:
@@ -66,9 +66,9 @@ class Front:
 
 
 @asynccontextmanager
-async def front(port: int, to: int) -> AsyncIterator[Front]:
+async def front(port: int, to: int) -> AsyncIterator[ByteRelay]:
     """Relay from one port to another on loopback, for the length of the block."""
-    relaying = Front(to)
+    relaying = ByteRelay(to)
     server = await asyncio.start_server(relaying.accept, HOST, port)
     try:
         yield relaying

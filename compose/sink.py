@@ -18,7 +18,7 @@ PATH = "/alerts"
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class AlertNotification:
     """What Alertmanager said of one alert; ``status`` is firing or resolved, times are Unix seconds."""
 
     status: str
@@ -46,12 +46,12 @@ class Notification:
 SHOWN = ("severity", "route", "side", "stage", "kind", "violation", "instance")
 
 
-class Sink:
+class WebhookSink:
     """``url`` is what a receiver's ``webhook_configs`` names."""
 
-    def __init__(self, port: int, told: Callable[[Notification], None] | None) -> None:
+    def __init__(self, port: int, told: Callable[[AlertNotification], None] | None) -> None:
         self.url = f"http://{HOST}:{port}{PATH}"
-        self.notifications: deque[Notification] = deque(maxlen=NOTIFICATIONS_MAX)
+        self.notifications: deque[AlertNotification] = deque(maxlen=NOTIFICATIONS_MAX)
         self._told = told
         self._news = asyncio.Event()
 
@@ -60,7 +60,7 @@ class Sink:
         group = await request.json()
         for alert in group["alerts"]:
             self._note(
-                Notification(
+                AlertNotification(
                     alert["status"], alert["labels"], alert["annotations"], group["receiver"], time.time()
                 )
             )
@@ -68,12 +68,12 @@ class Sink:
         self._news = asyncio.Event()
         return web.Response(status=204)
 
-    def _note(self, notification: Notification) -> None:
+    def _note(self, notification: AlertNotification) -> None:
         self.notifications.append(notification)
         if self._told:
             self._told(notification)
 
-    def seen(self, name: str, status: str = "firing", **labels: str) -> list[Notification]:
+    def seen(self, name: str, status: str = "firing", **labels: str) -> list[AlertNotification]:
         """Return the notifications so far about an alert that carry these labels."""
         return [
             each
@@ -81,7 +81,7 @@ class Sink:
             if each.name == name and each.status == status and labels.items() <= each.labels.items()
         ]
 
-    async def wait(self, name: str, status: str = "firing", **labels: str) -> Notification:
+    async def wait(self, name: str, status: str = "firing", **labels: str) -> AlertNotification:
         """Wait until there is such a notification and return the newest; the caller bounds the wait."""
         while not self.seen(name, status, **labels):
             await self._news.wait()
@@ -90,11 +90,11 @@ class Sink:
 
 @asynccontextmanager
 async def sink(
-    port: int | None = None, told: Callable[[Notification], None] | None = None
-) -> AsyncIterator[Sink]:
+    port: int | None = None, told: Callable[[AlertNotification], None] | None = None
+) -> AsyncIterator[WebhookSink]:
     """Listen for the length of the block; ``told`` is called with each notification as it comes."""
     port = port or free_port()
-    receiving = Sink(port, told)
+    receiving = WebhookSink(port, told)
     app = web.Application()
     app.add_routes([web.post(PATH, receiving.receive)])
     runner = web.AppRunner(app, access_log=None)

@@ -22,13 +22,13 @@ from alerts import alertmanager as notifications
 from alerts import rules
 from compose import alertmanager, prometheus
 from compose.alertmanager import Alertmanager
-from compose.faults import FAULTS, Blow, Fault
-from compose.front import Front, front
+from compose.faults import FAULTS, Blow, StackFault
+from compose.front import ByteRelay, front
 from compose.prometheus import Scraping
-from compose.sink import Notification, Sink, sink
-from compose.users import USERS_DEFAULT, Users
+from compose.sink import AlertNotification, WebhookSink, sink
+from compose.users import USERS_DEFAULT, StackUsers
 from sidecar.observability.slo import SLO, Slo
-from sidecar.verify.program import HOST, POLL_S, READY_S, NotReady, Program, free_port, program, write
+from sidecar.verify.program import HOST, POLL_S, READY_S, ManagedProcess, NotReady, free_port, program, write
 from sidecar.verify.prometheus_api import PrometheusApi
 
 SCRAPE_S_MIN = 0.25
@@ -65,7 +65,7 @@ ROUTES: list[dict[str, Any]] = [
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class StackPorts:
     """Where the parts listen, on loopback."""
 
     public: int
@@ -77,7 +77,7 @@ class Ports:
     front: int
 
     @classmethod
-    def free(cls) -> "Ports":
+    def free(cls) -> "StackPorts":
         """Choose any that are free, so that several stacks can run at once."""
         chosen: dict[int, None] = {}
         while len(chosen) < len(fields(cls)):
@@ -85,7 +85,7 @@ class Ports:
         return cls(*chosen)
 
     @classmethod
-    def usual(cls) -> "Ports":
+    def usual(cls) -> "StackPorts":
         """Choose those that people know, where they are free."""
         return cls(*map(free_port, USUAL_PORTS))
 
@@ -96,15 +96,15 @@ class Stack:
 
     directory: Path
     slo: Slo
-    ports: Ports
-    backend: Program
-    sidecar: Program
-    front: Front
-    users: Users
+    ports: StackPorts
+    backend: ManagedProcess
+    sidecar: ManagedProcess
+    front: ByteRelay
+    users: StackUsers
     prometheus: PrometheusApi
     alertmanager: Alertmanager
-    sink: Sink
-    fault: Fault | None = None
+    sink: WebhookSink
+    fault: StackFault | None = None
 
     @property
     def public(self) -> str:
@@ -121,7 +121,7 @@ class Stack:
         """The sidecar's settings; ``restart_sidecar`` reads them again."""
         return self.directory / SIDECAR_CONFIG
 
-    async def inject(self, name: str) -> Fault:
+    async def inject(self, name: str) -> StackFault:
         """Let something go wrong, in place of what went wrong before; KeyError if there is no such fault."""
         fault = FAULTS[name]
         await self.clear()
@@ -158,8 +158,8 @@ async def stack(  # noqa: PLR0913 - each has a name and a default
     users: int = USERS_DEFAULT,
     seed: int = 1,
     scrape_s_min: float = SCRAPE_S_MIN,
-    ports: Ports | None = None,
-    told: Callable[[Notification], None] | None = None,
+    ports: StackPorts | None = None,
+    told: Callable[[AlertNotification], None] | None = None,
     died: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Stack]:
     """Run everything for the length of the block, in a directory that goes with it.
@@ -168,11 +168,11 @@ async def stack(  # noqa: PLR0913 - each has a name and a default
     that a process ended by itself. A scrape has as long as until the next one, at least ``scrape_s_min``.
     :class:`sidecar.verify.program.Missing` without Prometheus or Alertmanager.
     """
-    ports, slo = ports or Ports.free(), replace(SLO, speed=speed)
+    ports, slo = ports or StackPorts.free(), replace(SLO, speed=speed)
     with TemporaryDirectory(prefix="sse-sidecar-stack-") as name:
         directory = Path(name)
         write(directory, {SIDECAR_CONFIG: yaml.safe_dump(sidecar_settings(ports, slo), sort_keys=False)})
-        people = Users(f"http://{HOST}:{ports.public}", seed=seed, count=users)
+        people = StackUsers(f"http://{HOST}:{ports.public}", seed=seed, count=users)
         async with (
             sink(ports.sink, told) as listening,
             front(ports.front, ports.public) as before,
@@ -208,7 +208,7 @@ async def _until_silent(prom: PrometheusApi) -> None:
 
 
 @asynccontextmanager
-async def _living(people: Users, died: Callable[[str], None] | None) -> AsyncIterator[None]:
+async def _living(people: StackUsers, died: Callable[[str], None] | None) -> AsyncIterator[None]:
     """Let the users do what they do for the length of the block."""
 
     def ended(task: asyncio.Task[None]) -> None:
@@ -224,7 +224,7 @@ async def _living(people: Users, died: Callable[[str], None] | None) -> AsyncIte
         await asyncio.wait([living], timeout=LEAVE_S)
 
 
-def sidecar_settings(ports: Ports, slo: Slo = SLO) -> dict[str, Any]:
+def sidecar_settings(ports: StackPorts, slo: Slo = SLO) -> dict[str, Any]:
     """Return the sidecar's configuration file."""
     return {
         "upstream": f"http://{HOST}:{ports.backend}",
@@ -237,7 +237,7 @@ def sidecar_settings(ports: Ports, slo: Slo = SLO) -> dict[str, Any]:
     }
 
 
-def _scraping(ports: Ports, slo: Slo, scrape_s_min: float) -> Scraping:
+def _scraping(ports: StackPorts, slo: Slo, scrape_s_min: float) -> Scraping:
     return Scraping(
         jobs={slo.job: [f"{HOST}:{ports.admin}"]},
         rules={"rules.yaml": rules.render(slo)},
@@ -247,7 +247,7 @@ def _scraping(ports: Ports, slo: Slo, scrape_s_min: float) -> Scraping:
     )
 
 
-def _notify(listening: Sink, slo: Slo) -> str:
+def _notify(listening: WebhookSink, slo: Slo) -> str:
     """Have everything sent to the sink, in the grouping of the real configuration."""
     usual = notifications.NOTIFY
     faster = replace(
@@ -260,7 +260,7 @@ def _notify(listening: Sink, slo: Slo) -> str:
     return notifications.render(faster, slo)
 
 
-def _backend(ports: Ports) -> list[str]:
+def _backend(ports: StackPorts) -> list[str]:
     return [sys.executable, "-m", "sidecar.demo.webapi", "--host", HOST, "--port", str(ports.backend)]
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import aiohttp
 
 from compose import habits
-from compose.chat_client import Question, client
-from compose.faults import Fault
+from compose.chat_client import ChatRequest, client
+from compose.faults import StackFault
 
 USERS_DEFAULT = 16
 USERS_MAX = 500
@@ -30,14 +30,14 @@ HABITS: dict[str, habits.Habit] = {
 }
 
 
-class Users:
+class StackUsers:
     """People at the service at ``url``. Set ``fault`` at any time; the next question feels it.
 
     ``seed`` decides who asks what and does what; the order in which the network serves them it does not.
     """
 
     def __init__(self, url: str, *, seed: int, count: int = USERS_DEFAULT) -> None:
-        self.fault: Fault | None = None
+        self.fault: StackFault | None = None
         self.did: Counter[str] = Counter()
         """How often what was done; ``refused`` counts requests that got no answer at all."""
 
@@ -64,11 +64,11 @@ class Users:
                     self.did["refused"] += 1
                 await asyncio.sleep(chance.uniform(*THINK_S))
 
-    def _draw(self, chance: random.Random) -> tuple[Question, habits.Habit]:
+    def _draw(self, chance: random.Random) -> tuple[ChatRequest, habits.Habit]:
         """Make up what one user does next."""
         fault = self.fault
         if fault is not None and fault.habit == "burst":
-            return Question("/notifications", {"interval_ms": str(BURST_INTERVAL_MS)}), habits.burst
+            return ChatRequest("/notifications", {"interval_ms": str(BURST_INTERVAL_MS)}), habits.burst
         (ask,) = chance.choices([*QUESTIONS], [*QUESTIONS.values()])
         question = ask(chance)
         if ask is feed:
@@ -84,27 +84,27 @@ class Users:
         return question, habit
 
 
-def chat(chance: random.Random) -> Question:
+def chat(chance: random.Random) -> ChatRequest:
     """Ask in the demo's own form."""
-    return Question("/api/chat", {"prompt": "trains", **_pace(chance)})
+    return ChatRequest("/api/chat", {"prompt": "trains", **_pace(chance)})
 
 
-def openai(chance: random.Random) -> Question:
+def openai(chance: random.Random) -> ChatRequest:
     """Ask in OpenAI's form."""
-    return Question("/v1/chat/completions", _pace(chance), {"stream": True, "messages": MESSAGES})
+    return ChatRequest("/v1/chat/completions", _pace(chance), {"stream": True, "messages": MESSAGES})
 
 
-def claude(chance: random.Random) -> Question:
+def claude(chance: random.Random) -> ChatRequest:
     """Ask in Anthropic's form."""
-    return Question("/v1/messages", _pace(chance), {"stream": True, "messages": MESSAGES})
+    return ChatRequest("/v1/messages", _pace(chance), {"stream": True, "messages": MESSAGES})
 
 
-def feed(_chance: random.Random) -> Question:
+def feed(_chance: random.Random) -> ChatRequest:
     """Follow the notifications."""
-    return Question("/notifications", {"interval_ms": str(FEED_INTERVAL_MS)})
+    return ChatRequest("/notifications", {"interval_ms": str(FEED_INTERVAL_MS)})
 
 
-QUESTIONS: dict[Callable[[random.Random], Question], float] = {chat: 50, openai: 20, claude: 15, feed: 15}
+QUESTIONS: dict[Callable[[random.Random], ChatRequest], float] = {chat: 50, openai: 20, claude: 15, feed: 15}
 """How often each is asked, as weights."""
 
 

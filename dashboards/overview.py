@@ -9,7 +9,7 @@ from dashboards.outcomes import OUTCOME_COLOURS
 from dashboards.panels import NO_TRAFFIC, Query, coloured, graph, heat, limited, rows, stacked, steps, tile
 from dashboards.questions import DAY, DAY_NAME, LONG, LONG_NAME, SHORT, USERS
 from dashboards.sdk import common, dashboard, heatmap, stat, table, timeseries
-from dashboards.tables import Column, with_columns
+from dashboards.tables import TableColumn, with_columns
 from sidecar.observability.slo import SLO
 
 NEVER = ("green", (0.5, "red"))
@@ -105,10 +105,10 @@ def _firing() -> table.Panel:
         Query(f"{queries.FIRING}{{{ask.JOB}}}"),
     )
     shown = (
-        Column("alertname", "Alert", links=(RUNBOOK,), width=230),
-        Column("severity", "Severity", colours=(("critical", "red"), ("warning", "orange")), width=80),
+        TableColumn("alertname", "Alert", links=(RUNBOOK,), width=230),
+        TableColumn("severity", "Severity", colours=(("critical", "red"), ("warning", "orange")), width=80),
         *(
-            Column(label, label.title())
+            TableColumn(label, label.title())
             for label in ("route", "instance", "violation", "stage", "reason", "kind", "side")
         ),
     )
@@ -246,14 +246,14 @@ def _leads_to(uid: str) -> tuple[str, str]:
 
 
 ROUTE_COLUMNS = (
-    Column("route", "Route", links=tuple(map(_leads_to, (RECONNECTS, INTEGRITY, RESOURCES)))),
-    Column("Value #A", "Failed (1 h)", "percentunit", 2, steps("green", (SLO.completion_budget, "red"))),
-    Column("Value #B", f"Budget left ({LONG_NAME})", "percentunit", 0, steps(*BUDGET)),
-    Column("Value #C", "Streams (1 h)", "none", 0),
-    Column(
+    TableColumn("route", "Route", links=tuple(map(_leads_to, (RECONNECTS, INTEGRITY, RESOURCES)))),
+    TableColumn("Value #A", "Failed (1 h)", "percentunit", 2, steps("green", (SLO.completion_budget, "red"))),
+    TableColumn("Value #B", f"Budget left ({LONG_NAME})", "percentunit", 0, steps(*BUDGET)),
+    TableColumn("Value #C", "Streams (1 h)", "none", 0),
+    TableColumn(
         "Value #D", f"Back within {SLO.reconnect_s:g} s ({DAY_NAME})", "percentunit", 2, steps(*RECONNECT)
     ),
-    Column("Value #E", f"Lost ({DAY_NAME})", "none", 0, steps(*NEVER)),
-    Column("Value #F", f"Twice ({DAY_NAME})", "none", 0, steps(*NEVER)),
-    Column("Value #G", f"Silent ({DAY_NAME})", "none", 0, steps(*NEVER)),
+    TableColumn("Value #E", f"Lost ({DAY_NAME})", "none", 0, steps(*NEVER)),
+    TableColumn("Value #F", f"Twice ({DAY_NAME})", "none", 0, steps(*NEVER)),
+    TableColumn("Value #G", f"Silent ({DAY_NAME})", "none", 0, steps(*NEVER)),
 )

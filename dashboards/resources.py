@@ -6,7 +6,7 @@ from dashboards.frame import RESOURCES, Board, finish, frame
 from dashboards.panels import Query, coloured, graph, heat, limited, rows, stacked, steps, tile
 from dashboards.questions import DAY_NAME, JOB, SHORT, USERS
 from dashboards.sdk import dashboard, heatmap, stat, table, timeseries
-from dashboards.tables import Column, with_columns
+from dashboards.tables import TableColumn, with_columns
 from sidecar.observability.labels import CodeClass
 
 LAG = "sse_event_loop_lag_seconds"
@@ -187,7 +187,11 @@ def _versions() -> table.Panel:
         "Instances by version; two versions for longer than a rollout are worth a question.",
         Query(f"count by (job, version) ({queries.select('sse_build_info', scope=JOB)})"),
     )
-    shown = (Column("job", "Job"), Column("version", "Version"), Column("Value", "Instances", "none", 0))
+    shown = (
+        TableColumn("job", "Job"),
+        TableColumn("version", "Version"),
+        TableColumn("Value", "Instances", "none", 0),
+    )
     return with_columns(panel, shown).unit("short").span(12).height(5)
 
 

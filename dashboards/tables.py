@@ -7,7 +7,7 @@ from dashboards.sdk import dashboard, dashboard_model, table
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One column. ``field`` is a label or, of several queries, ``Value #<ref id>``; ``width`` in pixels."""
 
     field: str
@@ -44,7 +44,7 @@ class Column:
         return [dashboard_model.DynamicConfigValue(id_val=key, value=value) for key, value in kept.items()]
 
 
-def with_columns(panel: table.Panel, shown: Sequence[Column], hidden: Sequence[str] = ()) -> table.Panel:
+def with_columns(panel: table.Panel, shown: Sequence[TableColumn], hidden: Sequence[str] = ()) -> table.Panel:
     """Show these columns from left to right, and not the hidden fields."""
     order = {
         "excludeByName": dict.fromkeys(("Time", *hidden), True),

@@ -9,7 +9,7 @@ import click
 
 from dashboards.previews import drawing
 from dashboards.previews.recording import record
-from sidecar.verify.program import Missing as MissingProgram
+from sidecar.verify.program import ProgramMissing as MissingProgram
 
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
 RUN_S = 600.0
@@ -34,7 +34,7 @@ def main(seconds: float, into: Path, recording: Path | None) -> None:
         for path in asyncio.run(drawing.draw(recorded, into)):
             click.echo(f"drew {path}")
         (into / CONTENTS).write_text(contents(recorded["boards"]))
-    except (drawing.Missing, MissingProgram) as missing:
+    except (drawing.ToolMissing, MissingProgram) as missing:
         raise click.ClickException(str(missing)) from None
 
 

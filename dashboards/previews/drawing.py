@@ -21,16 +21,16 @@ BUILD_S = 180
 Json = dict[str, Any]
 
 
-class Missing(Exception):
+class ToolMissing(Exception):
     """Something that the pictures need is not installed; the message says how to get it."""
 
 
 def check() -> None:
-    """Raise :class:`Missing` if a tool is not there."""
+    """Raise :class:`ToolMissing` if a tool is not there."""
     if not shutil.which(CHROMIUM):
-        raise Missing(f"needs {CHROMIUM}: apt-get install chromium")
+        raise ToolMissing(f"needs {CHROMIUM}: apt-get install chromium")
     if not (MODULES / "@grafana" / "ui").is_dir():
-        raise Missing("needs @grafana/ui: npm ci in dashboards/previews/web, or make previews")
+        raise ToolMissing("needs @grafana/ui: npm ci in dashboards/previews/web, or make previews")
 
 
 async def draw(recorded: Json, into: Path) -> list[Path]:

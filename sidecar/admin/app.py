@@ -12,7 +12,7 @@ from starlette.routing import Route
 from sidecar.admin import page_files, snapshot, triage
 from sidecar.admin.guard import Guard
 from sidecar.admin.history import History
-from sidecar.admin.overview import Overview, Question
+from sidecar.admin.overview import Overview, OverviewQuery
 from sidecar.http1.problem import problem, problem_of
 from sidecar.observability import errors
 from sidecar.observability.labels import Outcome
@@ -124,7 +124,7 @@ class Admin:
         self._check_route(route)
         return lambda stream: route in {None, stream.policy.name} and state in {None, stream.state}
 
-    def _question(self, request: Request) -> Question:
+    def _question(self, request: Request) -> OverviewQuery:
         query = request.query_params
         shown, route, after = query.get("shown", "live"), query.get("route"), query.get("after")
         allowed = (*triage.SHOWN, *StreamState)
@@ -132,7 +132,7 @@ class Admin:
             raise BadFilter(f"shown: got {shown!r}; allowed: {' or '.join(allowed)}")
         self._check_route(route)
         number = -1 if after is None else _number("after", after, 0, SAMPLE_NUMBER_MAX)
-        return Question(shown, route, _limit(query.get("limit")), query.get("stream"), number)
+        return OverviewQuery(shown, route, _limit(query.get("limit")), query.get("stream"), number)
 
     def _check_route(self, route: str | None) -> None:
         if route is not None and route not in self._metrics.routes:

@@ -27,7 +27,7 @@ READING_AGE_S_MAX = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class KeyNumberSample:
     """One reading: its number since the start, when it was made in seconds since the start, the counts."""
 
     number: int
@@ -49,20 +49,20 @@ class Readings:
     def __len__(self) -> int:
         return self._kept
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> KeyNumberSample:
         """Return a reading by its age, 0 the oldest and -1 the newest; raises IndexError."""
         if not -self._kept <= index < self._kept:
             raise IndexError(index)
         begin = (self._next + (index if index < 0 else index - self._kept)) % SAMPLES_MAX * self.WIDTH
         number, at_s, *counts = self._ring[begin : begin + self.WIDTH].tolist()
-        return Sample(int(number), at_s, Counts.of(counts))
+        return KeyNumberSample(int(number), at_s, Counts.of(counts))
 
-    def newer_than(self, number: int) -> Iterator[Sample]:
+    def newer_than(self, number: int) -> Iterator[KeyNumberSample]:
         """Give the readings with a higher number than this one, oldest first; no other is touched."""
         seen = max(0, number + 1 - self[0].number) if self._kept else 0
         return map(self.__getitem__, range(seen, self._kept))
 
-    def append(self, sample: Sample) -> None:
+    def append(self, sample: KeyNumberSample) -> None:
         """Keep a reading, in the place of the oldest if all places are taken."""
         begin = self._next * self.WIDTH
         numbers = array("d", (sample.number, sample.at_s, *sample.counts.numbers()))
@@ -79,7 +79,7 @@ class History:
         self._routes = [numbers for name, numbers in metrics.routes.items() if name != CANARY_ROUTE]
         self._clock = clock
         self._started_at = clock()
-        self._newest = Sample(0, 0.0, self._read())
+        self._newest = KeyNumberSample(0, 0.0, self._read())
         self.samples = Readings()
         self.samples.append(self._newest)
 
@@ -90,13 +90,13 @@ class History:
 
     def visit(self, now: float) -> float:
         """See sidecar.wheel.Visited: keep a reading every SAMPLE_S."""
-        self.samples.append(Sample(self.samples[-1].number + 1, self.uptime_s, self._read()))
+        self.samples.append(KeyNumberSample(self.samples[-1].number + 1, self.uptime_s, self._read()))
         return now + SAMPLE_S
 
-    def latest(self) -> Sample:
+    def latest(self) -> KeyNumberSample:
         """Return the counts of this moment, or of READING_AGE_S_MAX ago at most."""
         if self.uptime_s - self._newest.at_s >= READING_AGE_S_MAX:
-            self._newest = Sample(self.samples[-1].number + 1, self.uptime_s, self._read())
+            self._newest = KeyNumberSample(self.samples[-1].number + 1, self.uptime_s, self._read())
         return self._newest
 
     def _read(self) -> Counts:

@@ -7,7 +7,7 @@ from secrets import token_hex
 
 from sidecar import __version__
 from sidecar.admin import snapshot, triage
-from sidecar.admin.history import SAMPLE_S, History, Sample, value_of
+from sidecar.admin.history import SAMPLE_S, History, KeyNumberSample, value_of
 from sidecar.admin.key_numbers import told
 from sidecar.config.routes import CANARY_ROUTE
 from sidecar.observability.metrics import Metrics
@@ -34,7 +34,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class OverviewQuery:
     """What is asked for: streams by selection and route, or one of them; samples from a number on."""
 
     shown: str = "live"
@@ -57,7 +57,7 @@ class Overview:
         self._history = history
         self._process = token_hex(4)
 
-    def answer(self, question: Question) -> dict[str, object]:
+    def answer(self, question: OverviewQuery) -> dict[str, object]:
         """Return the answer, ready for JSON."""
         latest, oldest = self._history.latest(), self._history.samples[0]
         return {
@@ -108,7 +108,7 @@ class Overview:
             "canary_mismatches": value_of(self._metrics.canary_mismatches),
         }
 
-    def _samples(self, after: int, latest: Sample) -> dict[str, object]:
+    def _samples(self, after: int, latest: KeyNumberSample) -> dict[str, object]:
         kept = self._history.samples
         return {
             "interval_s": SAMPLE_S,
@@ -118,7 +118,7 @@ class Overview:
             "latest": [*_row(latest)],
         }
 
-    def _streams(self, question: Question) -> dict[str, object]:
+    def _streams(self, question: OverviewQuery) -> dict[str, object]:
         if question.stream is not None:
             stream = self._hub.find(question.stream)
             return {"stream": snapshot.detail(stream) if stream is not None else None}
@@ -128,7 +128,7 @@ class Overview:
         return {"streams": {"total": len(found), "rows": rows}}
 
 
-def _row(sample: Sample) -> Iterable[float]:
+def _row(sample: KeyNumberSample) -> Iterable[float]:
     yield round(sample.at_s, 3)
     for name in COLUMNS[1:]:
         value = getattr(sample.counts, name)

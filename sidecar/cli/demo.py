@@ -56,7 +56,7 @@ Try in another terminal:
 """
 
 
-class Ports(NamedTuple):
+class DemoPorts(NamedTuple):
     """Where everything listens; ``public`` and ``bare`` are carried to ``sidecar`` and ``backend``."""
 
     public: int
@@ -83,7 +83,7 @@ def demo(port: int | None, admin_port: int | None, backend_port: int | None) -> 
         "the network's switches": (None, 18_180),
         "the backend over the network": (None, 18_280),
     }
-    ports = Ports(*_choose_ports(asked))
+    ports = DemoPorts(*_choose_ports(asked))
     _end_like_ctrl_c()
     try:
         with _surroundings(ports):
@@ -97,7 +97,7 @@ def demo(port: int | None, admin_port: int | None, backend_port: int | None) -> 
     sys.exit(code)
 
 
-def _settings(ports: Ports) -> Settings:
+def _settings(ports: DemoPorts) -> Settings:
     chat = RouteSettings(name="chat", path="/api/chat", complete_on="done", heartbeat_s=HEARTBEAT_S)
     feed = RouteSettings(
         name="notifications", path="/notifications", methods=("GET",), kind="live", upstream_resume=True
@@ -112,7 +112,7 @@ def _settings(ports: Ports) -> Settings:
     )
 
 
-def _transcript(ports: Ports) -> str:
+def _transcript(ports: DemoPorts) -> str:
     public, admin, backend, network = map(_url, (ports.public, ports.admin, ports.backend, ports.switches))
     return TRANSCRIPT.format(public=public, admin=admin, backend=backend, network=network)
 
@@ -147,7 +147,7 @@ def _end_like_ctrl_c() -> None:
 
 
 @contextmanager
-def _surroundings(ports: Ports) -> Iterator[None]:
+def _surroundings(ports: DemoPorts) -> Iterator[None]:
     """Run the network, and the backend below the supervisor that restarts it after its kill switch."""
     origins = (_url(ports.public), f"http://localhost:{ports.public}")
     setup = Setup(_url(ports.switches), _url(ports.bare), origins, STALL_S)

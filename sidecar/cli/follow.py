@@ -14,7 +14,7 @@ class Failed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class FollowRequest:
     """The request that starts the stream; header names are in lower case."""
 
     url: str
@@ -28,7 +28,7 @@ class Tail:
 
     def __init__(
         self,
-        question: Question,
+        question: FollowRequest,
         *,
         write: Callable[[Event], None],
         say: Callable[[str], None],

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sidecar.cli.verify.scenarios import verify
-from sidecar.config.table import ROUTE_SETTINGS, SETTINGS, Row
+from sidecar.config.table import ROUTE_SETTINGS, SETTINGS, SettingRow
 from sidecar.observability.catalogue import CATALOGUE, KEY_METRICS, Metric
 from sidecar.observability.errors import RequestError, SidecarError, UpstreamError, every_error
 from sidecar.observability.slo import SLO, SLO_OBJECTIVES
@@ -150,11 +150,11 @@ def _code(text: str) -> str:
     return f"`{text}`" if text else "-"
 
 
-def _default(row: Row) -> str:
+def _default(row: SettingRow) -> str:
     return _code(row.default)
 
 
-def _allowed(row: Row) -> str:
+def _allowed(row: SettingRow) -> str:
     return row.allowed.replace("<", "&lt;").replace("*", "\\*")
 
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from sidecar.cli.follow import Failed, Question, Tail
+from sidecar.cli.follow import Failed, FollowRequest, Tail
 from sidecar.cli.text_table import cell_text
 from sidecar.client import Event
 from sidecar.client.options import ATTEMPTS_DEFAULT, STALL_S_DEFAULT, check_url
@@ -72,7 +72,7 @@ def tail(  # noqa: PLR0913 - one parameter for each option
         sys.exit(EXIT_INTERRUPTED)
 
 
-def _question(url: str, fields: tuple[str, ...], method: str | None, body: str | None) -> Question:
+def _question(url: str, fields: tuple[str, ...], method: str | None, body: str | None) -> FollowRequest:
     try:
         check_url(url)
     except ValueError as error:
@@ -81,7 +81,7 @@ def _question(url: str, fields: tuple[str, ...], method: str | None, body: str |
     if body is not None:
         headers.setdefault("content-type", "application/json")
     method = (method or ("GET" if body is None else "POST")).upper()
-    return Question(url.partition("#")[0], method, headers, (body or "").encode())
+    return FollowRequest(url.partition("#")[0], method, headers, (body or "").encode())
 
 
 def header_field(text: str) -> tuple[str, str]:

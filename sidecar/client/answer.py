@@ -31,7 +31,7 @@ class Meaning(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ResponseHead:
     """Status and fields of an answer; names are in lower case. ``problem``: the object in its body."""
 
     status: int
@@ -77,7 +77,7 @@ class Head:
         return f"the server answered {self.status}" + (f": it moved to {location}" if location else "")
 
 
-def meaning(head: Head, *, repeats: bool, idempotent: bool, renews: bool) -> Meaning:
+def meaning(head: ResponseHead, *, repeats: bool, idempotent: bool, renews: bool) -> Meaning:
     """Judge the head of an answer.
 
     ``repeats``: the request may be sent again whatever became of it; ``idempotent``: it carried an

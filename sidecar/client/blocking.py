@@ -21,7 +21,7 @@ JOIN_S = 10.0
 """Longest wait for the thread when the block is left; it is a daemon, which keeps no program alive."""
 
 
-class EventSource:
+class BlockingEventSource:
     """One stream, as :class:`sidecar.client.EventSource`: the same options, states and guarantees.
 
     Callbacks and a function for headers are called in the client's thread. ``close``, ``cancel`` and
@@ -180,3 +180,7 @@ class EventSource:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+
+
+EventSource = BlockingEventSource
+"""The former name of :class:`BlockingEventSource`, kept for one release."""

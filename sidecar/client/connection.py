@@ -8,8 +8,8 @@ from typing import Protocol
 import aiohttp
 from yarl import URL
 
-from sidecar.client.answer import Head, problem_of
-from sidecar.client.course import Loss
+from sidecar.client.answer import ResponseHead, problem_of
+from sidecar.client.course import ConnectionLoss
 from sidecar.client.request import Request
 from sidecar.client.wait import epoch_of, retry_after_s
 
@@ -26,15 +26,15 @@ REDIRECTS_MAX = 5
 class Lost(Exception):
     """The connection is gone, or did not come about."""
 
-    def __init__(self, loss: Loss) -> None:
+    def __init__(self, loss: ConnectionLoss) -> None:
         super().__init__(loss.reason)
         self.loss = loss
 
 
-class Answer(Protocol):
+class StreamResponse(Protocol):
     """A response: its head, and its body as it comes."""
 
-    head: Head
+    head: ResponseHead
 
     @property
     def retry_after_s(self) -> float | None:
@@ -50,7 +50,7 @@ class Answer(Protocol):
 class Network(Protocol):
     """Makes connections."""
 
-    async def ask(self, request: Request, within_s: float) -> Answer:
+    async def ask(self, request: Request, within_s: float) -> StreamResponse:
         """Send a request and return its answer once the head is there; raises Lost, also if it is late."""
 
     async def post(self, url: str, headers: dict[str, str], body: bytes = b"") -> bool:
@@ -66,7 +66,7 @@ class HttpAnswer:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         fields = {name.lower(): value for name, value in response.headers.items()}
-        self.head = Head(response.status, fields)
+        self.head = ResponseHead(response.status, fields)
 
     @property
     def retry_after_s(self) -> float | None:
@@ -81,14 +81,14 @@ class HttpAnswer:
                 body = await self._response.content.read(PROBLEM_BYTES_MAX)
         except (aiohttp.ClientError, OSError, TimeoutError):
             return
-        self.head = Head(self.head.status, self.head.headers, problem_of(body))
+        self.head = ResponseHead(self.head.status, self.head.headers, problem_of(body))
 
     async def chunk(self) -> bytes:
         """See Answer."""
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
-            raise Lost(Loss("The connection was lost.", _detail(error))) from None
+            raise Lost(ConnectionLoss("The connection was lost.", _detail(error))) from None
 
     def close(self) -> None:
         """See Answer."""
@@ -116,11 +116,13 @@ class HttpNetwork:
                     await answer.read_problem()
                 return answer
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise Lost(Loss("The server cannot be reached.", _detail(error), unsent=True)) from None
+            raise Lost(ConnectionLoss("The server cannot be reached.", _detail(error), unsent=True)) from None
         except TimeoutError:
-            raise Lost(Loss(f"Nothing has arrived for {within_s:g} seconds.", stalled=True)) from None
+            raise Lost(
+                ConnectionLoss(f"Nothing has arrived for {within_s:g} seconds.", stalled=True)
+            ) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Lost(Loss("The server cannot be reached.", _detail(error))) from None
+            raise Lost(ConnectionLoss("The server cannot be reached.", _detail(error))) from None
 
     async def _send(self, request: Request) -> aiohttp.ClientResponse:
         return await self._session.request(

@@ -10,7 +10,7 @@ RECONNECTS_MAX = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class ConnectionLoss:
     """Why a connection is gone or did not come about: a sentence for the user, a detail for an engineer.
 
     ``retry_after_s``: what the answer asked for. ``stalled``: the connection was silent. ``unsent``:
@@ -25,7 +25,7 @@ class Loss:
     unsent: bool = False
 
 
-class Course:
+class StreamCourse:
     """One stream's course. Times are seconds of one monotonic clock.
 
     ``attempts_max``: attempts in a row without a message before the stream has failed; 0: no bound.
@@ -83,7 +83,7 @@ class Course:
         """Take note of a new message: the sequence of waits begins anew."""
         self.attempt = 0
 
-    def lost(self, loss: Loss, now: float, jitter: float) -> None:
+    def lost(self, loss: ConnectionLoss, now: float, jitter: float) -> None:
         """Wait before the next connection, or fail after too many; ``jitter`` is a number of [0, 1]."""
         if self._lost_at is None:
             self._lost_at, self._connections = now, 0

@@ -10,7 +10,7 @@ from typing import Self
 import aiohttp
 
 from sidecar.client.connection import HttpNetwork, Network
-from sidecar.client.course import Course
+from sidecar.client.course import StreamCourse
 from sidecar.client.event_parser import Event
 from sidecar.client.flow import Flow, OnEnd
 from sidecar.client.options import (
@@ -26,7 +26,7 @@ from sidecar.client.options import (
 from sidecar.client.progress import Progress
 from sidecar.client.reading import Listeners
 from sidecar.client.report import At, report
-from sidecar.client.request import Question, without_body
+from sidecar.client.request import StreamRequest, without_body
 from sidecar.client.state import Gap, Recovery, State, StreamFailed
 
 CANCEL_S = 2.0
@@ -69,13 +69,13 @@ class EventSource:
         content = body.encode() if isinstance(body, str) else body
         self.url = url.partition("#")[0]
         key, control = str(uuid.uuid4()), control.rstrip("/")
-        self._question = Question(self.url, method.upper(), content, join, control, key)
+        self._question = StreamRequest(self.url, method.upper(), content, join, control, key)
         self._headers = headers
         self._progress = Progress(join, position or position_in(headers))
         self._handed_id = self._progress.last_event_id
         self._handed_seq = self._progress.last_seq
         self._handed = 0
-        self._course = Course(attempts_max)
+        self._course = StreamCourse(attempts_max)
         self._stall_s = stall_s
         self._on_end: OnEnd = on_end or ("reconnect" if self._question.method == "GET" else "complete")
         self._reports = reports and bool(control)

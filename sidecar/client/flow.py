@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 from sidecar.client.answer import CODE_PREFIX, Meaning, meaning
-from sidecar.client.connection import Answer, Lost, Network
-from sidecar.client.course import Course, Loss
+from sidecar.client.connection import Lost, Network, StreamResponse
+from sidecar.client.course import ConnectionLoss, StreamCourse
 from sidecar.client.event_parser import Event, EventTooLarge
 from sidecar.client.progress import LostOnTheWay, Progress
-from sidecar.client.reading import Listeners, Reading
-from sidecar.client.request import ACCEPT_TOLD, Question, Request
+from sidecar.client.reading import BodyReader, Listeners
+from sidecar.client.request import ACCEPT_TOLD, Request, StreamRequest
 
 ENDING_S = 2.0
 """Longest wait for the connection's end once the sidecar has said its last word."""
@@ -32,9 +32,9 @@ class Flow:
 
     def __init__(  # noqa: PLR0913 - what a flow is made of, each with a name
         self,
-        question: Question,
+        question: StreamRequest,
         progress: Progress,
-        course: Course,
+        course: StreamCourse,
         network: Network,
         listeners: Listeners,
         *,
@@ -56,16 +56,16 @@ class Flow:
         self._stall_s = stall_s
         self._on_end = on_end
         self._jitter = jitter
-        self.reading: Reading | None = None
+        self.reading: BodyReader | None = None
         """The body that is read, or was last."""
         self._clock = asyncio.get_running_loop().time
         self._wake = asyncio.Event()
-        self._asking: asyncio.Task[Answer] | None = None
-        self._answer: Answer | None = None
+        self._asking: asyncio.Task[StreamResponse] | None = None
+        self._answer: StreamResponse | None = None
         self._request: Request | None = None
         self._renewed = False
         self._met_sidecar = False
-        self._fault: Loss | None = None
+        self._fault: ConnectionLoss | None = None
         """An error that the stream has told, whatever came after it."""
 
     async def pull(self) -> None:
@@ -120,7 +120,9 @@ class Flow:
             return await self._headers()
         except Exception as error:  # noqa: BLE001 - told as the detail, and bounded like any other attempt
             self._lost(
-                Loss("The login could not be renewed.", f"{type(error).__name__}: {error}", unsent=True)
+                ConnectionLoss(
+                    "The login could not be renewed.", f"{type(error).__name__}: {error}", unsent=True
+                )
             )
             return None
 
@@ -134,17 +136,17 @@ class Flow:
         except TimeoutError:
             return
 
-    def _given_up(self, asking: asyncio.Task[Answer]) -> None:
+    def _given_up(self, asking: asyncio.Task[StreamResponse]) -> None:
         """Tell a pull that was cancelled itself from one whose connection was closed under it."""
         if asking.done() and not asking.cancelled() and asking.exception() is None:
             asking.result().close()
         if not self.course.over:
-            self._lost(Loss("The connection was given up before an answer came."))
+            self._lost(ConnectionLoss("The connection was given up before an answer came."))
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise asyncio.CancelledError
 
-    def _judge(self, answer: Answer, request: Request) -> None:
+    def _judge(self, answer: StreamResponse, request: Request) -> None:
         head = answer.head
         self._met_sidecar |= head.code.startswith(CODE_PREFIX)
         idempotent = "idempotency-key" in request.headers
@@ -164,12 +166,12 @@ class Flow:
             self._renewed = True
         elif means is Meaning.AGAIN:
             detail = f"{head.detail}: {head.code}" if head.code else head.detail
-            self._lost(Loss(head.reason, detail, head.code, answer.retry_after_s, unsent=True))
+            self._lost(ConnectionLoss(head.reason, detail, head.code, answer.retry_after_s, unsent=True))
         elif self._began_nothing(head.status):
             self.progress.forget()
-            self._lost(Loss(head.reason, head.detail, head.code))
+            self._lost(ConnectionLoss(head.reason, head.detail, head.code))
         else:
-            self._fail(Loss(head.reason, head.detail, head.code))
+            self._fail(ConnectionLoss(head.reason, head.detail, head.code))
 
     def _began_nothing(self, status: int) -> bool:
         """Tell whether a stream is gone of which nothing was read: the URL can be asked anew."""
@@ -185,15 +187,15 @@ class Flow:
         else:
             self._over(self.course.completed)
 
-    def _begin(self, answer: Answer) -> None:
+    def _begin(self, answer: StreamResponse) -> None:
         self._renewed = False
         self._answer = answer
-        self.reading = Reading(answer.head, self.progress, self.course, self._listeners, self.ready)
+        self.reading = BodyReader(answer.head, self.progress, self.course, self._listeners, self.ready)
         self._heard_at = self._clock()
         self.course.opened()
         self._listeners.state()
 
-    async def _read(self, answer: Answer, reading: Reading) -> None:
+    async def _read(self, answer: StreamResponse, reading: BodyReader) -> None:
         now = self._clock()
         silent_at = max(self._heard_at + self._stall_s, now + min(LATE_S, self._stall_s))
         if reading.ended:
@@ -202,7 +204,7 @@ class Flow:
             async with asyncio.timeout_at(silent_at):
                 chunk = await answer.chunk()
         except TimeoutError:
-            self._lost(Loss(f"Nothing has arrived for {self._stall_s:g} seconds.", stalled=True))
+            self._lost(ConnectionLoss(f"Nothing has arrived for {self._stall_s:g} seconds.", stalled=True))
         except Lost as lost:
             if not self.course.over:
                 self._lost(lost.loss)
@@ -214,31 +216,31 @@ class Flow:
             else:
                 self._end(reading)
 
-    def _take(self, chunk: bytes, reading: Reading) -> None:
+    def _take(self, chunk: bytes, reading: BodyReader) -> None:
         self._heard_at = self._clock()
         self._heard(reading.replayed)
         try:
             reading.take(chunk, self._heard_at)
         except EventTooLarge as error:
-            self._fail(Loss("The server sent an event that is too large.", str(error)))
+            self._fail(ConnectionLoss("The server sent an event that is too large.", str(error)))
         except LostOnTheWay:
-            self._lost(Loss("Messages were lost on the way."))
+            self._lost(ConnectionLoss("Messages were lost on the way."))
 
     def _heard(self, replayed: int | None) -> None:
         recovery = self.course.heard(self._clock(), replayed)
         if recovery is not None:
             self._listeners.recovered(recovery)
 
-    def _end(self, reading: Reading) -> None:
+    def _end(self, reading: BodyReader) -> None:
         """Judge a body that ended in order; a sidecar that was asked to says whether the stream is over."""
         asked = self._request is not None and self._request.headers.get("accept") == ACCEPT_TOLD
         says = reading.short or (self.progress.by_sidecar and asked)
         if self._on_end == "complete" and not says:
             reading.ended = True
         early = "The connection ended before the end of the answer."
-        self._lost(Loss(early if says else "The server ended the connection."))
+        self._lost(ConnectionLoss(early if says else "The server ended the connection."))
 
-    def _lost(self, loss: Loss) -> None:
+    def _lost(self, loss: ConnectionLoss) -> None:
         """Go on after a connection, unless the stream is over with it."""
         read = self.reading if self._answer is not None else None
         if self._answer is not None:
@@ -253,13 +255,13 @@ class Flow:
         elif self.cancelling:
             self.stopped()
         elif advice := self._advice(loss):
-            self._fail(Loss(f"{loss.reason} {advice}", loss.detail, loss.code))
+            self._fail(ConnectionLoss(f"{loss.reason} {advice}", loss.detail, loss.code))
         else:
             self.course.lost(loss, self._clock(), self._jitter())
             self._wake.clear()
             self._listeners.state()
 
-    def _advice(self, loss: Loss) -> str:
+    def _advice(self, loss: ConnectionLoss) -> str:
         """Say why asking again would be a second request, or would find nothing; "": it would not."""
         request, question = self._request, self.question
         named = bool(question.join or (question.control and self.progress.stream))
@@ -273,7 +275,7 @@ class Flow:
         """The program has cancelled."""
         self._over(lambda: self.course.closed("You stopped this."))
 
-    def _fail(self, loss: Loss) -> None:
+    def _fail(self, loss: ConnectionLoss) -> None:
         if self.cancelling:
             self.stopped()
         else:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sidecar.client import told
-from sidecar.client.answer import Head
-from sidecar.client.course import Course, Loss
+from sidecar.client.answer import ResponseHead
+from sidecar.client.course import ConnectionLoss, StreamCourse
 from sidecar.client.event_parser import Event, EventParser
 from sidecar.client.progress import Progress
 from sidecar.client.state import Gap, Recovery
@@ -22,14 +22,14 @@ class Listeners:
     recovered: Callable[[Recovery], None]
 
 
-class Reading:
+class BodyReader:
     """Takes the chunks of one body; puts each new message with its seq into ``ready``."""
 
     def __init__(
         self,
-        head: Head,
+        head: ResponseHead,
         progress: Progress,
-        course: Course,
+        course: StreamCourse,
         listeners: Listeners,
         ready: deque[tuple[Event, int]],
     ) -> None:
@@ -41,9 +41,9 @@ class Reading:
         """The sidecar has said its last word, and only the connection's end is missing."""
         self.short = False
         """It has, but messages are missing."""
-        self.failure: Loss | None = None
+        self.failure: ConnectionLoss | None = None
         """The error that the last message told."""
-        self.fault: Loss | None = None
+        self.fault: ConnectionLoss | None = None
         """The error that any message told."""
         self.idle_s = 0
         self._progress = progress

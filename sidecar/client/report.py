@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Literal
 
-from sidecar.client.course import Course
+from sidecar.client.course import StreamCourse
 from sidecar.client.progress import Progress
 
 VERSION = 1
@@ -15,7 +15,7 @@ GAPS_BYTES_MAX = 2500
 At = Literal["end", "recovery"]
 
 
-def report(progress: Progress, course: Course, at: At, *, unread: int = 0) -> bytes:
+def report(progress: Progress, course: StreamCourse, at: At, *, unread: int = 0) -> bytes:
     """Return the JSON of a report of at most REPORT_BYTES_MAX.
 
     ``unread``: messages that have come, but that the program was not handed: they do not count.

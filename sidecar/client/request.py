@@ -25,7 +25,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class StreamRequest:
     """What starts or joins a stream. ``control``: path of the sidecar's control API; "": there is none."""
 
     url: str

@@ -2,7 +2,7 @@
 
 import json
 
-from sidecar.client.course import Loss
+from sidecar.client.course import ConnectionLoss
 from sidecar.client.event_parser import Event
 from sidecar.client.state import Gap
 
@@ -30,7 +30,7 @@ def last_seq_of(event: Event) -> int:
     return last_seq if isinstance(last_seq, int) else 0
 
 
-def failure_of(event: Event) -> Loss | None:
+def failure_of(event: Event) -> ConnectionLoss | None:
     """Read an error event of the sidecar's, OpenAI's, Anthropic's, the AI SDK's or Google's form; else None.
 
     Whether the stream has failed shows what follows: an endless feed may go on after one.
@@ -44,8 +44,8 @@ def failure_of(event: Event) -> Loss | None:
     if not error and event.type not in (ERROR, "error"):
         return None
     if isinstance(error, dict):
-        return Loss(_text(error.get("message")), code=_code(error) or _word(said.get("code")))
-    return Loss(_text(error or said.get("message")), code=_word(said.get("code")))
+        return ConnectionLoss(_text(error.get("message")), code=_code(error) or _word(said.get("code")))
+    return ConnectionLoss(_text(error or said.get("message")), code=_word(said.get("code")))
 
 
 def _text(message: object) -> str:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from sidecar.config.table import ROUTE_SETTINGS, SETTINGS, Row, find_row
+from sidecar.config.table import ROUTE_SETTINGS, SETTINGS, SettingRow, find_row
 
 HIDDEN = "(hidden)"
 SHOWN_CHARS_MAX = 80
@@ -65,7 +65,7 @@ def path_text(path: Path) -> str:
     return "".join(parts).removeprefix(".") or "configuration"
 
 
-def shown(value: object, row: Row | None) -> str:
+def shown(value: object, row: SettingRow | None) -> str:
     """Write a value so that it fits a line and gives no secret away, not even one inside a URL."""
     if isinstance(value, SecretStr) or (row and row.secret):
         return HIDDEN

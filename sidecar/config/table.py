@@ -21,7 +21,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SettingRow:
     """One setting; ``env`` and ``flag`` are empty where only the file can set it."""
 
     name: str
@@ -34,8 +34,8 @@ class Row:
     secret: bool = False
 
 
-def _row(name: str, field: FieldInfo, *, in_file_only: bool) -> Row:
-    return Row(
+def _row(name: str, field: FieldInfo, *, in_file_only: bool) -> SettingRow:
+    return SettingRow(
         name=name,
         kind=_kind(field),
         default=_default(field),
@@ -84,16 +84,16 @@ def _allowed(field: FieldInfo) -> str:
     return "true or false" if field.annotation is bool else " or ".join(get_args(field.annotation))
 
 
-def _rows(model: type[BaseModel], file_only: frozenset[str]) -> tuple[Row, ...]:
+def _rows(model: type[BaseModel], file_only: frozenset[str]) -> tuple[SettingRow, ...]:
     fields = model.model_fields.items()
     return tuple(_row(name, field, in_file_only=name in file_only) for name, field in fields)
 
 
-SETTINGS: tuple[Row, ...] = _rows(Settings, FILE_ONLY)
-ROUTE_SETTINGS: tuple[Row, ...] = _rows(RouteSettings, frozenset(RouteSettings.model_fields))
+SETTINGS: tuple[SettingRow, ...] = _rows(Settings, FILE_ONLY)
+ROUTE_SETTINGS: tuple[SettingRow, ...] = _rows(RouteSettings, frozenset(RouteSettings.model_fields))
 
 
-def find_row(path: tuple[str | int, ...]) -> Row | None:
+def find_row(path: tuple[str | int, ...]) -> SettingRow | None:
     """Return the row of a setting by its path, such as ``("routes", 1, "linger_s")``."""
     depth = 2 if path[:1] == ("routes",) and len(path) > 2 else 0  # noqa: PLR2004 - routes, index, name
     rows = ROUTE_SETTINGS if depth else SETTINGS

@@ -26,7 +26,7 @@ def event(data: str, name: str = "") -> bytes:
     return f"{f'event: {name}{chr(10)}' if name else ''}data: {data}\n\n".encode()
 
 
-class Answer(ABC):
+class DemoAnswer(ABC):
     """One answer under way. ``finished`` is what closes the content, ``terminal`` what says it is whole."""
 
     headers: ClassVar[dict[str, str]] = {}
@@ -73,7 +73,7 @@ class Answer(ABC):
         """Return the answer as one JSON body, for a client that did not ask for a stream."""
 
 
-class Chat(Answer):
+class ChatAnswer(DemoAnswer):
     """The demo's own form: a plain event per token and a named event ``done`` at the end.
 
     ``index`` counts the tokens 1, 2, 3 ..., so that a page can tell by itself what is missing or came twice.
@@ -92,7 +92,7 @@ class Chat(Answer):
         return {"text": self.text, "tokens": len(self.texts), "model": self.model}
 
 
-class OpenAIChat(Answer):
+class OpenAIChat(DemoAnswer):
     """OpenAI Chat Completions: ``chat.completion.chunk`` objects, a ``finish_reason``, ``[DONE]``."""
 
     def __init__(self, model: str = MODEL_DEFAULT, prompt: str = "", *, usage: bool = False) -> None:
@@ -136,7 +136,7 @@ class OpenAIChat(Answer):
         return {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
 
 
-class Anthropic(Answer):
+class Anthropic(DemoAnswer):
     """Anthropic Messages: named events from ``message_start`` to ``message_stop``, a ``ping`` among them."""
 
     def opening(self) -> Iterator[bytes]:
@@ -173,7 +173,7 @@ class Anthropic(Answer):
         return event(compact({"type": kind, **fields}), kind)
 
 
-class AiSdk(Answer):
+class AiSdk(DemoAnswer):
     """The AI SDK's UI message stream, version 1: typed parts in plain events, then ``[DONE]``."""
 
     headers: ClassVar[dict[str, str]] = {"x-vercel-ai-ui-message-stream": "v1"}

@@ -17,7 +17,7 @@ SLOW_FACTOR = 10
 HUGE_BYTES = 2 * 1024 * 1024
 
 
-class Fault(StrEnum):
+class DemoFault(StrEnum):
     """Every way in which the demo can misbehave. At event ``at`` means: after ``at`` whole events."""
 
     SLOW = "slow"
@@ -51,7 +51,7 @@ class Fault(StrEnum):
     """The event at ``at`` carries an id of the backend's own, and comes twice."""
 
 
-INTERRUPTIONS = frozenset({Fault.STALL, Fault.RESET, Fault.TRUNCATE, Fault.ERROR})
+INTERRUPTIONS = frozenset({DemoFault.STALL, DemoFault.RESET, DemoFault.TRUNCATE, DemoFault.ERROR})
 """The faults that act at one event."""
 
 
@@ -60,26 +60,26 @@ class BadQuery(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class AnswerScript:
     """The course an answer shall take. ``n`` None: endless; ``stall_s`` None: until the client leaves."""
 
     n: int | None
     interval_s: float
     seed: str
-    fault: Fault | None
+    fault: DemoFault | None
     at: int
     stall_s: float | None
     status: int
 
     @classmethod
-    def from_query(cls, query: Mapping[str, str], *, endless: bool = False) -> "Course":
+    def from_query(cls, query: Mapping[str, str], *, endless: bool = False) -> "AnswerScript":
         """Read the parameters, or raise :class:`BadQuery`. A feed is endless unless it is given ``n``."""
         n = _whole(query, "n", TOKENS_DEFAULT, 1, TOKENS_MAX)
         fault = _fault(query)
         interval_ms = _whole(query, "interval_ms", INTERVAL_MS_DEFAULT, 0, INTERVAL_MS_MAX)
         return cls(
             n=None if endless and "n" not in query else n,
-            interval_s=interval_ms / 1000 * (SLOW_FACTOR if fault is Fault.SLOW else 1),
+            interval_s=interval_ms / 1000 * (SLOW_FACTOR if fault is DemoFault.SLOW else 1),
             seed=_seed(query),
             fault=fault,
             at=_whole(query, "at", n // 2, 0, EVENTS_MAX),
@@ -91,10 +91,10 @@ class Course:
 class LineForm:
     """Turns the backend's plain blocks into the bytes that a fault wants on the wire."""
 
-    def __init__(self, fault: Fault | None) -> None:
-        self._line_end = {Fault.CRLF: b"\r\n", Fault.CR: b"\r"}.get(fault or Fault.SLOW, b"\n")
-        self._mark = b"\xef\xbb\xbf" if fault is Fault.BOM else b""
-        self._gzip = zlib.compressobj(wbits=16 + zlib.MAX_WBITS) if fault is Fault.GZIP else None
+    def __init__(self, fault: DemoFault | None) -> None:
+        self._line_end = {DemoFault.CRLF: b"\r\n", DemoFault.CR: b"\r"}.get(fault or DemoFault.SLOW, b"\n")
+        self._mark = b"\xef\xbb\xbf" if fault is DemoFault.BOM else b""
+        self._gzip = zlib.compressobj(wbits=16 + zlib.MAX_WBITS) if fault is DemoFault.GZIP else None
 
     def encode(self, block: bytes) -> bytes:
         """Return the bytes of one block; the first call carries the byte order mark."""
@@ -118,11 +118,11 @@ def _whole(query: Mapping[str, str], name: str, default: int, least: int, most: 
     return int(text)
 
 
-def _fault(query: Mapping[str, str]) -> Fault | None:
+def _fault(query: Mapping[str, str]) -> DemoFault | None:
     text = query.get("fault", "")
-    if text and text not in set(Fault):
-        raise BadQuery(f"fault={text[:SEED_CHARS_MAX]!r}: one of {', '.join(Fault)} is allowed")
-    return Fault(text) if text else None
+    if text and text not in set(DemoFault):
+        raise BadQuery(f"fault={text[:SEED_CHARS_MAX]!r}: one of {', '.join(DemoFault)} is allowed")
+    return DemoFault(text) if text else None
 
 
 def _seed(query: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from itertools import islice
 
-from sidecar.demo.faults import HUGE_BYTES, Course, Fault
+from sidecar.demo.faults import HUGE_BYTES, AnswerScript, DemoFault
 from sidecar.demo.words import tokens
 
 PAST_MAX = 100
@@ -17,7 +17,7 @@ ID_DIGITS_MAX = 18
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class FeedNotification:
     """One notification; ids count 1, 2, 3 ... over the life of the process."""
 
     id: int
@@ -37,13 +37,13 @@ class Feed:
 
     def __init__(self) -> None:
         self.newest = 0
-        self._past: deque[Notification] = deque(maxlen=PAST_MAX)
+        self._past: deque[FeedNotification] = deque(maxlen=PAST_MAX)
         self._news = asyncio.Event()
 
-    def publish(self, text: str = "") -> Notification:
+    def publish(self, text: str = "") -> FeedNotification:
         """Add a notification and wake every reader."""
         self.newest += 1
-        notification = Notification(self.newest, text or "".join(tokens(f"feed {self.newest}", WORDS)))
+        notification = FeedNotification(self.newest, text or "".join(tokens(f"feed {self.newest}", WORDS)))
         self._past.append(notification)
         self._news.set()
         self._news = asyncio.Event()
@@ -54,7 +54,7 @@ class Feed:
         ours = last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) <= ID_DIGITS_MAX
         return min(int(last_event_id), self.newest) if ours else self.newest
 
-    async def read(self, position: int, course: Course) -> AsyncGenerator[bytes, None]:
+    async def read(self, position: int, course: AnswerScript) -> AsyncGenerator[bytes, None]:
         """Yield the events after ``position``: the remembered ones at once, then live ones."""
         sent = 0
         while course.n is None or sent < course.n:
@@ -74,13 +74,13 @@ class Feed:
             if position == self.newest:
                 self.publish()
 
-    def _after(self, position: int, most: int | None) -> list[Notification]:
+    def _after(self, position: int, most: int | None) -> list[FeedNotification]:
         oldest = self.newest - len(self._past) + 1
         start = max(0, position + 1 - oldest)
         return list(islice(self._past, start, None if most is None else start + most))
 
     @staticmethod
-    def _spoilt(notification: Notification, course: Course, sent: int) -> Notification:
-        if course.fault is Fault.HUGE and sent == course.at:
-            return Notification(notification.id, "x" * HUGE_BYTES)
+    def _spoilt(notification: FeedNotification, course: AnswerScript, sent: int) -> FeedNotification:
+        if course.fault is DemoFault.HUGE and sent == course.at:
+            return FeedNotification(notification.id, "x" * HUGE_BYTES)
         return notification

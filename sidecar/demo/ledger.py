@@ -12,7 +12,7 @@ GENERATIONS_MAX = 1_000
 
 
 @dataclass(slots=True)
-class Generation:
+class DemoGeneration:
     """One streamed answer; ``ending`` is live, completed, client_left, killed, or the fault that ended it."""
 
     id: str
@@ -45,28 +45,28 @@ class Generation:
         }
 
 
-class Ledger:
+class GenerationLog:
     """The last generations of this process, and which of them are live."""
 
     def __init__(self) -> None:
         self.started_total = 0
-        self._generations: OrderedDict[str, Generation] = OrderedDict()
-        self._live: dict[str, Generation] = {}
+        self._generations: OrderedDict[str, DemoGeneration] = OrderedDict()
+        self._live: dict[str, DemoGeneration] = {}
 
-    def open(self, generation: Generation) -> None:
+    def open(self, generation: DemoGeneration) -> None:
         """Note that a generation starts."""
         self.started_total += 1
         self._generations[generation.id] = self._live[generation.id] = generation
         while len(self._generations) > GENERATIONS_MAX:
             self._generations.popitem(last=False)
 
-    def close(self, generation: Generation) -> None:
+    def close(self, generation: DemoGeneration) -> None:
         """Note that the generator of a generation has been closed."""
         self._live.pop(generation.id, None)
         generation.closed_unix_s = time.time()
         generation.closed.set()
 
-    def find(self, generation_id: str) -> Generation | None:
+    def find(self, generation_id: str) -> DemoGeneration | None:
         """Return a generation that is still remembered."""
         return self._generations.get(generation_id)
 

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from sidecar.demo import connection
-from sidecar.demo.answers import Answer
-from sidecar.demo.faults import HUGE_BYTES, INTERRUPTIONS, Course, Fault, LineForm
-from sidecar.demo.ledger import Generation, Ledger
+from sidecar.demo.answers import DemoAnswer
+from sidecar.demo.faults import HUGE_BYTES, INTERRUPTIONS, AnswerScript, DemoFault, LineForm
+from sidecar.demo.ledger import DemoGeneration, GenerationLog
 from sidecar.demo.words import tokens
 
 Blocks = AsyncGenerator[bytes, None]
@@ -20,7 +20,7 @@ Blocks = AsyncGenerator[bytes, None]
 ENDLESS = 2**62
 
 
-async def events_of(answer: Answer, course: Course) -> Blocks:
+async def events_of(answer: DemoAnswer, course: AnswerScript) -> Blocks:
     """Yield the events of an answer: an interval before each token, none around them."""
     opening = list(answer.opening())
     for block in opening:
@@ -28,16 +28,16 @@ async def events_of(answer: Answer, course: Course) -> Blocks:
     for position, text in enumerate(tokens(course.seed, course.n or 0), start=len(opening)):
         await asyncio.sleep(course.interval_s)
         yield answer.write(_spoilt(text, position, len(opening), course))
-    for block in chain(answer.finished(), () if course.fault is Fault.NO_TERMINAL else answer.terminal()):
+    for block in chain(answer.finished(), () if course.fault is DemoFault.NO_TERMINAL else answer.terminal()):
         yield block
 
 
-def _spoilt(text: str, position: int, first: int, course: Course) -> str:
-    huge = course.fault is Fault.HUGE and position == max(course.at, first)
+def _spoilt(text: str, position: int, first: int, course: AnswerScript) -> str:
+    huge = course.fault is DemoFault.HUGE and position == max(course.at, first)
     return "x" * HUGE_BYTES if huge else text
 
 
-async def halves_of(body: bytes, course: Course) -> Blocks:
+async def halves_of(body: bytes, course: AnswerScript) -> Blocks:
     """Yield a plain body in two pieces, an interval before each, so that it can break in the middle."""
     middle = len(body) // 2
     for piece in (body[:middle], body[middle:]):
@@ -54,8 +54,8 @@ class PacedResponse(Response):
     def __init__(
         self,
         blocks: Blocks,
-        course: Course,
-        ledger: Ledger,
+        course: AnswerScript,
+        ledger: GenerationLog,
         *,
         headers: dict[str, str],
         error: Callable[[], bytes] = bytes,
@@ -85,9 +85,9 @@ class PacedResponse(Response):
         if not playing.cancelled():
             playing.result()
 
-    def _note(self, scope: Scope) -> Generation:
+    def _note(self, scope: Scope) -> DemoGeneration:
         transport = self._transport
-        generation = Generation(
+        generation = DemoGeneration(
             id=self._id,
             method=scope["method"],
             path=scope["path"],
@@ -114,7 +114,7 @@ class PacedResponse(Response):
     async def _play(self, *, with_body: bool) -> None:
         async with aclosing(self._blocks) as blocks:
             await self._send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            if with_body and self._course.fault is not Fault.EMPTY:
+            if with_body and self._course.fault is not DemoFault.EMPTY:
                 await self._play_blocks(blocks)
         await self._put(self._form.finish())
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -127,7 +127,7 @@ class PacedResponse(Response):
         if interrupted:
             await asyncio.sleep(self._course.interval_s)
             await self._interrupt(blocks)
-        if self._course.fault is Fault.STALL:
+        if self._course.fault is DemoFault.STALL:
             await self._forward(blocks, ENDLESS)
 
     async def _forward(self, blocks: Blocks, most: int) -> None:
@@ -135,7 +135,7 @@ class PacedResponse(Response):
             block = await anext(blocks, None)
             if block is None or self._gone.is_set():
                 return
-            if self._course.fault is Fault.REPEAT and self._record.events_sent == self._course.at:
+            if self._course.fault is DemoFault.REPEAT and self._record.events_sent == self._course.at:
                 block = b"id: %b\n%b" % (self._id.encode(), block)
                 await self._put_event(block)
             await self._put_event(block)
@@ -150,16 +150,16 @@ class PacedResponse(Response):
 
     async def _interrupt(self, blocks: Blocks) -> None:
         match self._course.fault:
-            case Fault.STALL:
+            case DemoFault.STALL:
                 await self._stall()
-            case Fault.ERROR:
+            case DemoFault.ERROR:
                 await self._put_event(self._error())
-                self._record.ending = Fault.ERROR
-            case Fault.TRUNCATE:
+                self._record.ending = DemoFault.ERROR
+            case DemoFault.TRUNCATE:
                 block = await anext(blocks, b": the end of the answer\n\n")
                 await self._put(block[: len(block) // 2])
                 await self._break(connection.close)
-            case Fault.RESET:
+            case DemoFault.RESET:
                 await self._break(connection.reset)
 
     async def _stall(self) -> None:

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from sidecar.demo.accounts import Accounts
 from sidecar.demo.answers import MODEL_DEFAULT
-from sidecar.demo.ledger import Ledger
+from sidecar.demo.ledger import GenerationLog
 
 BODY_BYTES_MAX = 1024 * 1024
 CONVERSATIONS_MAX = 1_000
@@ -26,7 +26,7 @@ CLOSED_WAIT_S = 10.0
 class PlainRoutes:
     """The endpoints that answer at once, and their state, all in memory."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: GenerationLog) -> None:
         self._ledger = ledger
         self._accounts = Accounts()
         self._conversations: deque[dict[str, Any]] = deque(maxlen=CONVERSATIONS_MAX)

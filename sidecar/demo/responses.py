@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sidecar.demo.answers import FAILURE, Answer, Json, compact, event
+from sidecar.demo.answers import FAILURE, DemoAnswer, Json, compact, event
 
 SETTINGS: Json = {
     "error": None,
@@ -19,7 +19,7 @@ SETTINGS: Json = {
 """What every response object repeats of the request's settings; the SDKs require the fields."""
 
 
-class OpenAIResponse(Answer):
+class OpenAIResponse(DemoAnswer):
     """A response with one message with one text part: ``response.created`` to ``response.completed``."""
 
     _sequence_number = 0

@@ -17,11 +17,20 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from sidecar.demo.answers import FAILURE, MODEL_DEFAULT, AiSdk, Answer, Anthropic, Chat, OpenAIChat, compact
+from sidecar.demo.answers import (
+    FAILURE,
+    MODEL_DEFAULT,
+    AiSdk,
+    Anthropic,
+    ChatAnswer,
+    DemoAnswer,
+    OpenAIChat,
+    compact,
+)
 from sidecar.demo.chat_page import ChatPage, Setup
-from sidecar.demo.faults import INTERRUPTIONS, BadQuery, Course, Fault
+from sidecar.demo.faults import INTERRUPTIONS, AnswerScript, BadQuery, DemoFault
 from sidecar.demo.feed import Feed
-from sidecar.demo.ledger import Ledger
+from sidecar.demo.ledger import GenerationLog
 from sidecar.demo.paced import Blocks, PacedResponse, events_of, halves_of
 from sidecar.demo.plain import PlainRoutes, read_json
 from sidecar.demo.responses import OpenAIResponse
@@ -39,7 +48,7 @@ TEXT_CHARS_MAX = 1_000
 class WebApi:
     """The streaming endpoints and the switch that kills them."""
 
-    def __init__(self, ledger: Ledger, on_kill: Callable[[], None] | None, setup: Setup) -> None:
+    def __init__(self, ledger: GenerationLog, on_kill: Callable[[], None] | None, setup: Setup) -> None:
         self._ledger = ledger
         self._on_kill = on_kill
         self._setup = setup
@@ -59,7 +68,7 @@ class WebApi:
 
     async def chat(self, request: Request) -> Response:
         """Answer ``prompt`` in the demo's own form."""
-        response = self._stream(request, Chat(prompt=request.query_params.get("prompt", "")))
+        response = self._stream(request, ChatAnswer(prompt=request.query_params.get("prompt", "")))
         response.headers.update(self._setup.cors(request))
         return response
 
@@ -92,7 +101,7 @@ class WebApi:
             return JSONResponse({"id": self._feed.publish(text).id}, status_code=201)
         course = _course(request, endless=True)
         position = self._feed.position(request.headers.get("last-event-id", ""))
-        return self._paced(self._feed.read(position, course), course, Chat())
+        return self._paced(self._feed.read(position, course), course, ChatAnswer())
 
     async def kill(self, request: Request) -> Response:
         """Reset every live stream and, where a supervisor waits to restart the process, end it."""
@@ -105,26 +114,26 @@ class WebApi:
         if self._on_kill is not None:
             self._on_kill()
 
-    def _answer(self, request: Request, body: dict[str, Any], answer: Answer) -> Response:
+    def _answer(self, request: Request, body: dict[str, Any], answer: DemoAnswer) -> Response:
         if body.get("stream") is True:
             return self._stream(request, answer)
         return self._whole(_course(request), answer)
 
-    def _stream(self, request: Request, answer: Answer) -> Response:
+    def _stream(self, request: Request, answer: DemoAnswer) -> Response:
         course = _course(request)
         return self._paced(events_of(answer, course), course, answer)
 
-    def _paced(self, blocks: Blocks, course: Course, answer: Answer) -> Response:
-        if course.fault is Fault.STATUS:
+    def _paced(self, blocks: Blocks, course: AnswerScript, answer: DemoAnswer) -> Response:
+        if course.fault is DemoFault.STATUS:
             return _failure(course.status)
-        if course.fault is Fault.WRONG_TYPE:
+        if course.fault is DemoFault.WRONG_TYPE:
             return HTMLResponse("<!doctype html><title>Sorry</title><p>We will be back soon.\n")
-        encoding = {"Content-Encoding": "gzip"} if course.fault is Fault.GZIP else {}
+        encoding = {"Content-Encoding": "gzip"} if course.fault is DemoFault.GZIP else {}
         headers = {**STREAM_HEADERS, **answer.headers, **encoding}
         return PacedResponse(blocks, course, self._ledger, headers=headers, error=answer.error)
 
-    def _whole(self, course: Course, answer: Answer) -> Response:
-        if course.fault in {Fault.STATUS, Fault.ERROR}:
+    def _whole(self, course: AnswerScript, answer: DemoAnswer) -> Response:
+        if course.fault in {DemoFault.STATUS, DemoFault.ERROR}:
             return _failure(course.status)
         for text in tokens(course.seed, course.n or 0):
             answer.write(text)
@@ -136,7 +145,7 @@ class WebApi:
 
 def create_app(
     *,
-    ledger: Ledger | None = None,
+    ledger: GenerationLog | None = None,
     on_kill: Callable[[], None] | None = None,
     setup: Setup = Setup(),  # noqa: B008 - it is frozen
 ) -> Starlette:
@@ -145,7 +154,7 @@ def create_app(
     ``on_kill`` ends the process after ``POST /demo/kill``; without it only the live streams are reset. The
     faults ``reset`` and ``truncate`` need the server of :mod:`sidecar.demo.server`.
     """
-    ledger = ledger or Ledger()
+    ledger = ledger or GenerationLog()
     api = WebApi(ledger, on_kill, setup)
     routes = [*ChatPage(setup).routes(), *api.routes(), *PlainRoutes(ledger).routes()]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refusal})  # type: ignore[dict-item]
@@ -153,9 +162,9 @@ def create_app(
     return app
 
 
-def _course(request: Request, *, endless: bool = False) -> Course:
+def _course(request: Request, *, endless: bool = False) -> AnswerScript:
     try:
-        return Course.from_query(request.query_params, endless=endless)
+        return AnswerScript.from_query(request.query_params, endless=endless)
     except BadQuery as error:
         raise HTTPException(400, str(error)) from error
 

@@ -12,7 +12,7 @@ from sidecar.faultnet.toxics import (
     Direction,
     Latency,
     LimitData,
-    Loss,
+    PacketLoss,
     ResetPeer,
     Slicer,
     SlowClose,
@@ -29,7 +29,7 @@ LOST_IN_A_ROW_MAX = 8
 NEVER = float("inf")
 
 
-class Broken(Exception):
+class LinkBroken(Exception):
     """The connection is over; ``reset``: its peers are to see a RST, otherwise a FIN."""
 
     def __init__(self, *, reset: bool) -> None:
@@ -87,7 +87,7 @@ class Link:
                 data = await self._loop.sock_recv(self._source, READ_BYTES)
             except OSError:
                 await self._faults.until(self._open_at)
-                raise Broken(reset=True) from None
+                raise LinkBroken(reset=True) from None
             jitter, luck = self._chance.uniform(-1, 1), self._chance.random()
             await self._pieces.put(Piece(self._loop.time(), jitter, luck, data))
 
@@ -103,7 +103,7 @@ class Link:
         try:
             self._sink.shutdown(socket.SHUT_WR)
         except OSError:
-            raise Broken(reset=True) from None
+            raise LinkBroken(reset=True) from None
 
     async def _pass(self, data: bytes) -> None:
         """Send data in the pieces that a slicer, a slow link or a limit make of it."""
@@ -116,18 +116,18 @@ class Link:
             try:
                 await self._loop.sock_sendall(self._sink, data[:size])
             except OSError:
-                raise Broken(reset=True) from None
+                raise LinkBroken(reset=True) from None
             self._sent_at = max(free_at, self._loop.time() - SLACK_S)
             self._sent_bytes = size
             self.passed_bytes += size
             data = data[size:]
             if self._room_bytes() <= 0:
-                raise Broken(reset=False)
+                raise LinkBroken(reset=False)
 
     async def _doom(self) -> None:
         """Break the connection when a toxic says so."""
         await self._faults.until(lambda: min(self._closes_at(), self._resets_at()))
-        raise Broken(reset=self._resets_at() <= self._loop.time())
+        raise LinkBroken(reset=self._resets_at() <= self._loop.time())
 
     def _left_of(self, data: bytes) -> bytes:
         vanished = min(self.vanish_bytes, len(data))
@@ -142,7 +142,7 @@ class Link:
     def _again_s(self, piece: Piece) -> float:
         """Return how much later it arrives because it was lost, perhaps more than once in a row."""
         waits_s = 0.0
-        for toxic, _ in self._faults.on(self._number, self._direction, Loss):
+        for toxic, _ in self._faults.on(self._number, self._direction, PacketLoss):
             share = min(max(toxic.share, 0.0), 1.0)
             lost = LOST_IN_A_ROW_MAX if share == 1 else int(log(max(piece.luck, 1e-9), share)) if share else 0
             waits_s += toxic.again_s * (2 ** min(lost, LOST_IN_A_ROW_MAX) - 1)

@@ -16,7 +16,7 @@ from typing import Self
 
 from sidecar.faultnet.dark import RESET_ON_CLOSE, Dark
 from sidecar.faultnet.faults import Faults
-from sidecar.faultnet.link import NEVER, Broken, Link
+from sidecar.faultnet.link import NEVER, Link, LinkBroken
 from sidecar.faultnet.toxics import Down, Timeout, Toxic
 
 CONNECTIONS_MAX = 1024
@@ -60,7 +60,7 @@ class FaultyNetwork:
         self._bound: socket.socket | None = None
         """Holds the port, also while nobody listens: no other program shall get it then."""
         self._listens = False
-        self._connections: dict[asyncio.Task[None], _Connection] = {}
+        self._connections: dict[asyncio.Task[None], _Relay] = {}
         self._dark: set[asyncio.Task[None]] = set()
         self.port = port_of_its_own
         self.accepted = 0
@@ -184,7 +184,7 @@ class FaultyNetwork:
 
     def _let_in(self, client: socket.socket) -> None:
         self.accepted += 1
-        connection = _Connection(client, self.accepted)
+        connection = _Relay(client, self.accepted)
         if len(self._connections) + len(self._dark) >= self._connections_max:
             connection.reset = True
             connection.close()
@@ -203,7 +203,7 @@ class FaultyNetwork:
             connection.close()
 
 
-class _Connection:
+class _Relay:
     """A client's connection and the one to the server that belongs to it."""
 
     def __init__(self, client: socket.socket, number: int) -> None:
@@ -219,7 +219,7 @@ class _Connection:
         """Carry both directions until they have ended, or until this task is cancelled; closes nothing."""
         try:
             await self._carry(target, faults, seed)
-        except* Broken as broken:
+        except* LinkBroken as broken:
             self.reset |= any(error.reset for error in _leaves(broken))
         except* OSError:
             self.reset = True  # the server cannot be reached
@@ -276,7 +276,7 @@ def _bound_buffers(end: socket.socket) -> None:
     end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
 
 
-def _leaves(group: BaseExceptionGroup[Broken]) -> Iterator[Broken]:
+def _leaves(group: BaseExceptionGroup[LinkBroken]) -> Iterator[LinkBroken]:
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from _leaves(error)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from sidecar.faultnet.path import Path, PathKind
 from sidecar.faultnet.real_path import RealPath, real_path
-from sidecar.faultnet.target import PathError, Target, wants_tls
+from sidecar.faultnet.target import ListenAddress, PathError, wants_tls
 from sidecar.faultnet.tls_relay import tls_relay
 from sidecar.faultnet.userspace_path import PIECES, UserspacePath, userspace_path
 
@@ -23,7 +23,9 @@ async def path_to(url: str, kind: PathKind | Literal["auto"], seed: int) -> Asyn
     Raises PathError if the kind that is asked for cannot be had.
     """
     async with AsyncExitStack() as stack:
-        through = await stack.enter_async_context(tls_relay(Target.of(url))) if wants_tls(url) else None
+        through = (
+            await stack.enter_async_context(tls_relay(ListenAddress.of(url))) if wants_tls(url) else None
+        )
         path = await _path(url, kind, seed, through, stack)
         if through is not None:
             path.pieces = {**path.pieces, "TLS": "begins behind the path; people speak in the clear to it"}
@@ -31,7 +33,11 @@ async def path_to(url: str, kind: PathKind | Literal["auto"], seed: int) -> Asyn
 
 
 async def _path(
-    url: str, kind: PathKind | Literal["auto"], seed: int, through: Target | None, stack: AsyncExitStack
+    url: str,
+    kind: PathKind | Literal["auto"],
+    seed: int,
+    through: ListenAddress | None,
+    stack: AsyncExitStack,
 ) -> RealPath | UserspacePath:
     pieces: Mapping[str, str] = PIECES
     if kind != "userspace":

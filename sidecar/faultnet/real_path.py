@@ -21,7 +21,7 @@ from sidecar.faultnet.namespace import Namespace, command, sysctl
 from sidecar.faultnet.network import FaultyNetwork
 from sidecar.faultnet.path import FINE, Weather
 from sidecar.faultnet.router import Router
-from sidecar.faultnet.target import PathError, Target
+from sidecar.faultnet.target import ListenAddress, PathError
 
 Outcome = TypeVar("Outcome")
 
@@ -54,7 +54,7 @@ class RealPath:
 
     kind: Literal["real"] = "real"
 
-    def __init__(self, number: int, target: Target, router: Router, people: Namespace) -> None:
+    def __init__(self, number: int, target: ListenAddress, router: Router, people: Namespace) -> None:
         self.pieces: Mapping[str, str] = PIECES
         self.router = router
         self.people = people
@@ -155,14 +155,14 @@ def why_not() -> str:
 
 
 @asynccontextmanager
-async def real_path(url: str, seed: int = 0, through: Target | None = None) -> AsyncIterator[RealPath]:
+async def real_path(url: str, seed: int = 0, through: ListenAddress | None = None) -> AsyncIterator[RealPath]:
     """Make a path to the server of ``url``; raises PathError if there can be none.
 
     ``through``: what is connected to in place of the server itself.
     """
     if reason := why_not():
         raise PathError(reason)
-    target = Target.of(url)
+    target = ListenAddress.of(url)
     async with AsyncExitStack() as stack:
         router, people = Router(seed), Namespace()
         stack.callback(people.close)
@@ -194,7 +194,7 @@ async def _take_number(router: Namespace) -> int:
     raise PathError(f"{PATHS_MAX} paths on this machine already")
 
 
-async def _lead(path: RealPath, target: Target, stack: AsyncExitStack) -> str:
+async def _lead(path: RealPath, target: ListenAddress, stack: AsyncExitStack) -> str:
     """Lead to the server itself if it listens at our end too, else to a relay there; return which it is."""
     if target.host in LOOPBACK and await asyncio.to_thread(_connects, path.host, target.port):
         return "the server's own sockets"

@@ -10,7 +10,7 @@ class PathError(Exception):
     """There is no such path; the message says why, and what to install where that would help."""
 
 
-class Target(NamedTuple):
+class ListenAddress(NamedTuple):
     """Where it listens."""
 
     host: str
@@ -29,7 +29,7 @@ class Target(NamedTuple):
 
     def elsewhere(self, url: str, host: str, port: int) -> str:
         """Return ``url`` with another host and port, in the clear; PathError if it names another server."""
-        if (other := Target.of(url)) != self:
+        if (other := ListenAddress.of(url)) != self:
             raise PathError(
                 f"{url}: this path leads to {self.host}:{self.port}, not {other.host}:{other.port}"
             )

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sidecar.faultnet.target import PathError, Target
+from sidecar.faultnet.target import ListenAddress, PathError
 
 HOST = "127.0.0.1"
 CONNECT_S = 10.0
@@ -21,7 +21,7 @@ BUFFER_BYTES = 64 * 1024
 class TlsRelay:
     """Connects each connection to ``target`` by TLS, with the name of the target in the handshake (SNI)."""
 
-    def __init__(self, target: Target, context: ssl.SSLContext) -> None:
+    def __init__(self, target: ListenAddress, context: ssl.SSLContext) -> None:
         self._target = target
         self._context = context
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,7 +78,9 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @asynccontextmanager
-async def tls_relay(target: Target, context: ssl.SSLContext | None = None) -> AsyncIterator[Target]:
+async def tls_relay(
+    target: ListenAddress, context: ssl.SSLContext | None = None
+) -> AsyncIterator[ListenAddress]:
     """Run a relay on a free port; raises PathError if the server cannot be reached or is not who it says.
 
     ``context``: which authorities are believed; by default those of the machine, or SSL_CERT_FILE.
@@ -91,7 +93,7 @@ async def tls_relay(target: Target, context: ssl.SSLContext | None = None) -> As
     writer.transport.abort()
     server = await asyncio.start_server(relay.accept, HOST, 0, limit=BUFFER_BYTES)
     try:
-        yield Target(HOST, server.sockets[0].getsockname()[1])
+        yield ListenAddress(HOST, server.sockets[0].getsockname()[1])
     finally:
         server.close()
         await relay.close()

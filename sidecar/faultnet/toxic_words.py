@@ -11,7 +11,7 @@ from sidecar.faultnet.toxics import (
     Down,
     Latency,
     LimitData,
-    Loss,
+    PacketLoss,
     ResetPeer,
     Slicer,
     SlowClose,
@@ -28,7 +28,7 @@ TYPES: Final[Mapping[str, type[Toxic]]] = {
     "slicer": Slicer,
     "limit_data": LimitData,
     "down": Down,
-    "loss": Loss,
+    "loss": PacketLoss,
 }
 """The first eight are Toxiproxy's."""
 

@@ -32,7 +32,7 @@ class Bandwidth(Toxic):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loss(Toxic):
+class PacketLoss(Toxic):
     """A ``share`` of what is sent is lost, as far as a proxy can show it: it arrives later, in order.
 
     Each piece counts as one packet; TCP sends it again after ``again_s``, then after twice that, and so on.

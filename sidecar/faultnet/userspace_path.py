@@ -7,8 +7,8 @@ from typing import Final, Literal, TypeVar
 
 from sidecar.faultnet.network import FaultyNetwork
 from sidecar.faultnet.path import Weather
-from sidecar.faultnet.target import PathError, Target
-from sidecar.faultnet.toxics import Bandwidth, Latency, Loss, Timeout, Toxic
+from sidecar.faultnet.target import ListenAddress, PathError
+from sidecar.faultnet.toxics import Bandwidth, Latency, PacketLoss, Timeout, Toxic
 
 Outcome = TypeVar("Outcome")
 
@@ -31,7 +31,9 @@ class UserspacePath:
 
     kind: Literal["userspace"] = "userspace"
 
-    def __init__(self, target: Target, network: FaultyNetwork, pieces: Mapping[str, str] = PIECES) -> None:
+    def __init__(
+        self, target: ListenAddress, network: FaultyNetwork, pieces: Mapping[str, str] = PIECES
+    ) -> None:
         self.pieces = pieces
         self.network = network
         self._target = target
@@ -68,19 +70,19 @@ def _toxics(weather: Weather) -> Iterator[Toxic]:
         yield Latency(direction="both", latency_s=weather.delay_s)
     if weather.loss:
         again_s = RETRANSMIT_S + 2 * weather.delay_s
-        yield Loss(direction="both", share=weather.loss, again_s=again_s)
+        yield PacketLoss(direction="both", share=weather.loss, again_s=again_s)
     if weather.silent:
         yield Timeout(direction="both")
 
 
 @asynccontextmanager
 async def userspace_path(
-    url: str, seed: int = 0, pieces: Mapping[str, str] = PIECES, through: Target | None = None
+    url: str, seed: int = 0, pieces: Mapping[str, str] = PIECES, through: ListenAddress | None = None
 ) -> AsyncIterator[UserspacePath]:
     """Make a path to the server of ``url``; raises PathError if there can be none.
 
     ``through``: what is connected to in place of the server itself.
     """
-    target = Target.of(url)
+    target = ListenAddress.of(url)
     async with FaultyNetwork(*(through or target), seed=seed, connections_max=CONNECTIONS_MAX) as network:
         yield UserspacePath(target, network, pieces)

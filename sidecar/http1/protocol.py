@@ -29,7 +29,7 @@ LINGER_NOT = struct.pack("ii", 1, 0)
 _BODY_FIELDS = frozenset({b"content-length", b"transfer-encoding"})
 
 
-class ClientConnection:
+class RequestConnection:
     """See Connection: one request's view of the socket it came over."""
 
     __slots__ = (
@@ -127,7 +127,7 @@ class SidecarProtocol(ClockedProtocol):
         It is closed without a word: any status would make a native EventSource give up for good.
         """
         super().connection_made(transport)
-        self._open: list[ClientConnection] = []
+        self._open: list[RequestConnection] = []
         self._parting_bytes: int | None = None
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
         plain: socket.socket | None = self.transport.get_extra_info("socket")
@@ -137,7 +137,7 @@ class SidecarProtocol(ClockedProtocol):
 
     def on_headers_complete(self) -> None:
         """Put the connection into the scope of the request."""
-        connection = ClientConnection(self.transport, self.url)
+        connection = RequestConnection(self.transport, self.url)
         self.scope["extensions"] = {EXTENSION: cast("dict[object, object]", connection)}
         if self.parser.get_http_version() == "1.0":
             self.app = cast("Any", CloseDelimited(self.config.loaded_app, connection))
@@ -183,7 +183,7 @@ class SidecarProtocol(ClockedProtocol):
 class CloseDelimited:
     """Answers HTTP/1.0: a body of unknown length ends with its connection (RFC 9112 section 6.3)."""
 
-    def __init__(self, app: Callable[..., Any], connection: ClientConnection) -> None:
+    def __init__(self, app: Callable[..., Any], connection: RequestConnection) -> None:
         self._app = app
         self._connection = connection
 
@@ -215,7 +215,7 @@ class Parting:
     To close at once would reset the connection, and the client might lose the answer with it.
     """
 
-    def __init__(self, app: Callable[..., Any], connection: ClientConnection) -> None:
+    def __init__(self, app: Callable[..., Any], connection: RequestConnection) -> None:
         self._app = app
         self._connection = connection
 

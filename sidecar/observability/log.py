@@ -25,7 +25,7 @@ ACCESS_LOGGERS = ("uvicorn.access", "aiohttp.access")
 """Loggers that write a line per request: the line per stream end says more."""
 
 
-class _Lines:
+class _LineStream:
     """Write lines to a file; a reader that went away costs the line, never the process."""
 
     def __init__(self, file: TextIO) -> None:
@@ -95,7 +95,7 @@ def configure(
     now: Callable[[], float] = time.monotonic,
 ) -> None:
     """Send all logging of this process, libraries included, to ``file`` (stderr). May be called again."""
-    lines = _Lines(file or sys.stderr)
+    lines = _LineStream(file or sys.stderr)
     gate = _Current.gate = _FloodGate(now)
     severity = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
@@ -146,7 +146,7 @@ _ENRICH: tuple[Processor, ...] = (
 )
 
 
-def _renderer(form: Format, lines: _Lines) -> Processor:
+def _renderer(form: Format, lines: _LineStream) -> Processor:
     if form == "json":
         return structlog.processors.JSONRenderer()
     plain = structlog.dev.plain_traceback

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sidecar.http1.headers import Fields
-from sidecar.http1.upstream.client import Upstream, UpstreamRequest
+from sidecar.http1.upstream.client import OutgoingRequest, Upstream
 from sidecar.observability import errors
 
 AUTH_CHECK_S_MAX = 5.0
@@ -25,7 +25,7 @@ class AuthCheck:
             return
         asked = [field for field in fields if field[0] in self._crossing]
         asked += [(b"x-original-method", method.encode()), (b"x-original-uri", target)]
-        request = UpstreamRequest(
+        request = OutgoingRequest(
             "GET",
             self._target,
             asked,

@@ -12,7 +12,7 @@ from prometheus_client import Counter
 
 from sidecar.observability import log_events
 from sidecar.observability.labels import Outcome, ReportVerdict
-from sidecar.proxy.report import Judgement, Known, Report, judge, parse
+from sidecar.proxy.report import Judgement, Report, StreamFacts, judge, parse
 from sidecar.streams.hub import Hub
 from sidecar.streams.stream import Stream
 
@@ -26,7 +26,7 @@ UNDISPUTED = frozenset({ReportVerdict.AGREE, ReportVerdict.UNFINISHED})
 """The client has everything up to its last seq, but for what it was told would not come."""
 
 
-class Said:
+class ReportState:
     """What has been said so far of one stream."""
 
     __slots__ = ("duplicates", "missed", "notes", "reports", "verdicts")
@@ -42,7 +42,7 @@ class ClientReports:
     def __init__(self, hub: Hub, counts: Mapping[ReportVerdict, Counter]) -> None:
         self._hub = hub
         self._counts = counts
-        self._said: WeakKeyDictionary[Stream, Said] = WeakKeyDictionary()
+        self._said: WeakKeyDictionary[Stream, ReportState] = WeakKeyDictionary()
 
     def take(self, body: bytes) -> None:
         """Count a report and believe what can be believed of it. Raises nothing, whatever the bytes."""
@@ -52,7 +52,7 @@ class ClientReports:
             self._counts[ReportVerdict.REJECTED].inc()
             return
         judgement = judge(report, _known(stream))
-        said = self._said.setdefault(stream, Said())
+        said = self._said.setdefault(stream, ReportState())
         said.reports += 1
         if said.reports <= REPORTS_PER_STREAM_MAX:
             self._counts[judgement.verdict].inc()
@@ -67,9 +67,9 @@ class ClientReports:
         return stream
 
 
-def _known(stream: Stream) -> Known:
+def _known(stream: Stream) -> StreamFacts:
     log, ending, sealed_seq = stream.log, stream.ending, stream.ledger.sealed_seq
-    return Known(
+    return StreamFacts(
         entries=log.last_seq,
         messages=log.last_seq if sealed_seq is None else sealed_seq - 1,
         trimmed_through=log.first_seq - 1,
@@ -78,7 +78,7 @@ def _known(stream: Stream) -> Known:
     )
 
 
-def _believe(report: Report, judgement: Judgement, stream: Stream, said: Said) -> None:
+def _believe(report: Report, judgement: Judgement, stream: Stream, said: ReportState) -> None:
     ledger, metrics = stream.ledger, stream.metrics
     if judgement.verdict in UNDISPUTED and report.first_seq <= ledger.proof.confirmed_seq + 1:
         ledger.confirm(min(report.last_seq, ledger.delivered_seq))
@@ -92,7 +92,7 @@ def _believe(report: Report, judgement: Judgement, stream: Stream, said: Said) -
     _write_down(report, judgement.verdict, stream, said)
 
 
-def _write_down(report: Report, verdict: ReportVerdict, stream: Stream, said: Said) -> None:
+def _write_down(report: Report, verdict: ReportVerdict, stream: Stream, said: ReportState) -> None:
     """Say in the stream's history what its client says, and in the log, once each, what speaks against us."""
     if said.notes < NOTES_PER_STREAM_MAX and (verdict is not ReportVerdict.AGREE or report.at != "recovery"):
         said.notes += 1

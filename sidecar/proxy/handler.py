@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from sidecar.config.routes import RouteTable
 from sidecar.http1 import headers
-from sidecar.http1.upstream.client import Upstream, UpstreamRequest, has_body
+from sidecar.http1.upstream.client import OutgoingRequest, Upstream, has_body
 from sidecar.http1.upstream.response import UpstreamResponse
 from sidecar.observability import errors, log_events
 from sidecar.observability.labels import ResumeResult, SilentDisposition, SilentKind, UnprovenReason
@@ -153,7 +153,7 @@ class ProxyHandler:
         key: IdempotencyKey | None = None,
     ) -> None:
         policy = exchange.policy
-        request = UpstreamRequest(
+        request = OutgoingRequest(
             exchange.method,
             exchange.target,
             headers.request_fields(
@@ -178,7 +178,7 @@ class ProxyHandler:
             await _pass_through(exchange, response)
 
     async def _early(
-        self, exchange: Exchange, request: UpstreamRequest, lead: bytes, key: IdempotencyKey | None
+        self, exchange: Exchange, request: OutgoingRequest, lead: bytes, key: IdempotencyKey | None
     ) -> UpstreamResponse | None:
         """Wait ``early_start_s`` for the head; None: 200 was said without it and the stream is served."""
         exchange.while_waiting(None)
@@ -194,7 +194,7 @@ class ProxyHandler:
     async def _stream(
         self,
         exchange: Exchange,
-        request: UpstreamRequest,
+        request: OutgoingRequest,
         response: UpstreamResponse,
         lead: bytes,
         key: IdempotencyKey | None,

@@ -67,7 +67,7 @@ class Report:
         return count
 
 
-class Known(NamedTuple):
+class StreamFacts(NamedTuple):
     """What the sidecar knows of the stream.
 
     ``entries``: the log's last seq; ``messages``: the last one of the backend's, which the sidecar's own
@@ -88,7 +88,7 @@ class Judgement(NamedTuple):
     missed: int = 0
 
 
-def judge(report: Report, known: Known) -> Judgement:
+def judge(report: Report, known: StreamFacts) -> Judgement:
     """Compare a report with the log, by seq arithmetic."""
     if known.unframed:
         return Judgement(ReportVerdict.UNFINISHED if _unfinished(report, known) else ReportVerdict.AGREE)
@@ -105,7 +105,7 @@ def judge(report: Report, known: Known) -> Judgement:
     return Judgement(ReportVerdict.AGREE)
 
 
-def _unfinished(report: Report, known: Known) -> bool:
+def _unfinished(report: Report, known: StreamFacts) -> bool:
     """Tell whether the client takes for a whole answer what is none."""
     whole = known.completed and (known.unframed or report.last_seq >= known.messages)
     return report.state == "completed" and not whole

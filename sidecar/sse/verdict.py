@@ -20,7 +20,7 @@ DETECT_EVENTS_MAX = 8
 """Events looked at to recognise a protocol; after that it is unknown and a clean end counts."""
 
 
-class Family(StrEnum):
+class ProtocolFamily(StrEnum):
     """A protocol on top of event streams."""
 
     OPENAI_CHAT = "openai-chat"
@@ -56,7 +56,7 @@ _AI_SDK_TERMINALS: Final = frozenset({"finish", "abort"})
 _ERROR_TYPES: Final = frozenset({b"error", b"sse-error"})
 
 
-class Verdict:
+class StreamVerdict:
     """Watches one stream's events; ``observe`` each, then ask for the ``ending`` once.
 
     ``complete_on`` is the route's: ``auto`` (the protocol's terminal), ``eof`` (any clean end), or an event
@@ -78,7 +78,7 @@ class Verdict:
         self._complete_on = complete_on
         self._live = live
         self._events = 0
-        self.family = Family.UNKNOWN
+        self.family = ProtocolFamily.UNKNOWN
         self.complete = False
         self.error_seen = False
         self._error_unsent = False
@@ -90,7 +90,7 @@ class Verdict:
     def recognise_ai_sdk(self) -> None:
         """Take the backend's word for it: its response field names the protocol before any event does."""
         if self._complete_on in ("auto", "eof"):
-            self._recognise(Family.AI_SDK)
+            self._recognise(ProtocolFamily.AI_SDK)
 
     def observe_rest(self, rest: bytes) -> None:
         """Take note of the unfinished block at a clean end; a client that follows the standard ignores it."""
@@ -127,12 +127,12 @@ class Verdict:
         return Ending(Outcome.SIDECAR_ERROR, error)
 
     def _plain_end_completes(self) -> bool:
-        return self.family is Family.UNKNOWN or (self.family is Family.MCP and self._live)
+        return self.family is ProtocolFamily.UNKNOWN or (self.family is ProtocolFamily.MCP and self._live)
 
     def _detect(self, event: bytes) -> None:
         self._events += 1
         family = _family_of(event)
-        if family is not Family.UNKNOWN:
+        if family is not ProtocolFamily.UNKNOWN:
             self._recognise(family)
             self.observe(event)
             return
@@ -140,15 +140,15 @@ class Verdict:
         if self._events >= DETECT_EVENTS_MAX:
             self.observe = self._watch_error
 
-    def _recognise(self, family: Family) -> None:
+    def _recognise(self, family: ProtocolFamily) -> None:
         self.family = family
         self.observe = {
-            Family.OPENAI_CHAT: self._watch_openai_chat,
-            Family.OPENAI_RESPONSES: self._watch_responses,
-            Family.ANTHROPIC: self._watch_anthropic,
-            Family.AI_SDK: self._watch_ai_sdk,
-            Family.GOOGLE: self._watch_google,
-            Family.MCP: self._watch_mcp,
+            ProtocolFamily.OPENAI_CHAT: self._watch_openai_chat,
+            ProtocolFamily.OPENAI_RESPONSES: self._watch_responses,
+            ProtocolFamily.ANTHROPIC: self._watch_anthropic,
+            ProtocolFamily.AI_SDK: self._watch_ai_sdk,
+            ProtocolFamily.GOOGLE: self._watch_google,
+            ProtocolFamily.MCP: self._watch_mcp,
         }[family]
 
     def _watch_error(self, event: bytes) -> None:
@@ -204,22 +204,22 @@ class Verdict:
             self.complete = True
 
 
-def _family_of(event: bytes) -> Family:  # noqa: PLR0911 - a list of signs
+def _family_of(event: bytes) -> ProtocolFamily:  # noqa: PLR0911 - a list of signs
     message = _json(event)
     kind = _type(message)
     if message.get("jsonrpc") == "2.0":
-        return Family.MCP
+        return ProtocolFamily.MCP
     if _type(message, "object") in _CHAT_OBJECTS or _any_has(message.get("choices"), _CHOICE_FIELDS):
-        return Family.OPENAI_CHAT
+        return ProtocolFamily.OPENAI_CHAT
     if _any_has(_contents(message.get("candidates")), _CONTENT_FIELDS):
-        return Family.GOOGLE
+        return ProtocolFamily.GOOGLE
     if kind == "message_start":
-        return Family.ANTHROPIC
+        return ProtocolFamily.ANTHROPIC
     if kind.startswith("response."):
-        return Family.OPENAI_RESPONSES
+        return ProtocolFamily.OPENAI_RESPONSES
     if kind in _AI_SDK_TYPES or (kind == "start" and "messageId" in message):
-        return Family.AI_SDK
-    return Family.UNKNOWN
+        return ProtocolFamily.AI_SDK
+    return ProtocolFamily.UNKNOWN
 
 
 def _any_has(items: object, fields: AbstractSet[str]) -> bool:
@@ -260,17 +260,17 @@ def _json(event: bytes) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def terminal(family: Family, error: type[errors.SidecarError], stream: str) -> bytes:
+def terminal(family: ProtocolFamily, error: type[errors.SidecarError], stream: str) -> bytes:
     """Return the event that tells a client of ``family`` that the stream failed."""
-    if family is Family.ANTHROPIC:
+    if family is ProtocolFamily.ANTHROPIC:
         body: dict[str, object] = {"type": "error", "error": {"type": "api_error", "message": error.message}}
         return _event(b"error", body | {"code": error.code})
-    if family in (Family.OPENAI_CHAT, Family.OPENAI_RESPONSES, Family.AI_SDK):
+    if family in (ProtocolFamily.OPENAI_CHAT, ProtocolFamily.OPENAI_RESPONSES, ProtocolFamily.AI_SDK):
         inner = {"message": error.message, "type": "server_error", "param": None, "code": error.code}
-        if family is Family.OPENAI_RESPONSES:
+        if family is ProtocolFamily.OPENAI_RESPONSES:
             return _event(b"error", {"type": "error", "error": inner})
         return _event(None, {"error": inner})
-    if family is Family.GOOGLE:
+    if family is ProtocolFamily.GOOGLE:
         details = [{"reason": error.code}]
         status = {"code": 503, "message": error.message, "status": "UNAVAILABLE", "details": details}
         return _event(None, {"error": status})

@@ -3,13 +3,13 @@
 from sidecar.observability.labels import LossReason
 from sidecar.observability.route_metrics import RouteMetrics
 from sidecar.streams.proof import Proof
-from sidecar.streams.replay_log import Gap, ReplayLog
+from sidecar.streams.replay_log import LogGap, ReplayLog
 
 HOLES_MAX = 64
 """Runs of trimmed messages that nobody has asked for yet; beyond it the oldest count as unread at once."""
 
 
-class Ledger:
+class DeliveryLedger:
     """Counts by seq arithmetic, per send and per trim, never per message."""
 
     __slots__ = ("_holes", "_log", "_metrics", "delivered_seq", "proof", "received", "sealed_seq")
@@ -86,7 +86,7 @@ class Ledger:
             start, end = self._holes.pop(0)
             self._metrics.unread += end - start + 1
 
-    def missed(self, gap: Gap) -> None:
+    def missed(self, gap: LogGap) -> None:
         """Note a gap that a client is told: lost here if never written, on the way to it if it was."""
         if gap.reason != "trimmed" or gap.missed_through is None:
             return

@@ -12,7 +12,7 @@ COMPACT_MIN = 64
 GapReason = Literal["trimmed", "beyond", "expired"]
 
 
-class Gap(NamedTuple):
+class LogGap(NamedTuple):
     """Messages that this reader will never be given; ``missed_through`` None: nobody knows how many."""
 
     missed_from: int
@@ -71,12 +71,12 @@ class ReplayLog:
             size -= len(events.pop())
         return events
 
-    def gap_before(self, after: int) -> Gap | None:
+    def gap_before(self, after: int) -> LogGap | None:
         """Tell what a reader at position ``after`` can no longer, or could never, be given."""
         if after + 1 < self.first_seq:
-            return Gap(after + 1, self.first_seq - 1, "trimmed")
+            return LogGap(after + 1, self.first_seq - 1, "trimmed")
         if after > self.last_seq:
-            return Gap(self.last_seq + 1, after, "beyond")
+            return LogGap(self.last_seq + 1, after, "beyond")
         return None
 
     def before(self, seq: int, size: int) -> int:

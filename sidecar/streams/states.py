@@ -43,7 +43,7 @@ class Command(StrEnum):
     RELEASE = "release log"
 
 
-class Step(NamedTuple):
+class Transition(NamedTuple):
     """The next state and the commands, in order, that lead there."""
 
     state: StreamState
@@ -53,43 +53,45 @@ class Step(NamedTuple):
 _SEAL = (Command.CLOSE_UPSTREAM, Command.SEAL, Command.RETAIN)
 _SEAL_STALLED = (Command.STALL_FAILED, *_SEAL)
 
-STREAM: Mapping[tuple[StreamState, StreamInput], Step] = {
-    (StreamState.OPENING, StreamInput.BYTES): Step(StreamState.STREAMING),
-    (StreamState.OPENING, StreamInput.LOST): Step(StreamState.ENDED, _SEAL),
-    (StreamState.OPENING, StreamInput.IDLE): Step(StreamState.ENDED, _SEAL),
-    (StreamState.OPENING, StreamInput.END): Step(StreamState.ENDED, _SEAL),
-    (StreamState.OPENING, StreamInput.STOP): Step(StreamState.ENDED, _SEAL),
-    (StreamState.STREAMING, StreamInput.BYTES): Step(StreamState.STREAMING),
-    (StreamState.STREAMING, StreamInput.SILENCE): Step(StreamState.STALLED, (Command.DECLARE_STALL,)),
-    (StreamState.STREAMING, StreamInput.IDLE): Step(StreamState.ENDED, _SEAL),
-    (StreamState.STREAMING, StreamInput.LOST): Step(StreamState.ENDED, _SEAL),
-    (StreamState.STREAMING, StreamInput.LOST_RESUMABLE): Step(
+STREAM: Mapping[tuple[StreamState, StreamInput], Transition] = {
+    (StreamState.OPENING, StreamInput.BYTES): Transition(StreamState.STREAMING),
+    (StreamState.OPENING, StreamInput.LOST): Transition(StreamState.ENDED, _SEAL),
+    (StreamState.OPENING, StreamInput.IDLE): Transition(StreamState.ENDED, _SEAL),
+    (StreamState.OPENING, StreamInput.END): Transition(StreamState.ENDED, _SEAL),
+    (StreamState.OPENING, StreamInput.STOP): Transition(StreamState.ENDED, _SEAL),
+    (StreamState.STREAMING, StreamInput.BYTES): Transition(StreamState.STREAMING),
+    (StreamState.STREAMING, StreamInput.SILENCE): Transition(StreamState.STALLED, (Command.DECLARE_STALL,)),
+    (StreamState.STREAMING, StreamInput.IDLE): Transition(StreamState.ENDED, _SEAL),
+    (StreamState.STREAMING, StreamInput.LOST): Transition(StreamState.ENDED, _SEAL),
+    (StreamState.STREAMING, StreamInput.LOST_RESUMABLE): Transition(
         StreamState.RECONNECTING, (Command.CLOSE_UPSTREAM, Command.RECONNECT)
     ),
-    (StreamState.STREAMING, StreamInput.END): Step(StreamState.ENDED, _SEAL),
-    (StreamState.STREAMING, StreamInput.STOP): Step(StreamState.ENDED, _SEAL),
-    (StreamState.STALLED, StreamInput.BYTES): Step(StreamState.STREAMING, (Command.STALL_FALSE_ALARM,)),
-    (StreamState.STALLED, StreamInput.IDLE): Step(StreamState.ENDED, _SEAL_STALLED),
-    (StreamState.STALLED, StreamInput.LOST): Step(StreamState.ENDED, _SEAL_STALLED),
-    (StreamState.STALLED, StreamInput.LOST_RESUMABLE): Step(
+    (StreamState.STREAMING, StreamInput.END): Transition(StreamState.ENDED, _SEAL),
+    (StreamState.STREAMING, StreamInput.STOP): Transition(StreamState.ENDED, _SEAL),
+    (StreamState.STALLED, StreamInput.BYTES): Transition(StreamState.STREAMING, (Command.STALL_FALSE_ALARM,)),
+    (StreamState.STALLED, StreamInput.IDLE): Transition(StreamState.ENDED, _SEAL_STALLED),
+    (StreamState.STALLED, StreamInput.LOST): Transition(StreamState.ENDED, _SEAL_STALLED),
+    (StreamState.STALLED, StreamInput.LOST_RESUMABLE): Transition(
         StreamState.RECONNECTING, (Command.CLOSE_UPSTREAM, Command.RECONNECT)
     ),
-    (StreamState.STALLED, StreamInput.END): Step(StreamState.ENDED, _SEAL_STALLED),
-    (StreamState.STALLED, StreamInput.STOP): Step(StreamState.ENDED, _SEAL_STALLED),
-    (StreamState.RECONNECTING, StreamInput.BYTES): Step(StreamState.STREAMING, (Command.STALL_RECOVERED,)),
-    (StreamState.RECONNECTING, StreamInput.LOST): Step(StreamState.ENDED, _SEAL_STALLED),
-    (StreamState.RECONNECTING, StreamInput.LOST_RESUMABLE): Step(
+    (StreamState.STALLED, StreamInput.END): Transition(StreamState.ENDED, _SEAL_STALLED),
+    (StreamState.STALLED, StreamInput.STOP): Transition(StreamState.ENDED, _SEAL_STALLED),
+    (StreamState.RECONNECTING, StreamInput.BYTES): Transition(
+        StreamState.STREAMING, (Command.STALL_RECOVERED,)
+    ),
+    (StreamState.RECONNECTING, StreamInput.LOST): Transition(StreamState.ENDED, _SEAL_STALLED),
+    (StreamState.RECONNECTING, StreamInput.LOST_RESUMABLE): Transition(
         StreamState.RECONNECTING, (Command.CLOSE_UPSTREAM, Command.RECONNECT)
     ),
-    (StreamState.RECONNECTING, StreamInput.END): Step(StreamState.ENDED, _SEAL_STALLED),
-    (StreamState.RECONNECTING, StreamInput.STOP): Step(StreamState.ENDED, _SEAL_STALLED),
-    (StreamState.ENDED, StreamInput.STOP): Step(StreamState.ENDED),
-    (StreamState.ENDED, StreamInput.RETENTION_OVER): Step(StreamState.EXPIRED, (Command.RELEASE,)),
-    (StreamState.EXPIRED, StreamInput.STOP): Step(StreamState.EXPIRED),
+    (StreamState.RECONNECTING, StreamInput.END): Transition(StreamState.ENDED, _SEAL_STALLED),
+    (StreamState.RECONNECTING, StreamInput.STOP): Transition(StreamState.ENDED, _SEAL_STALLED),
+    (StreamState.ENDED, StreamInput.STOP): Transition(StreamState.ENDED),
+    (StreamState.ENDED, StreamInput.RETENTION_OVER): Transition(StreamState.EXPIRED, (Command.RELEASE,)),
+    (StreamState.EXPIRED, StreamInput.STOP): Transition(StreamState.EXPIRED),
 }
 
 
-def step(state: StreamState, event: StreamInput) -> Step | None:
+def step(state: StreamState, event: StreamInput) -> Transition | None:
     """Return what an event does in a state; None: nothing, it came too late to matter."""
     return STREAM.get((state, event))
 
@@ -145,7 +147,7 @@ def diagrams() -> tuple[str, str]:
 
 def _diagram(
     start: StrEnum,
-    table: Mapping[tuple[StreamState, StreamInput], Step]
+    table: Mapping[tuple[StreamState, StreamInput], Transition]
     | Mapping[tuple[Audience, AudienceEvent], AudienceStep],
     end: StrEnum,
 ) -> str:

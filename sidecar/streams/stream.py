@@ -12,11 +12,11 @@ from sidecar.observability import errors
 from sidecar.observability.labels import Outcome, ReconnectEnd, Side, SilentDisposition, UnprovenReason
 from sidecar.observability.route_metrics import RouteMetrics
 from sidecar.sse import event_id, verdict
-from sidecar.sse.verdict import Ending, Verdict
+from sidecar.sse.verdict import Ending, StreamVerdict
 from sidecar.streams import stall, states
-from sidecar.streams.ledger import Ledger
+from sidecar.streams.ledger import DeliveryLedger
 from sidecar.streams.passthrough import Passthrough
-from sidecar.streams.replay_log import Gap, ReplayLog
+from sidecar.streams.replay_log import LogGap, ReplayLog
 from sidecar.streams.source import Source
 from sidecar.streams.states import Audience, AudienceCommand, AudienceEvent, Command, StreamInput, StreamState
 from sidecar.streams.subscribers import Reader, Subscribers
@@ -114,9 +114,9 @@ class Stream:
         self.clock = clock
         self._owner = owner
         self.log = ReplayLog()
-        self.ledger = Ledger(self.log, metrics)
+        self.ledger = DeliveryLedger(self.log, metrics)
         self.raw: Passthrough | None = None
-        self.verdict = Verdict(policy.complete_on, live=policy.kind == "live")
+        self.verdict = StreamVerdict(policy.complete_on, live=policy.kind == "live")
         self.state = StreamState.OPENING
         self.fields: list[tuple[bytes, bytes]] = []
         self.partial = b""
@@ -315,7 +315,7 @@ class Stream:
         if self.ending is not None:
             self.settle(self.ending.outcome)
 
-    def missed(self, gap: Gap) -> None:
+    def missed(self, gap: LogGap) -> None:
         """A reader was told a gap."""
         self.ledger.missed(gap)
         self.note(f"gap told: {gap.missed_from} to {gap.missed_through}, {gap.reason}")

@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from sidecar.http1.headers import first, is_event_stream
-from sidecar.http1.upstream.client import Upstream, UpstreamRequest
+from sidecar.http1.upstream.client import OutgoingRequest, Upstream
 from sidecar.http1.upstream.response import UpstreamResponse
 from sidecar.observability import errors, log_events
 from sidecar.observability.labels import LossReason, Outcome, ReconnectEnd, Side, UnprovenReason
@@ -55,7 +55,7 @@ class UpstreamReader:
         self,
         stream: Stream,
         upstream: Upstream,
-        again: UpstreamRequest,
+        again: OutgoingRequest,
         wait_s: Callable[[int], float] = _backoff_s,
     ) -> None:
         """Read for ``stream``; ``again`` is the request to repeat where the route allows that.

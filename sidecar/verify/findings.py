@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from sidecar.client import State
 from sidecar.verify.history import Record
 from sidecar.verify.invariants import Violation, check
-from sidecar.verify.reader import Reader, backend_history
+from sidecar.verify.reader import VerifyingReader, backend_history
 from sidecar.verify.results import Breach
 from sidecar.verify.scenarios import Scenario
 from sidecar.verify.shown import is_silent, is_whole
@@ -27,13 +27,13 @@ class Findings:
         self.violations = [violation for part in played for violation in _violations(part)]
         self.breaches = [*self._on_the_wire(), *followed, *self._closed_too_soon()]
 
-    def readers(self) -> Iterator[tuple[Played, Reader]]:
+    def readers(self) -> Iterator[tuple[Played, VerifyingReader]]:
         """Yield everybody, with the part that was played."""
         for part in self.played:
             for reader in part.readers:
                 yield part, reader
 
-    def eligible(self) -> list[tuple[Played, Reader]]:
+    def eligible(self) -> list[tuple[Played, VerifyingReader]]:
         """Return those whose answers have to be whole."""
         return [pair for pair in self.readers() if pair[0].part.ends == "complete"]
 
@@ -41,7 +41,7 @@ class Findings:
         """Count the answers that came to their end and were whole."""
         return sum(self._is_complete(part, reader) for part, reader in self.eligible())
 
-    def _is_complete(self, part: Played, reader: Reader) -> bool:
+    def _is_complete(self, part: Played, reader: VerifyingReader) -> bool:
         if self.subject.feed:
             return _still_fed(part, reader)
         return reader.person.state is State.COMPLETED and is_whole(part, reader)
@@ -67,7 +67,7 @@ class Findings:
         """
         return sum(len(_left_out(part, reader)) for part, reader in self.eligible())
 
-    def silent(self) -> list[tuple[Played, Reader]]:
+    def silent(self) -> list[tuple[Played, VerifyingReader]]:
         """Return those who saw nothing, or an answer that looked whole and was not."""
         return [(part, reader) for part, reader in self.readers() if is_silent(part, reader)]
 
@@ -112,7 +112,7 @@ def _violations(played: Played) -> list[Violation]:
     return check(records)
 
 
-def _had(played: Played, reader: Reader) -> set[int]:
+def _had(played: Played, reader: VerifyingReader) -> set[int]:
     had = set(range(1, reader.after + 1))
     if played.truth is not None:
         had |= set(reader.seqs(played.truth))
@@ -121,7 +121,7 @@ def _had(played: Played, reader: Reader) -> set[int]:
     return had
 
 
-def _left_out(played: Played, reader: Reader) -> set[int]:
+def _left_out(played: Played, reader: VerifyingReader) -> set[int]:
     had = _had(played, reader)
     if played.truth is None:
         return set()
@@ -129,7 +129,7 @@ def _left_out(played: Played, reader: Reader) -> set[int]:
     return set(range(1, through + 1)) - had
 
 
-def _still_fed(played: Played, reader: Reader) -> bool:
+def _still_fed(played: Played, reader: VerifyingReader) -> bool:
     """Tell whether a feed without an end went on after the last thing that happened to it."""
     last = played.happened[-1][0] if played.happened else played.started_at_s
     return any(handed.at_s > last for handed in reader.person.handed)

@@ -18,7 +18,7 @@ STRANGER = "Bearer somebody-else"
 NO_CONTENT, NOT_FOUND = 204, 404
 
 
-class Said(NamedTuple):
+class FollowUpAnswer(NamedTuple):
     """Status and body of an answer; status 0: none came."""
 
     status: int
@@ -62,11 +62,13 @@ def _last(person: Person) -> event_id.EventId | None:
     return None
 
 
-async def _ask(session: aiohttp.ClientSession, url: str, login: dict[str, str], position: str) -> Said:
+async def _ask(
+    session: aiohttp.ClientSession, url: str, login: dict[str, str], position: str
+) -> FollowUpAnswer:
     headers = {**login, "accept": "text/event-stream", "last-event-id": position}
     try:
         async with session.get(url, headers=headers) as answer:
             body = await answer.content.read(BODY_BYTES_MAX) if answer.status != 200 else b""  # noqa: PLR2004
-            return Said(answer.status, body)
+            return FollowUpAnswer(answer.status, body)
     except (aiohttp.ClientError, TimeoutError):
-        return Said(0, b"")
+        return FollowUpAnswer(0, b"")

@@ -1,9 +1,9 @@
 """What happened in a run, as those who took part recorded it.
 
 A history is a list of records: the backend's (``Opened``, ``Sent``, ``Finished``) and, in the order in which
-each client saw them, the clients' (``Attached``, ``Received``, ``Told``, ``Left``). Who records names the
-streams; a stream's entries count 1, 2, 3 ..., a terminal entry included. Times are seconds of one clock for
-the whole history; NaN: not recorded, and nothing is said about time.
+each client saw them, the clients' (``Attached``, ``Received``, ``HistoryEvent``, ``Left``). The recorder
+names the streams; a stream's entries count 1, 2, 3 ..., a terminal entry included. Times are seconds of one
+clock for the whole history; NaN means not recorded.
 """
 
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class HistoryEvent:
     """A client was told something other than an event; a gap says which entries are missed, both included."""
 
     client: str
@@ -80,4 +80,4 @@ class Left:
     stream: str
 
 
-Record: TypeAlias = Opened | Sent | Finished | Attached | Received | Told | Left
+Record: TypeAlias = Opened | Sent | Finished | Attached | Received | HistoryEvent | Left

@@ -10,7 +10,17 @@ from dataclasses import dataclass, field
 from math import inf, isnan, nan
 from typing import Literal, TypeAlias
 
-from sidecar.verify.history import Attached, Finished, Kind, Left, Opened, Received, Record, Sent, Told
+from sidecar.verify.history import (
+    Attached,
+    Finished,
+    HistoryEvent,
+    Kind,
+    Left,
+    Opened,
+    Received,
+    Record,
+    Sent,
+)
 
 Rule: TypeAlias = Literal[
     "missing",
@@ -48,7 +58,7 @@ def check(history: Iterable[Record], *, told_within_s: float = inf) -> list[Viol
     found = [violation for stream in streams.values() for violation in stream.violations()]
     readers: dict[tuple[str, str], _Reader] = {}
     for record in records:
-        if isinstance(record, Attached | Received | Told | Left):
+        if isinstance(record, Attached | Received | HistoryEvent | Left):
             stream = streams.get(record.stream) or _Stream(record.stream)
             reader = readers.setdefault(
                 (record.client, record.stream), _Reader(record.client, stream, told_within_s)
@@ -112,7 +122,7 @@ class _Reader:
         self._told_end: Kind | None = None
         self._is_there = True
 
-    def take(self, record: Attached | Received | Told | Left) -> Iterable[Violation]:
+    def take(self, record: Attached | Received | HistoryEvent | Left) -> Iterable[Violation]:
         match record:
             case Attached():
                 self._attach(record)
@@ -122,9 +132,9 @@ class _Reader:
                 return []
             case Received():
                 return [*self._foreign(record), *self._event(record)]
-            case Told(kind="gap"):
+            case HistoryEvent(kind="gap"):
                 return [*self._foreign(record), *self._gap(record)]
-            case Told():
+            case HistoryEvent():
                 return [*self._foreign(record), *self._late(record), *self._end(record.kind)]
 
     def _attach(self, record: Attached) -> None:
@@ -137,9 +147,11 @@ class _Reader:
         self._told_end = None
         self._is_there = True
 
-    def _foreign(self, record: Received | Told) -> Iterable[Violation]:
+    def _foreign(self, record: Received | HistoryEvent) -> Iterable[Violation]:
         owners = self._stream.principals or [""]
-        if self._principal not in owners and not (isinstance(record, Told) and record.kind == "abort"):
+        if self._principal not in owners and not (
+            isinstance(record, HistoryEvent) and record.kind == "abort"
+        ):
             whose = f"{owners[0]!r}, not of {self._principal!r}"
             yield Violation("principal", f"{self._who} learned of a stream of {whose}: {_what(record)}.")
 
@@ -165,7 +177,7 @@ class _Reader:
                 "bytes", f"{self._who} received {record.seq} with other bytes than the backend sent."
             )
 
-    def _gap(self, record: Told) -> Iterable[Violation]:
+    def _gap(self, record: HistoryEvent) -> Iterable[Violation]:
         missed = f"{record.missed_from} to {record.missed_through}"
         if not 1 <= record.missed_from <= record.missed_through:
             yield Violation("missing", f"{self._who} was told of a gap that is none: {missed}.")
@@ -178,7 +190,7 @@ class _Reader:
         if missed:
             yield Violation("missing", f"{self._who} missed {_span(missed)} {when}, without an explicit gap.")
 
-    def _late(self, record: Told) -> Iterable[Violation]:
+    def _late(self, record: HistoryEvent) -> Iterable[Violation]:
         starts = [at for at in (self._stream.ended_at_s, self._attached_at_s) if not isnan(at)]
         late_s = record.at_s - max(starts, default=nan) - self._told_within_s
         if record.kind != "abort" and self._told_end is None and late_s > 0:
@@ -224,5 +236,5 @@ def _span(numbers: range) -> str:
     return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
 
 
-def _what(record: Received | Told) -> str:
+def _what(record: Received | HistoryEvent) -> str:
     return f"event {record.seq}" if isinstance(record, Received) else f"its {record.kind}"

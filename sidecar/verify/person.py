@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sidecar.client import Event, EventSource, Gap, State, StreamFailed
 from sidecar.client.connection import Network
 from sidecar.client.flow import OnEnd
-from sidecar.verify.wire import CONNECTIONS_MAX, Connection, RecordedNetwork
+from sidecar.verify.wire import CONNECTIONS_MAX, RecordedConnection, RecordedNetwork
 
 MESSAGES_MAX = 100_000
 """Messages of one user; whoever gets more leaves."""
@@ -20,7 +20,7 @@ ATTEMPTS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class UserRequest:
     """What a user asks of a server; ``join``: the stream at a sidecar that is read instead of a new one."""
 
     url: str
@@ -37,7 +37,7 @@ class Handed(NamedTuple):
     event: Event
 
 
-class Seen(NamedTuple):
+class ShownState(NamedTuple):
     """A state that a user was shown, its sentence, and when."""
 
     at_s: float
@@ -51,7 +51,7 @@ class Person:
     def __init__(  # noqa: PLR0913 - what distinguishes people, each with a name
         self,
         name: str,
-        question: Question,
+        question: UserRequest,
         *,
         stall_s: float,
         seed: int,
@@ -63,9 +63,9 @@ class Person:
         """``on_message`` is called in the loop of ``read`` after each message."""
         self.name = name
         self.question = question
-        self.connections: deque[Connection] = deque(maxlen=CONNECTIONS_MAX)
+        self.connections: deque[RecordedConnection] = deque(maxlen=CONNECTIONS_MAX)
         self.handed: list[Handed] = []
-        self.seen: list[Seen] = []
+        self.seen: list[ShownState] = []
         self.gaps: list[tuple[float, Gap]] = []
         self.heartbeats: list[tuple[float, int]] = []
         """When a heartbeat came, and for how many seconds the backend had been silent."""
@@ -146,13 +146,13 @@ class Person:
         )
 
     def _see(self, state: State, sentence: str) -> None:
-        self.seen.append(Seen(time.monotonic(), state, sentence))
+        self.seen.append(ShownState(time.monotonic(), state, sentence))
 
 
 class _Recorded(EventSource):
     """The client, with its connections written down."""
 
-    def __init__(self, connections: deque[Connection], url: str, **options: object) -> None:
+    def __init__(self, connections: deque[RecordedConnection], url: str, **options: object) -> None:
         super().__init__(url, **options)  # type: ignore[arg-type]
         self._connections = connections
 

@@ -26,7 +26,7 @@ STOP_S = 5.0
 LAST_WORDS_CHARS = 2_000
 
 
-class Missing(Exception):
+class ProgramMissing(Exception):
     """A program is not installed; the message names the command that installs it."""
 
 
@@ -35,12 +35,12 @@ class NotReady(Exception):
 
 
 def find(names: Sequence[str], install: str) -> str:
-    """Return the path of the first program found, or raise :class:`Missing`."""
+    """Return the path of the first program found, or raise :class:`ProgramMissing`."""
     for name in names:
         path = shutil.which(name)
         if path:
             return path
-    raise Missing(f"{names[0]} is not installed: {install}")
+    raise ProgramMissing(f"{names[0]} is not installed: {install}")
 
 
 def free_port(usual: int | None = None) -> int:
@@ -59,7 +59,7 @@ def write(directory: Path, files: Mapping[str, str]) -> None:
         (directory / name).write_text(text)
 
 
-class Program:
+class ManagedProcess:
     """A command that can be started, stopped and started again; what it writes goes to the file ``log``.
 
     It has a session of its own, so that Ctrl-C reaches it only through ``stop``, and in order. ``ready_url``
@@ -141,9 +141,9 @@ class Program:
 @asynccontextmanager
 async def program(
     command: Sequence[str], log: Path, ready_url: str = "", died: Callable[[str], None] | None = None
-) -> AsyncIterator[Program]:
-    """Run a command for the length of the block; see :class:`Program`."""
-    running = Program(command, log, ready_url, died)
+) -> AsyncIterator[ManagedProcess]:
+    """Run a command for the length of the block; see :class:`ManagedProcess`."""
+    running = ManagedProcess(command, log, ready_url, died)
     try:
         await running.start()
         yield running

@@ -14,7 +14,7 @@ class QueryFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class VectorSample:
     """One element of an answer: the labels with the name, and the value; ``nan`` is possible."""
 
     labels: dict[str, str]
@@ -30,7 +30,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
+class ActiveAlert:
     """An alert that is ``pending`` or ``firing``."""
 
     name: str
@@ -52,7 +52,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ScrapeTarget:
     """Something scraped; ``health`` is up, down or unknown (not scraped yet)."""
 
     job: str
@@ -90,12 +90,12 @@ class PrometheusApi:
             raise QueryFailed(f"{answer.get('errorType')}: {answer.get('error')}")
         return answer["data"]
 
-    async def query(self, expression: str, at: float | None = None) -> list[Sample]:
+    async def query(self, expression: str, at: float | None = None) -> list[VectorSample]:
         """Evaluate an expression now, or at a Unix time; a scalar is one sample without labels."""
         data = await self.get("query", query=expression, **({} if at is None else {"time": str(at)}))
         if data["resultType"] == "scalar":
-            return [Sample({}, float(data["result"][1]))]
-        return [Sample(element["metric"], float(element["value"][1])) for element in data["result"]]
+            return [VectorSample({}, float(data["result"][1]))]
+        return [VectorSample(element["metric"], float(element["value"][1])) for element in data["result"]]
 
     async def query_range(self, expression: str, start: float, end: float, step_s: float) -> list[Series]:
         """Evaluate an expression every ``step_s`` seconds between two Unix times."""
@@ -117,11 +117,11 @@ class PrometheusApi:
         data = await self.get("query_exemplars", query=expression, start=str(start), end=str(end))
         return [exemplar for series in data for exemplar in series["exemplars"]]
 
-    async def alerts(self) -> list[Alert]:
+    async def alerts(self) -> list[ActiveAlert]:
         """Return what is pending or firing."""
         data = await self.get("alerts")
         return [
-            Alert(each["labels"]["alertname"], each["state"], each["labels"], each["annotations"])
+            ActiveAlert(each["labels"]["alertname"], each["state"], each["labels"], each["annotations"])
             for each in data["alerts"]
         ]
 
@@ -134,11 +134,11 @@ class PrometheusApi:
             for r in group["rules"]
         ]
 
-    async def targets(self) -> list[Target]:
+    async def targets(self) -> list[ScrapeTarget]:
         """Return what is scraped."""
         data = await self.get("targets", state="active")
         return [
-            Target(each["labels"]["job"], each["labels"]["instance"], each["health"], each["lastError"])
+            ScrapeTarget(each["labels"]["job"], each["labels"]["instance"], each["health"], each["lastError"])
             for each in data["activeTargets"]
         ]
 

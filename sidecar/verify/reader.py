@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from sidecar.client import State
 from sidecar.client.progress import UNANNOUNCED
 from sidecar.sse import event_id
-from sidecar.verify.history import Attached, Finished, Left, Opened, Received, Record, Sent, Told
+from sidecar.verify.history import Attached, Finished, HistoryEvent, Left, Opened, Received, Record, Sent
 from sidecar.verify.person import Handed, Person
 from sidecar.verify.truth import Truth, hash_of
 from sidecar.verify.wire_rules import tells_failure
 
 
 @dataclass(slots=True)
-class Reader:
+class VerifyingReader:
     """``stream``: the name under which the backend knows the question; ``after``: what it had already."""
 
     person: Person
@@ -51,18 +51,18 @@ class Reader:
         gaps = sorted(self.told_gaps)
         for handed, seq in zip(self.person.handed, self.seqs(truth), strict=True):
             while gaps and gaps[0][0] <= seq:
-                yield Told(name, stream, "gap", *gaps.pop(0))
+                yield HistoryEvent(name, stream, "gap", *gaps.pop(0))
             yield Received(name, stream, seq, hash_of(handed.event))
         for gap in gaps:
-            yield Told(name, stream, "gap", *gap)
+            yield HistoryEvent(name, stream, "gap", *gap)
         yield from self._end()
 
     def _end(self) -> Iterator[Record]:
         name, stream, state = self.person.name, self.stream, self.person.state
         if state is State.COMPLETED:
-            yield Told(name, stream, "clean_end")
+            yield HistoryEvent(name, stream, "clean_end")
         elif state is State.FAILED:
-            yield Told(name, stream, "terminal" if self._was_told_failure() else "abort")
+            yield HistoryEvent(name, stream, "terminal" if self._was_told_failure() else "abort")
         elif self.stopped:
             yield Left(name, stream)
 

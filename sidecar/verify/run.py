@@ -21,9 +21,9 @@ from sidecar.verify.findings import Findings
 from sidecar.verify.follow_up import follow_up
 from sidecar.verify.judge import judge, not_run
 from sidecar.verify.own import EVERYWHERE, LOOPBACK
-from sidecar.verify.person import Question
+from sidecar.verify.person import UserRequest
 from sidecar.verify.results import Breach, PathUsed, Results, ScenarioResult, TargetResult
-from sidecar.verify.scenarios import SCENARIOS, Part, Scenario
+from sidecar.verify.scenarios import SCENARIOS, Scenario, ScenarioPart
 from sidecar.verify.stage import Played, Stage
 from sidecar.verify.subject import ANSWER_S, Subject, Unusable, subject
 
@@ -38,7 +38,7 @@ TELL_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class RunPlan:
     """What is to be run. ``specs``: ``direct``, ``sidecar`` or URLs; ``question``: for those, None: a GET."""
 
     specs: Sequence[str]
@@ -47,7 +47,7 @@ class Plan:
     quick: bool = False
     path: PathKind | Literal["auto"] = "auto"
     scenarios: Sequence[Scenario] = SCENARIOS
-    questions: dict[str, Question] = field(default_factory=dict)
+    questions: dict[str, UserRequest] = field(default_factory=dict)
     stall_s: float | None = None
     answer_s: float = ANSWER_S
     command: str = ""
@@ -61,7 +61,7 @@ class Plan:
 Say = Callable[[str], None]
 
 
-async def run(plan: Plan, say: Say) -> Results:
+async def run(plan: RunPlan, say: Say) -> Results:
     """Run everything; raises NotStarted or PathError. ``say`` is told how far it is."""
     started, began_at_s = datetime.now(UTC), time.monotonic()
     async with asyncio.TaskGroup() as tasks:
@@ -83,7 +83,7 @@ async def run(plan: Plan, say: Say) -> Results:
 class _Test:
     """One server's."""
 
-    def __init__(self, plan: Plan, spec: str, say: Say) -> None:
+    def __init__(self, plan: RunPlan, spec: str, say: Say) -> None:
         self._plan = plan
         self._spec = spec
         self._say = say
@@ -152,7 +152,7 @@ async def play(stage: Stage, scenario: Scenario) -> Findings:
     return Findings(scenario, stage.subject, played, followed)
 
 
-async def _round(stage: Stage, scenario: Scenario, parts: list[Part]) -> list[Played]:
+async def _round(stage: Stage, scenario: Scenario, parts: list[ScenarioPart]) -> list[Played]:
     async with asyncio.TaskGroup() as tasks:
         playing = [tasks.create_task(stage.play(scenario.name, part)) for part in parts]
     return [task.result() for task in playing]

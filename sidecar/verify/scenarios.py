@@ -36,7 +36,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ScenarioPart:
     """People who ask the same, and what happens to them."""
 
     name: str
@@ -93,10 +93,10 @@ class Scenario:
 
     completion_min: float
     completion_min_ours: float
-    rounds: tuple[tuple[Part, ...], ...]
+    rounds: tuple[tuple[ScenarioPart, ...], ...]
 
 
-_FAILING = Part(
+_FAILING = ScenarioPart(
     name="",
     users=2,
     messages=24,
@@ -118,7 +118,7 @@ SLOW = Scenario(
     occasion="on a slow network",
     completion_min=0.95,
     completion_min_ours=COMPLETION_OURS,
-    rounds=((Part(name="slow network", weather=SLOW_3G, messages=50),),),
+    rounds=((ScenarioPart(name="slow network", weather=SLOW_3G, messages=50),),),
 )
 
 STALL = Scenario(
@@ -131,7 +131,7 @@ STALL = Scenario(
     completion_min_ours=1.0,
     rounds=(
         (
-            Part(
+            ScenarioPart(
                 name="silent path",
                 messages=60,
                 turns=(
@@ -140,7 +140,7 @@ STALL = Scenario(
                 ),
                 recovers=True,
             ),
-            Part(
+            ScenarioPart(
                 name="silent backend",
                 fault="fault=stall&at=15&stall_s=4",
                 messages=30,
@@ -162,7 +162,7 @@ LOSS = Scenario(
     completion_min_ours=1.0,
     rounds=(
         (
-            Part(
+            ScenarioPart(
                 name="packet loss",
                 messages=50,
                 weather=LOSSY,
@@ -182,7 +182,7 @@ HANDOFF = Scenario(
     completion_min_ours=1.0,
     rounds=(
         (
-            Part(
+            ScenarioPart(
                 name="handoff",
                 messages=60,
                 turns=(Turn(at_s=1.5, does="hand_off", what="another address, the old path is dark"),),
@@ -211,7 +211,7 @@ RAPID = Scenario(
     completion_min_ours=1.0,
     rounds=(
         (
-            Part(
+            ScenarioPart(
                 name="flapping",
                 messages=60,
                 turns=_flaps(1.0, 12.0),
@@ -219,7 +219,7 @@ RAPID = Scenario(
             ),
         ),
         (
-            Part(
+            ScenarioPart(
                 name="storm",
                 messages=50,
                 turns=tuple(
@@ -256,7 +256,7 @@ EXPERIENCE = Scenario(
                 small=True,
                 needs="sidecar",
             ),
-            Part(
+            ScenarioPart(
                 name="gap",
                 users=2,
                 messages=40,
@@ -265,7 +265,7 @@ EXPERIENCE = Scenario(
                 small=True,
                 needs="sidecar",
             ),
-            Part(
+            ScenarioPart(
                 name="silent path for good",
                 users=2,
                 messages=100,

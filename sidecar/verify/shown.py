@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from sidecar.client import State
-from sidecar.verify.person import Person, Seen
-from sidecar.verify.reader import Reader
+from sidecar.verify.person import Person, ShownState
+from sidecar.verify.reader import VerifyingReader
 from sidecar.verify.results import Shown
 from sidecar.verify.stage import Played
 
@@ -44,13 +44,13 @@ def _gaps(played: Played) -> Iterator[Shown]:
             return
 
 
-def told_after_s(played: Played, reader: Reader) -> float | None:
+def told_after_s(played: Played, reader: VerifyingReader) -> float | None:
     """Return how long after the failure a user was told; None: never."""
     notices = _notices(reader.person)
     return max(0.0, notices[0].at_s - _failed_at_s(played, reader.person)) if notices else None
 
 
-def is_silent(played: Played, reader: Reader) -> bool:
+def is_silent(played: Played, reader: VerifyingReader) -> bool:
     """Tell whether a user was left without a word, or with an answer that looks whole and is not."""
     state = reader.person.state
     if state is State.COMPLETED:
@@ -60,7 +60,7 @@ def is_silent(played: Played, reader: Reader) -> bool:
     return not _notices(reader.person)
 
 
-def is_whole(played: Played, reader: Reader) -> bool:
+def is_whole(played: Played, reader: VerifyingReader) -> bool:
     """Tell whether a user has every message, or was told which are missing."""
     if played.truth is None:
         return True
@@ -70,7 +70,7 @@ def is_whole(played: Played, reader: Reader) -> bool:
     return had >= set(range(1, len(played.truth.hashes) + 1))
 
 
-def _notices(person: Person) -> list[Seen]:
+def _notices(person: Person) -> list[ShownState]:
     return [seen for seen in person.seen if seen.state not in FINE_STATES]
 
 

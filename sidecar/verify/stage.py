@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from sidecar.client import State
 from sidecar.faultnet.path import FINE, Path, Weather
-from sidecar.verify.person import Person, Question
-from sidecar.verify.reader import Reader
-from sidecar.verify.scenarios import Part, Turn
+from sidecar.verify.person import Person, UserRequest
+from sidecar.verify.reader import VerifyingReader
+from sidecar.verify.scenarios import ScenarioPart, Turn
 from sidecar.verify.subject import FEED_LEAVE_S, Generation, Subject
 from sidecar.verify.truth import Truth
 
@@ -31,8 +31,8 @@ SECOND_AFTER = 20
 class Played:
     """A part that was played: who read, what was true, and what happened when (seconds, monotonic)."""
 
-    part: Part
-    readers: list[Reader]
+    part: ScenarioPart
+    readers: list[VerifyingReader]
     truth: Truth | None
     started_at_s: float
     happened: list[tuple[float, Turn]] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Stage:
         self.messages = 0
         """That all people were given so far."""
 
-    async def play(self, scenario: str, part: Part) -> Played:
+    async def play(self, scenario: str, part: ScenarioPart) -> Played:
         """Play a part; what it needs of time is bounded by the part."""
         messages = part.messages if self._quick or part.ends != "complete" else 2 * part.messages
         truth = await self.subject.truth(part, messages, self._seed)
@@ -104,16 +104,18 @@ class Stage:
     def _count(self) -> None:
         self.messages += 1
 
-    def _readers(self, scenario: str, part: Part, messages: int, beginning: Beginning) -> list[Reader]:
+    def _readers(
+        self, scenario: str, part: ScenarioPart, messages: int, beginning: Beginning
+    ) -> list[VerifyingReader]:
         count = part.users or self._users
         names = [f"{scenario}/{part.name}/{number}" for number in range(1, count + 1)]
         asked = [self.subject.ask(part, name, messages, self._seed) for name in names]
         return [
-            Reader(self._person(part, name, question, beginning), name, question.url)
+            VerifyingReader(self._person(part, name, question, beginning), name, question.url)
             for name, question in zip(names, asked, strict=True)
         ]
 
-    def _person(self, part: Part, name: str, question: Question, beginning: Beginning) -> Person:
+    def _person(self, part: ScenarioPart, name: str, question: UserRequest, beginning: Beginning) -> Person:
         elsewhere = _elsewhere(question, self._path.url(question.url)) if part.on_path else question
         return Person(
             name,
@@ -126,7 +128,7 @@ class Stage:
             on_message=beginning.note,
         )
 
-    async def _run(self, part: Part, people: Callable[[], Awaitable[None]]) -> None:
+    async def _run(self, part: ScenarioPart, people: Callable[[], Awaitable[None]]) -> None:
         await (self._path.run(people) if part.on_path else people())
 
     async def _weather(self, played: Played, beginning: Beginning, reading: asyncio.Future[None]) -> None:
@@ -175,7 +177,7 @@ async def _unless(reading: asyncio.Future[None], other: Awaitable[None]) -> None
 class Company:
     """The people of one part, in their own loop."""
 
-    def __init__(self, subject: Subject, part: Part, played: Played) -> None:
+    def __init__(self, subject: Subject, part: ScenarioPart, played: Played) -> None:
         self._subject = subject
         self._part = part
         self._played = played
@@ -191,7 +193,7 @@ class Company:
         except TimeoutError:
             self._played.out_of_time = True
 
-    async def _live(self, reader: Reader) -> None:
+    async def _live(self, reader: VerifyingReader) -> None:
         if self._part.life == "returns":
             await self._return(reader)
         elif self._part.life == "second device":
@@ -199,7 +201,7 @@ class Company:
         else:
             await self._read(reader, self._leave_after_s())
 
-    async def _read(self, reader: Reader, leave_after_s: float | None) -> None:
+    async def _read(self, reader: VerifyingReader, leave_after_s: float | None) -> None:
         await reader.person.read(leave_after_s)
         reader.stopped = leave_after_s is not None and reader.person.state is State.CLOSED
 
@@ -209,7 +211,7 @@ class Company:
             return FEED_LEAVE_S + 2 * stall_s if self._subject.feed else None
         return part.leave_after_s + (stall_s if part.ends == "silence" else 0.0)
 
-    async def _return(self, reader: Reader) -> None:
+    async def _return(self, reader: VerifyingReader) -> None:
         """Leave in the middle, and come back too late, with the position."""
         reader.person.when(RETURNS_AFTER, reader.person.leave)
         await self._read(reader, self._leave_after_s())
@@ -217,18 +219,18 @@ class Company:
         events = reader.person.events
         position = events.position if events is not None else ""
         headers = {**reader.person.question.headers, "last-event-id": position}
-        back = self._again(reader, "back", Question(url=reader.person.question.url, headers=headers))
+        back = self._again(reader, "back", UserRequest(url=reader.person.question.url, headers=headers))
         self._played.readers[self._played.readers.index(reader)] = back
         back.after = len(reader.person.handed)
         await back.person.read(self._part.bound_s / 2)
 
-    async def _two_devices(self, reader: Reader) -> None:
+    async def _two_devices(self, reader: VerifyingReader) -> None:
         """Read, and have somebody join from the start when most of the log is gone."""
         reading = asyncio.ensure_future(self._read(reader, None))
         try:
             await self._until(reader.person, SECOND_AFTER, reading)
             question = reader.person.question
-            joining = Question(url=question.url, headers=question.headers, join=reader.person.stream)
+            joining = UserRequest(url=question.url, headers=question.headers, join=reader.person.stream)
             second = self._again(reader, "second", joining)
             self._played.readers.append(second)
             await second.person.read()
@@ -244,7 +246,7 @@ class Company:
         await asyncio.wait((reading, waiting), return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
 
-    def _again(self, reader: Reader, name: str, question: Question) -> Reader:
+    def _again(self, reader: VerifyingReader, name: str, question: UserRequest) -> VerifyingReader:
         person = Person(
             f"{reader.person.name}/{name}",
             question,
@@ -252,10 +254,10 @@ class Company:
             seed=0,
             attempts_max=self._part.attempts_max,
         )
-        return Reader(person, reader.stream, reader.url)
+        return VerifyingReader(person, reader.stream, reader.url)
 
 
-def _elsewhere(question: Question, url: str) -> Question:
+def _elsewhere(question: UserRequest, url: str) -> UserRequest:
     """Return the same question to another address; its server still finds its own name in it."""
     headers = {"host": urlsplit(question.url).netloc, **question.headers}
     return replace(question, url=url, headers=headers)

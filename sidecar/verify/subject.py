@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlencode
 
 from sidecar.client import State
 from sidecar.verify.own import CHAT, LOOPBACK, SMALL, Own, configuration, own, sidecar_process
-from sidecar.verify.person import Person, Question
-from sidecar.verify.scenarios import Part
+from sidecar.verify.person import Person, UserRequest
+from sidecar.verify.scenarios import ScenarioPart
 from sidecar.verify.truth import Truth, truth_of
 
 OWN_STALL_S = 3.0
@@ -42,7 +42,7 @@ class Subject:
 
     name: str
     url: str
-    question: Question
+    question: UserRequest
     stall_s: float
     answer_s: float = ANSWER_S
     own: Own | None = None
@@ -62,28 +62,28 @@ class Subject:
         """Whether our sidecar stands in front."""
         return self.own is not None and self.own.sidecar is not None
 
-    def takes(self, part: Part) -> bool:
+    def takes(self, part: ScenarioPart) -> bool:
         """Tell whether a part makes sense here."""
         needed = {"any": True, "own": self.own is not None, "sidecar": self.has_sidecar}
         return needed[part.needs]
 
-    def ask(self, part: Part, who: str, messages: int, seed: int) -> Question:
+    def ask(self, part: ScenarioPart, who: str, messages: int, seed: int) -> UserRequest:
         """Return a user's question; at our own backend it is known by the user's name."""
         if self.own is None:
             return self.question
         base = self.refusing_url if part.refused else self.url
         path = SMALL if part.small else CHAT
-        return Question(url=f"{base}{path}?{_query(part, who, messages, seed)}", headers=_login(who))
+        return UserRequest(url=f"{base}{path}?{_query(part, who, messages, seed)}", headers=_login(who))
 
-    async def truth(self, part: Part, messages: int, seed: int) -> Truth | None:
+    async def truth(self, part: ScenarioPart, messages: int, seed: int) -> Truth | None:
         """Return the undisturbed answer to a part's question; None: nobody knows it."""
         if self.own is None:
             return self._truths.get((0, ""))
         key = (messages, str(seed))
         if key not in self._truths:
-            plain = Part(name=part.name, interval_ms=0)
+            plain = ScenarioPart(name=part.name, interval_ms=0)
             url = f"{self.own.backend.url}{CHAT}?{_query(plain, 'reference', messages, seed)}"
-            person = await _undisturbed(Question(url=url), self.stall_s, self.answer_s)
+            person = await _undisturbed(UserRequest(url=url), self.stall_s, self.answer_s)
             self._truths[key] = truth_of([handed.event for handed in person.handed])
         return self._truths[key]
 
@@ -122,7 +122,7 @@ class Subject:
         return f"{self.url} gave no message within {self.answer_s:g} s."
 
 
-def _query(part: Part, who: str, messages: int, seed: int) -> str:
+def _query(part: ScenarioPart, who: str, messages: int, seed: int) -> str:
     fields = {"prompt": who, "n": messages, "interval_ms": part.interval_ms, "seed": seed}
     return urlencode(fields) + (f"&{part.fault}" if part.fault else "")
 
@@ -131,7 +131,7 @@ def _login(who: str) -> dict[str, str]:
     return {"authorization": f"Bearer {who}"}
 
 
-async def _undisturbed(question: Question, stall_s: float, answer_s: float) -> Person:
+async def _undisturbed(question: UserRequest, stall_s: float, answer_s: float) -> Person:
     person = Person("reference", question, stall_s=stall_s, seed=0, attempts_max=1, reports=False)
     await person.read(answer_s)
     return person
@@ -140,7 +140,7 @@ async def _undisturbed(question: Question, stall_s: float, answer_s: float) -> P
 @asynccontextmanager
 async def subject(
     spec: str,
-    question: Question | None = None,
+    question: UserRequest | None = None,
     stall_s: float | None = None,
     answer_s: float = ANSWER_S,
     host: str = LOOPBACK,
@@ -154,7 +154,9 @@ async def subject(
         if spec in (DIRECT, SIDECAR):
             yield await _own(spec, stall_s or OWN_STALL_S, host, stack)
             return
-        stranger = Subject(spec, spec, question or Question(url=spec), stall_s or STRANGER_STALL_S, answer_s)
+        stranger = Subject(
+            spec, spec, question or UserRequest(url=spec), stall_s or STRANGER_STALL_S, answer_s
+        )
         await stranger.get_to_know()
         yield stranger
 
@@ -169,4 +171,4 @@ async def _own(spec: str, stall_s: float, host: str, stack: AsyncExitStack) -> S
         url = servers.sidecar.url
         lonely = await stack.enter_async_context(sidecar_process(configuration(refusing)))
         refusing = lonely.url
-    return Subject(spec, url, Question(url=url), stall_s, own=servers, refusing_url=refusing)
+    return Subject(spec, url, UserRequest(url=url), stall_s, own=servers, refusing_url=refusing)

@@ -6,7 +6,7 @@ from sidecar.faultnet.path import FINE, Weather
 from sidecar.verify.person import Person
 from sidecar.verify.results import Band, Mark, Timeline
 from sidecar.verify.stage import Played
-from sidecar.verify.wire import Connection
+from sidecar.verify.wire import RecordedConnection
 
 MARKS_MAX = 1_000
 CUT_SHOWN_S = 0.1
@@ -42,7 +42,7 @@ def _marks(person: Person) -> Iterator[Mark]:
         yield Mark(at_s=at_s, kind="gap", what=f"{gap.missed_from} to {gap.missed_through}: {gap.reason}")
 
 
-def _connection(connection: Connection) -> Iterator[Mark]:
+def _connection(connection: RecordedConnection) -> Iterator[Mark]:
     yield Mark(
         at_s=connection.asked_at_s, kind="asked", what=connection.after and f"after {connection.after}"
     )

@@ -6,7 +6,7 @@ from itertools import pairwise
 from sidecar.client import State
 from sidecar.sse import event_id
 from sidecar.verify.person import Person
-from sidecar.verify.wire import Connection
+from sidecar.verify.wire import RecordedConnection
 
 DELAYS_S = (1.0, 2.0, 4.0, 5.0)
 """The waits that are promised, written down here once more: the code under test is not asked for them."""
@@ -97,7 +97,7 @@ def failures_in_row(person: Person) -> int:
     return longest
 
 
-def _brought_message(connection: Connection) -> bool:
+def _brought_message(connection: RecordedConnection) -> bool:
     """Tell whether a connection brought a message that was new to its client."""
     asked = event_id.parse(connection.after)
     for block in connection.blocks:
@@ -108,6 +108,6 @@ def _brought_message(connection: Connection) -> bool:
     return False
 
 
-def _retry_s(connection: Connection) -> float | None:
+def _retry_s(connection: RecordedConnection) -> float | None:
     said = [value for block in connection.blocks if (value := block.value("retry"))]
     return int(said[-1]) / 1000 if said and said[-1].isdigit() else None

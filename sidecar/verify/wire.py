@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from sidecar.client.connection import Answer, Lost, Network
+from sidecar.client.connection import Lost, Network, StreamResponse
 from sidecar.client.request import Request
 
 BLOCKS_MAX = 50_000
@@ -23,7 +23,7 @@ Ended = Literal["open", "clean", "lost", "left"]
 _line_end = re.compile(rb"\r\n|\n|\r")
 
 
-class Block(NamedTuple):
+class ReceivedBlock(NamedTuple):
     """The lines between two blank lines, and when the last of them was there (seconds, monotonic)."""
 
     at_s: float
@@ -56,7 +56,7 @@ class Splitter:
         self.lines: list[str] = []
         """The lines of a block that has not ended."""
 
-    def feed(self, chunk: bytes, at_s: float) -> list[Block]:
+    def feed(self, chunk: bytes, at_s: float) -> list[ReceivedBlock]:
         """Return the blocks that a chunk completes."""
         held = self.tail + chunk
         cut = -1 if held.endswith(b"\r") else len(held)  # its LF may follow
@@ -64,17 +64,17 @@ class Splitter:
         self.tail = rest + held[cut:] if cut == -1 else rest
         return [block for line in lines if (block := self._line(line, at_s)) is not None]
 
-    def _line(self, line: bytes, at_s: float) -> Block | None:
+    def _line(self, line: bytes, at_s: float) -> ReceivedBlock | None:
         if line:
             self.lines.append(line.decode("utf-8", "replace"))
             return None
-        block = Block(at_s, tuple(self.lines))
+        block = ReceivedBlock(at_s, tuple(self.lines))
         self.lines = []
         return block if block.lines else None
 
 
 @dataclass(slots=True)
-class Connection:
+class RecordedConnection:
     """One connection: what was asked, what came, how it ended. Times are seconds, monotonic."""
 
     method: str
@@ -87,7 +87,7 @@ class Connection:
     headers: Mapping[str, str] = field(default_factory=dict)
     first_byte_at_s: float | None = None
     last_byte_at_s: float | None = None
-    blocks: deque[Block] = field(default_factory=lambda: deque(maxlen=BLOCKS_MAX))
+    blocks: deque[ReceivedBlock] = field(default_factory=lambda: deque(maxlen=BLOCKS_MAX))
     ended: Ended = "open"
     detail: str = ""
     over_at_s: float | None = None
@@ -106,7 +106,7 @@ class Connection:
 class RecordedAnswer:
     """An answer whose body is written down on its way to the client."""
 
-    def __init__(self, answer: Answer, connection: Connection) -> None:
+    def __init__(self, answer: StreamResponse, connection: RecordedConnection) -> None:
         self.head = answer.head
         self._answer = answer
         self._connection = connection
@@ -145,14 +145,14 @@ class RecordedAnswer:
 class RecordedNetwork:
     """A network whose connections are written down, in the order in which they were asked for."""
 
-    def __init__(self, network: Network, connections: deque[Connection]) -> None:
+    def __init__(self, network: Network, connections: deque[RecordedConnection]) -> None:
         self._network = network
         self._connections = connections
 
     async def ask(self, request: Request, within_s: float) -> RecordedAnswer:
         """See Network."""
         after = request.headers.get("last-event-id", "")
-        connection = Connection(request.method, request.url, after, time.monotonic())
+        connection = RecordedConnection(request.method, request.url, after, time.monotonic())
         self._connections.append(connection)
         try:
             answer = await self._network.ask(request, within_s)

@@ -13,12 +13,12 @@ from sidecar.client.told import ERROR, GAP, OWN_EVENTS
 from sidecar.sse import event_id
 from sidecar.verify.results import Breach
 from sidecar.verify.truth import Truth, data_hash
-from sidecar.verify.wire import Block, Connection
+from sidecar.verify.wire import ReceivedBlock, RecordedConnection
 
 HEARTBEAT = ("hb",)
 
 
-def breaches(connections: Iterable[Connection], who: str, truth: Truth | None) -> Iterator[Breach]:
+def breaches(connections: Iterable[RecordedConnection], who: str, truth: Truth | None) -> Iterator[Breach]:
     """Yield what is wrong with the connections of one client to a sidecar; others are not looked at."""
     for connection in connections:
         if connection.stream:
@@ -28,7 +28,7 @@ def breaches(connections: Iterable[Connection], who: str, truth: Truth | None) -
 class _Reading:
     """One connection, read block by block."""
 
-    def __init__(self, connection: Connection, who: str, truth: Truth | None) -> None:
+    def __init__(self, connection: RecordedConnection, who: str, truth: Truth | None) -> None:
         asked = event_id.parse(connection.after)
         self._connection = connection
         self._who = who
@@ -48,14 +48,14 @@ class _Reading:
         if self._failed and self._connection.ended == "clean":
             yield self._breach("clean-end", "got a clean end, although the stream had failed.")
 
-    def _comments(self, block: Block) -> Iterator[Breach]:
+    def _comments(self, block: ReceivedBlock) -> Iterator[Breach]:
         names = [name for name, _ in block.fields]
         first = next((at for at, name in enumerate(names) if name), len(names))
         for name, value in block.fields[first:]:
             if not name and value.split(" ")[0] in HEARTBEAT:
                 yield self._breach("heartbeat", "got a heartbeat in the middle of an event.")
 
-    def _gap(self, block: Block) -> None:
+    def _gap(self, block: ReceivedBlock) -> None:
         said = _object(block.data or "")
         through = said.get("missed_through")
         if isinstance(through, int) and said.get("reason") == "beyond":
@@ -63,7 +63,7 @@ class _Reading:
         elif isinstance(through, int):
             self._expected = through + 1
 
-    def _event(self, block: Block) -> Iterator[Breach]:
+    def _event(self, block: ReceivedBlock) -> Iterator[Breach]:
         own = [value for name, value in block.fields if name == "id"]
         known = event_id.parse(own[-1]) if own else None
         if known is None or known.stream != self._connection.stream:
@@ -84,7 +84,7 @@ class _Reading:
             rule = "gap" if self._expected == 1 and self._after == 0 else "missing"
             yield self._breach(rule, f"got {seq}, but never {missed}, and no gap was told.")
 
-    def _content(self, seq: int, block: Block) -> Iterator[Breach]:
+    def _content(self, seq: int, block: ReceivedBlock) -> Iterator[Breach]:
         truth, data = self._truth, block.data
         kind = block.value("event") or "message"
         if truth is None or data is None or kind in OWN_EVENTS or tells_failure(block):
@@ -102,7 +102,7 @@ class _Reading:
         return Breach(rule=rule, sentence=f"{self._who} {what}")
 
 
-def tells_failure(block: Block) -> bool:
+def tells_failure(block: ReceivedBlock) -> bool:
     """Tell whether a block is a terminal that says that the stream has failed."""
     kind = block.value("event")
     return kind in (ERROR, "error") or bool(_object(block.data or "").get("error"))

@@ -26,7 +26,7 @@ def event(number: int, sent_ns: int) -> bytes:
     return start + b"x" * (EVENT_BYTES - len(start) - 4) + b'"}\n\n'
 
 
-class Stream(asyncio.Protocol):
+class BenchConnection(asyncio.Protocol):
     """One connection of a proxy; it carries one stream after another."""
 
     opened = 0
@@ -55,8 +55,8 @@ class Stream(asyncio.Protocol):
 
     def _start(self, interval_s: float) -> None:
         self._interval_s = interval_s
-        phase = Stream.opened % PHASES / PHASES
-        Stream.opened += 1
+        phase = BenchConnection.opened % PHASES / PHASES
+        BenchConnection.opened += 1
         self._due = self._loop.time() + phase * interval_s
         self._timer = self._loop.call_at(self._due, self._tick)
 
@@ -77,7 +77,7 @@ class Stream(asyncio.Protocol):
 
 async def serve() -> None:
     """Listen on a free port of loopback and say which."""
-    server = await asyncio.get_running_loop().create_server(Stream, "127.0.0.1", 0, backlog=BACKLOG)
+    server = await asyncio.get_running_loop().create_server(BenchConnection, "127.0.0.1", 0, backlog=BACKLOG)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await server.serve_forever()

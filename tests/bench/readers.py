@@ -12,7 +12,7 @@ EVENT = re.compile(rb'"n":(\d+),"t":(\d+),')
 
 
 @dataclass
-class Tally:
+class BenchCounts:
     """What the readers of one address have seen; latencies only while ``measuring``."""
 
     measuring: bool = False
@@ -22,10 +22,10 @@ class Tally:
     latencies_ns: list[int] = field(default_factory=list)
 
 
-class Reader(asyncio.Protocol):
+class BenchReader(asyncio.Protocol):
     """One stream; ``opened`` is done when its first event is there."""
 
-    def __init__(self, tally: Tally, target: str) -> None:
+    def __init__(self, tally: BenchCounts, target: str) -> None:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tally = tally
         self._request = (f"GET {target} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n").encode(
@@ -74,13 +74,13 @@ class Reader(asyncio.Protocol):
         await self._lost.wait()
 
 
-async def open_streams(port: int, target: str, count: int, tally: Tally) -> list[Reader]:
+async def open_streams(port: int, target: str, count: int, tally: BenchCounts) -> list[BenchReader]:
     """Open streams, some at once, until each has its first event."""
     loop = asyncio.get_running_loop()
-    readers: list[Reader] = []
+    readers: list[BenchReader] = []
     async with asyncio.timeout(OPEN_S_MAX):
         while len(readers) < count:
-            wave = [Reader(tally, target) for _ in range(min(OPEN_AT_ONCE, count - len(readers)))]
+            wave = [BenchReader(tally, target) for _ in range(min(OPEN_AT_ONCE, count - len(readers)))]
             for reader in wave:
                 await loop.create_connection(lambda reader=reader: reader, "127.0.0.1", port)  # type: ignore[misc]
             await asyncio.gather(*(reader.opened for reader in wave))

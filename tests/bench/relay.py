@@ -22,7 +22,7 @@ import uvloop
 
 from tests.bench.cost import cpu_s, rss_kib
 from tests.bench.proxies import NGINX, SIDECAR, Proxy, serving
-from tests.bench.readers import Tally, open_streams
+from tests.bench.readers import BenchCounts, open_streams
 from tests.bench.report import Round, report, table
 
 PROXY_CORE, LOAD_CORE = 0, 1
@@ -31,7 +31,7 @@ PROXY_HELP = "one more proxy, or another command for one, with {python} {upstrea
 
 
 @dataclass(frozen=True)
-class Load:
+class BenchLoad:
     """The load: ``streams`` paced streams for ``seconds``, and ``idle`` streams that are only held open."""
 
     streams: int = 50
@@ -46,7 +46,7 @@ class Load:
 def main(arguments: list[str] | None = None) -> int:
     """Measure what the command line asks for; write the JSON and print the table."""
     options = _parser().parse_args(arguments)
-    load = Load(
+    load = BenchLoad(
         *(options.streams, options.rate, options.seconds, options.rounds),
         idle=options.idle,
         settle_s=options.settle,
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    load = Load()
+    load = BenchLoad()
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description="Measure the sidecar against nginx.",
@@ -107,7 +107,7 @@ def _use_the_machine() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _rounds(proxies: list[Proxy], load: Load) -> Iterator[Round]:
+def _rounds(proxies: list[Proxy], load: BenchLoad) -> Iterator[Round]:
     """Measure the proxies in turn, so that a drift of the machine meets them all."""
     for number in range(1, load.rounds + 1):
         for proxy in proxies:
@@ -116,7 +116,7 @@ def _rounds(proxies: list[Proxy], load: Load) -> Iterator[Round]:
             yield measured
 
 
-def _measure(proxy: Proxy, load: Load) -> Round:
+def _measure(proxy: Proxy, load: BenchLoad) -> Round:
     """Measure one proxy once, both times freshly started."""
     measured = Round(proxy.name)
     with _in_front_of_the_backend(proxy) as (pid, port):
@@ -147,8 +147,8 @@ def _backend() -> Iterator[int]:
             process.terminate()
 
 
-async def _relay(pid: int, port: int, load: Load, measured: Round) -> None:
-    tally = Tally()
+async def _relay(pid: int, port: int, load: BenchLoad, measured: Round) -> None:
+    tally = BenchCounts()
     readers = await open_streams(port, f"/paced?rate={load.rate:g}", load.streams, tally)
     await asyncio.sleep(load.settle_s)
     start, cpu_before, tally.measuring = time.monotonic(), cpu_s(pid), True
@@ -158,9 +158,9 @@ async def _relay(pid: int, port: int, load: Load, measured: Round) -> None:
     measured.note_relay(tally, cpu_after - cpu_before, end - start)
 
 
-async def _idle(pid: int, port: int, load: Load, measured: Round) -> None:
+async def _idle(pid: int, port: int, load: BenchLoad, measured: Round) -> None:
     """Compare a few idle streams with many, so that what a process needs once does not count."""
-    tally = Tally()
+    tally = BenchCounts()
     readers = await open_streams(port, "/idle", load.idle_before, tally)
     await asyncio.sleep(load.settle_s)
     before_kib = rss_kib(pid)

@@ -4,7 +4,7 @@ import statistics
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tests.bench.readers import Tally
+from tests.bench.readers import BenchCounts
 
 PEER = "nginx"
 """The proxy that every ratio is against."""
@@ -25,7 +25,7 @@ class Round:
     p99_ms: float = 0.0
     kib_per_idle_stream: float | None = None
 
-    def note_relay(self, tally: Tally, cpu_s: float, seconds: float) -> None:
+    def note_relay(self, tally: BenchCounts, cpu_s: float, seconds: float) -> None:
         """Take the figures of the paced streams."""
         self._refuse_if_broken(tally)
         if not tally.events:
@@ -35,12 +35,12 @@ class Round:
         ordered = sorted(tally.latencies_ns)
         self.p50_ms, self.p99_ms = (percentile(ordered, share) / 1e6 for share in (0.50, 0.99))
 
-    def note_idle(self, tally: Tally, kib_per_stream: float) -> None:
+    def note_idle(self, tally: BenchCounts, kib_per_stream: float) -> None:
         """Take the figure of the idle streams."""
         self._refuse_if_broken(tally)
         self.kib_per_idle_stream = kib_per_stream
 
-    def _refuse_if_broken(self, tally: Tally) -> None:
+    def _refuse_if_broken(self, tally: BenchCounts) -> None:
         if tally.lost or tally.closed:
             raise BrokenRound(
                 f"{self.proxy}: {tally.lost} holes in the events, {tally.closed} streams closed"

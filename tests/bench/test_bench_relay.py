@@ -10,7 +10,7 @@ import pytest
 from tests.bench.backend import EVENT_BYTES, event
 from tests.bench.cost import cpu_s, fields_of, rss_kib
 from tests.bench.proxies import Proxy
-from tests.bench.readers import Reader, Tally
+from tests.bench.readers import BenchCounts, BenchReader
 from tests.bench.report import BrokenRound, Round, percentile, report, table
 
 
@@ -21,8 +21,8 @@ def test_an_event_has_its_size_its_number_and_its_time() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 110, 1000])
 async def test_each_event_counts_once_however_it_is_cut(size: int) -> None:
-    tally = Tally(measuring=True)
-    reader = Reader(tally, "/")
+    tally = BenchCounts(measuring=True)
+    reader = BenchReader(tally, "/")
     wire = b"".join(b"6e\r\n%b\r\n" % event(number, 0) for number in (1, 2, 3))
     for start in range(0, len(wire), size):
         reader.data_received(wire[start : start + size])
@@ -31,8 +31,8 @@ async def test_each_event_counts_once_however_it_is_cut(size: int) -> None:
 
 @pytest.mark.parametrize("numbers", [(1, 3), (1, 2, 2), (2,), (1, 3, 2)])
 async def test_a_lost_repeated_or_reordered_event_breaks_the_round(numbers: tuple[int, ...]) -> None:
-    tally = Tally(measuring=True)
-    reader = Reader(tally, "/")
+    tally = BenchCounts(measuring=True)
+    reader = BenchReader(tally, "/")
     for number in numbers:
         reader.data_received(event(number, 0))
     with pytest.raises(BrokenRound, match="holes in the events"):
@@ -40,8 +40,8 @@ async def test_a_lost_repeated_or_reordered_event_breaks_the_round(numbers: tupl
 
 
 async def test_a_stream_that_the_proxy_closes_breaks_the_round() -> None:
-    tally = Tally()
-    reader = Reader(tally, "/")
+    tally = BenchCounts()
+    reader = BenchReader(tally, "/")
     reader.data_received(event(1, 0))
     reader.connection_lost(None)
     with pytest.raises(BrokenRound, match="1 streams closed"):
@@ -50,7 +50,7 @@ async def test_a_stream_that_the_proxy_closes_breaks_the_round() -> None:
 
 def test_a_round_without_events_has_no_figure() -> None:
     with pytest.raises(BrokenRound, match="not one event"):
-        Round("p").note_relay(Tally(), 1.0, 1.0)
+        Round("p").note_relay(BenchCounts(), 1.0, 1.0)
 
 
 def test_a_stat_line_is_read_behind_a_name_with_parentheses_and_spaces() -> None:

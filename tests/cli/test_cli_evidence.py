@@ -20,7 +20,7 @@ from sidecar.cli.evidence import BUNDLE_BYTES_MAX, TIMELINES_MAX, Bundle
 from sidecar.cli.main import main
 from sidecar.sse.event_id import handle
 from tests.kit.fake_upstream import FakeUpstream, plain, sse
-from tests.kit.running import STREAM, Running, running
+from tests.kit.running import STREAM, RunningSidecar, running
 
 SECRET = "a-signing-key-that-nobody-may-ever-see"
 TOKEN = "correct-horse-battery-staple"
@@ -169,7 +169,7 @@ def test_without_a_name_the_file_carries_the_time(tmp_path: Path) -> None:
     assert ended.stdout.decode().startswith(f"wrote {found[0]}: ")
 
 
-async def _take(sc: Running, directory: Path, *more: str) -> Taken:
+async def _take(sc: RunningSidecar, directory: Path, *more: str) -> Taken:
     file = directory / "evidence.tar.gz"
     arguments = ["evidence", "--admin", f"http://127.0.0.1:{sc.admin_port}", "--output", str(file), *more]
     process = await asyncio.create_subprocess_exec(

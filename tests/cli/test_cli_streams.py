@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from sidecar.cli.main import main
 from sidecar.sse.event_id import handle
 from tests.kit.fake_upstream import FakeUpstream, plain, sse
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 TOKEN = "correct-horse-battery-staple"
 CLEAN = {"SSE_SIDECAR_ADMIN_TOKEN": ""}
@@ -79,7 +79,7 @@ class TestShow:
         assert "sse-sidecar streams ls" in result.stderr
 
 
-class TestCancel:
+class TestCancelCommand:
     async def test_a_stream_is_stopped_and_its_backend_s_connection_closed(self) -> None:
         async with FakeUpstream() as up, running(up.url) as sc:
             up.script(sse(b"data: a\n\n", then="stall"))
@@ -132,13 +132,13 @@ class TestAccess:
         assert "--admin" in result.stderr
 
 
-async def _read_a_stream(sc: Running) -> str:
+async def _read_a_stream(sc: RunningSidecar) -> str:
     response = await sc.client.fetch("GET", "/", [("Accept", "text/event-stream")])
     await sc.until(lambda: not any(stream.readers for stream in sc.parts.hub.streams.values()))
     return str(response.header("sse-stream"))
 
 
-async def _streams(sc: Running, *arguments: str, env: dict[str, str] | None = None) -> Ended:
+async def _streams(sc: RunningSidecar, *arguments: str, env: dict[str, str] | None = None) -> Ended:
     """Run the command as a process of its own: the sidecar in this one writes its log to our stdout."""
     line = ["streams", *arguments, "--admin", f"http://127.0.0.1:{sc.admin_port}"]
     process = await asyncio.create_subprocess_exec(

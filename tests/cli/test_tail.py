@@ -55,7 +55,7 @@ class TestWhatIsPrinted:
         assert (result.exit_code, result.stdout) == (0, "whole\n")
 
 
-class TestComingBack:
+class TestTailResume:
     async def test_after_a_break_it_resumes_behind_the_last_event(self) -> None:
         async with FakeSidecar() as up:
             up.script(sse(QUICK, _event(1, "a"), _event(2, "b"), then="reset", headers=SIDECAR_HEADERS))
@@ -144,7 +144,7 @@ class TestComingBack:
         assert result.stderr.endswith(words)
 
 
-class TestFailures:
+class TestTailFailures:
     @pytest.mark.parametrize(
         ("event", "words"),
         [

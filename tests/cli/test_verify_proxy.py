@@ -228,7 +228,7 @@ def _proxy(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
-class TestCommand:
+class TestProxyCommand:
     def test_it_carries_and_says_where_and_ends_when_told(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             to = f"127.0.0.1:{server.getsockname()[1]}"

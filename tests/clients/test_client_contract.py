@@ -9,7 +9,7 @@ import pytest
 from sidecar.client.told import OWN_EVENTS
 from tests.clients.js import node
 from tests.kit.contract import LONG_S, ROOT, contract, service_process
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 from tests.kit.fake_upstream import plain, sse
 from tests.kit.wire_cases import CASES, WireCase
 
@@ -127,7 +127,7 @@ class TestHttp:
                 plain(status, [("Location", f"{at.up.url}/there")]), sse(b"data: a\n\n", then="stall")
             )
             await at.client()
-            assert (await at.says(events=1)).events == [Event("message", "a")]
+            assert (await at.says(events=1)).events == [DispatchedEvent("message", "a")]
             assert [request.target for request in at.up.requests] == ["/", "/there"]
 
     @pytest.mark.parametrize("status", [301, 307])
@@ -160,7 +160,7 @@ class TestHttp:
         async with contract(service) as at:
             at.up.script(sse(b"data: a\n\n", then="stall", headers=headers))
             await at.client()
-            assert (await at.says(events=1)).events == [Event("message", "a")]
+            assert (await at.says(events=1)).events == [DispatchedEvent("message", "a")]
 
     async def test_headers_of_the_program_are_sent(self, service: str) -> None:
         async with contract(service) as at:
@@ -187,7 +187,7 @@ class TestHttp:
             await at.client(lastEventId="abc")
             said = await at.says(events=1)
             assert at.up.requests[0].header("last-event-id") == "abc"
-        assert said.events == [Event("message", "a", "abc")]
+        assert said.events == [DispatchedEvent("message", "a", "abc")]
 
 
 class TestReconnection:
@@ -201,7 +201,7 @@ class TestReconnection:
             await at.client()
             said = await at.says(events=2)
             ids = [request.header("last-event-id") for request in at.up.requests]
-        assert said.events == [Event("message", "a", "abc"), Event("message", "b", "def")]
+        assert said.events == [DispatchedEvent("message", "a", "abc"), DispatchedEvent("message", "b", "def")]
         assert ids == [None, "abc"]
 
     @pytest.mark.parametrize(
@@ -226,7 +226,10 @@ class TestReconnection:
             await at.client()
             said = await at.says(events=2)
             assert at.up.requests[1].header("last-event-id") == "abc"
-        assert said.events == [Event("message", "a", "abc"), Event("message", "again", "abc")]
+        assert said.events == [
+            DispatchedEvent("message", "a", "abc"),
+            DispatchedEvent("message", "again", "abc"),
+        ]
 
     async def test_silence_beyond_the_read_timeout_is_an_error_and_it_comes_back(self, service: str) -> None:
         async with contract(service) as at:
@@ -242,7 +245,7 @@ class TestReconnection:
             at.up.script(busy, plain(500, [("Retry-After", "0")]), sse(b"data: a\n\n", then="stall"))
             await at.client()
             said = await at.says(events=1, errors=2)
-        assert said.events == [Event("message", "a")]
+        assert said.events == [DispatchedEvent("message", "a")]
 
     async def test_a_program_that_wants_it_has_its_post_sent_again(self, service: str) -> None:
         async with contract(service) as at:

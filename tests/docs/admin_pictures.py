@@ -20,9 +20,9 @@ from tests.kit.behaviours import (
     reads_on_two_devices,
     reads_to_the_end,
 )
-from tests.kit.crowd import Crowd, User
+from tests.kit.crowd import RoutingBackend, User
 from tests.kit.fake_upstream import FakeUpstream
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
 SPEED = 60
@@ -68,7 +68,7 @@ async def keeps_time(history: History) -> None:
 
 
 @asynccontextmanager
-async def hurried(sc: Running) -> AsyncIterator[int]:
+async def hurried(sc: RunningSidecar) -> AsyncIterator[int]:
     """Serve the page of a sidecar with a clock of its own; give the port."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -102,7 +102,7 @@ async def draw(port: int) -> None:
 async def main() -> None:
     """Let the minute pass, with two answers that are still open at its end, and draw."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    crowd = Crowd()
+    crowd = RoutingBackend()
     async with FakeUpstream(crowd.route) as up, running(up.url, routes=ROUTES) as sc, hurried(sc) as port:
         users = [User(n, sc.client, crowd, random.Random(SEED + n)) for n in range(USERS)]
         over = asyncio.Event()

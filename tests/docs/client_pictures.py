@@ -11,7 +11,7 @@ from typing import Literal
 
 from playwright.async_api import async_playwright
 
-from tests.kit.chat import Chat, chatting
+from tests.kit.chat import ChatSite, chatting
 from tests.kit.chromium import ARGUMENTS, CHROMIUM
 from tests.kit.stands import STANDS
 
@@ -25,7 +25,7 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 Pictures = dict[tuple[int, str], dict[str, bytes]]
 
 
-async def photograph(chat: Chat, kind: str, pictures: Pictures) -> None:
+async def photograph(chat: ChatSite, kind: str, pictures: Pictures) -> None:
     """Take a state at each width, by day and by night."""
     for width in COLUMNS:
         await chat.page.set_viewport_size({"width": width, "height": HEIGHT_PX[width]})

@@ -51,7 +51,7 @@ def test_every_member_has_a_row_and_no_other_has() -> None:
 
 
 def test_the_client_for_programs_without_asyncio_has_the_same_members() -> None:
-    assert members_of(blocking.EventSource) == members_of(EventSource) | {"url"}
+    assert members_of(blocking.BlockingEventSource) == members_of(EventSource) | {"url"}
 
 
 @pytest.mark.parametrize("name", [*sidecar.client.__all__, *State, "own_id", "block"])

@@ -11,7 +11,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sidecar.demo.ledger import Ledger
+from sidecar.demo.ledger import GenerationLog
 from sidecar.demo.webapi import create_app
 from sidecar.demo.webapi import running as running_backend
 from sidecar.demo.words import tokens
@@ -34,7 +34,7 @@ STREAMS = ("/api/chat", "/v1/chat/completions", "/v1/messages")
 ARRIVED = "document.getElementById('answer').textContent.length >= 20"
 
 
-class Course:
+class SameAnswer:
     """ASGI middleware that has every answer written alike, whatever its recipe asks."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -49,7 +49,7 @@ class Course:
 class Kitchen:
     """A browser page behind a network, the sidecar and the demo backend."""
 
-    def __init__(self, page: Page, network: FaultyNetwork, ledger: Ledger) -> None:
+    def __init__(self, page: Page, network: FaultyNetwork, ledger: GenerationLog) -> None:
         self.page = page
         self.network = network
         self.ledger = ledger
@@ -80,7 +80,7 @@ class Kitchen:
 async def _kitchen(folder: Path) -> AsyncIterator[Kitchen]:
     app: Any = create_app()
     app.router.routes.append(Mount("/recipes", StaticFiles(directory=folder)))
-    app.add_middleware(Course)
+    app.add_middleware(SameAnswer)
     async with (
         running_backend(app) as backend,
         running(backend, routes=ROUTES) as sc,

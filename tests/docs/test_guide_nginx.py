@@ -12,7 +12,7 @@ import yaml
 from tests.kit.client import SSEClient
 from tests.kit.demo_backend import demo_backend
 from tests.kit.nginx import needs_nginx, nginx
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 from tests.kit.snippets import DOCS, snippets
 
 pytestmark = [pytest.mark.nginx, needs_nginx]
@@ -52,7 +52,7 @@ EVERYBODY = {"nginx": (), "ingress": (), "canary": ("    *       webapi;", "    
 class Way:
     """A backend, the sidecar, nginx in front, and a client of it all."""
 
-    def __init__(self, sidecar: Running, port: int) -> None:
+    def __init__(self, sidecar: RunningSidecar, port: int) -> None:
         self.sidecar = sidecar
         self.client = SSEClient("127.0.0.1", port)
 

@@ -9,16 +9,16 @@ from sidecar.http1.upstream.connection import DNS_TTL_S
 from tests.kit.fake_upstream import (
     SSE_HEADERS,
     FakeUpstream,
+    RecordedRequest,
     Script,
     UpstreamConnection,
-    UpstreamRequest,
     plain,
     sse,
 )
 from tests.kit.head import FieldLines
 from tests.kit.names_loop import NamesLoop, run_with_names
 from tests.kit.relayed import relayed
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 NAME = "backend.example"
 REQUESTS = 100
@@ -67,7 +67,7 @@ async def test_a_backend_that_never_answers_is_504_in_time_and_other_routes_are_
         assert sum(request.target.startswith("/hangs/") for request in up.requests) == 50
 
 
-def _hangs_or_is_fine(request: UpstreamRequest) -> Script:
+def _hangs_or_is_fine(request: RecordedRequest) -> Script:
     return plain(body=b"ok") if request.target.startswith("/fine/") else _silent
 
 
@@ -133,7 +133,7 @@ async def _flipping_name(loop: NamesLoop) -> None:
             assert loop.lookups <= 2 * (loop.time() - flipped_at) / DNS_TTL_S + 4
 
 
-async def _asked(sc: Running) -> bytes:
+async def _asked(sc: RunningSidecar) -> bytes:
     """Return who answered, or the reason that the sidecar gives."""
     response = await sc.client.fetch("POST", "/", body=b"{}")
     return response.raw if response.status == 200 else _reason(response.header("Proxy-Status"))
@@ -183,7 +183,7 @@ async def test_while_a_backend_restarts_streams_are_told_others_get_502_and_then
         assert sc.metric("sse_silent_failures_total", disposition="leaked") == 0
 
 
-async def _restart(up: FakeUpstream, sc: Running) -> None:
+async def _restart(up: FakeUpstream, sc: RunningSidecar) -> None:
     killed = asyncio.Event()
     up.script(*(sse(b"data: 1\n\n", killed, then="reset") for _ in range(10)))
     live = [asyncio.ensure_future(sc.client.fetch("POST", f"/live/{n}", body=b"{}")) for n in range(10)]

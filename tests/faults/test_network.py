@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.faultnet.path import FINE, Weather
 from sidecar.server.server import TCP_USER_TIMEOUT_MS
-from tests.kit.fake_upstream import SSE_HEADERS, ByHand, Script, UpstreamConnection, UpstreamRequest, sse
+from tests.kit.fake_upstream import SSE_HEADERS, ByHand, RecordedRequest, Script, UpstreamConnection, sse
 from tests.kit.far_end import needs_real_path
 from tests.kit.far_people import FarPeople, far_people
 from tests.kit.protocols import OPENAI
@@ -112,7 +112,7 @@ async def test_who_reads_over_400_kbit_s_slows_down_nobody_else_and_heartbeats_g
         assert max(late - early for early, late in pairwise(beats)) < 0.5 * 2 + LATE_S
 
 
-def _by_target(request: UpstreamRequest, events: int, size: int) -> Script:
+def _by_target(request: RecordedRequest, events: int, size: int) -> Script:
     return sse(then="stall") if request.target == "/quiet" else _counted(events, size)
 
 

@@ -17,7 +17,7 @@ from sidecar.http1.upstream.connection import TCP_USER_TIMEOUT_S
 from tests.kit.deadline import within
 from tests.kit.far_end import needs_real_path
 from tests.kit.relayed import assert_conserved
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 pytestmark = [needs_real_path, pytest.mark.slow]
 
@@ -30,7 +30,7 @@ LATE_S = 10.0
 
 
 @asynccontextmanager
-async def _far_backend(route: dict[str, Any]) -> AsyncIterator[tuple[Running, RealPath]]:
+async def _far_backend(route: dict[str, Any]) -> AsyncIterator[tuple[RunningSidecar, RealPath]]:
     """Run the sidecar here, and its backend at the end of a path where otherwise people live."""
     async with real_path("http://127.0.0.1:1") as path, running(f"http://{path.address}:{PORT}", route) as sc:
         command = [sys.executable, "-m", "sidecar.demo.webapi", "--host", path.address, "--port", str(PORT)]
@@ -94,6 +94,6 @@ async def test_a_backend_whose_machine_is_gone_is_noticed_within_30_s_and_told_l
         assert sc.outcomes() == {"upstream_truncated": 1}
 
 
-async def _resume(sc: Running, last: str) -> Any:
+async def _resume(sc: RunningSidecar, last: str) -> Any:
     headers = [("Accept", "text/event-stream"), ("Last-Event-ID", last)]
     return await sc.client.fetch("GET", "/api/chat", headers)

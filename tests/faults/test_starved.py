@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.kit.client import SSEClient
-from tests.kit.client_connection import ClientConnection
+from tests.kit.client_connection import RawConnection
 from tests.kit.deadline import within
 from tests.kit.fake_upstream import FakeUpstream, plain, sse
 from tests.kit.protocols import OPENAI
@@ -41,7 +41,7 @@ async def test_without_descriptors_who_comes_is_shed_who_is_there_and_admin_are_
             await upstream.write(OPENAI.first)
             await live.event()
             _allow_files(sc, sc.files + SPARE_FILES)
-            visitors = [await ClientConnection.connect("127.0.0.1", sc.client.port) for _ in range(VISITORS)]
+            visitors = [await RawConnection.connect("127.0.0.1", sc.client.port) for _ in range(VISITORS)]
             await _until(lambda: "connection shed" in _events(sc), "nobody is shed")
             for visitor in visitors[SPARE_FILES:]:
                 assert (await visitor.read_to_close(), bool(visitor.closed_with)) == (b"", True)

@@ -16,7 +16,7 @@ from tests.kit.client import SSEClient
 from tests.kit.fake_upstream import FakeUpstream, sse
 from tests.kit.fault_run import ROUTES as FAULT_ROUTES
 from tests.kit.fault_run import FaultRun
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 from tests.kit.scrape import Scrape
 
 pytestmark = [pytest.mark.browser, needs_chromium]
@@ -34,10 +34,10 @@ TILES = ("completion", "reconnect", "lost", "duplicates", "silent", "stalls")
 TILE = "#tile-completion"
 
 
-class Users:
+class OpenClients:
     """Clients of a sidecar, whose answers stay open until the block ends."""
 
-    def __init__(self, up: FakeUpstream, sc: Running) -> None:
+    def __init__(self, up: FakeUpstream, sc: RunningSidecar) -> None:
         self.up = up
         self.sc = sc
 
@@ -69,7 +69,7 @@ def _blocks(count: int) -> bytes:
     return b"".join(b"data: the secret %d\n\n" % number for number in range(count))
 
 
-async def delivered_of(sc: Running, before: set[str], events: int) -> Stream:
+async def delivered_of(sc: RunningSidecar, before: set[str], events: int) -> Stream:
     streams = sc.parts.hub.streams
     await sc.until(
         lambda: any(s.ledger.delivered_seq >= events for h, s in streams.items() if h not in before)
@@ -78,9 +78,9 @@ async def delivered_of(sc: Running, before: set[str], events: int) -> Stream:
 
 
 @asynccontextmanager
-async def users(token: str | None = None) -> AsyncIterator[Users]:
+async def users(token: str | None = None) -> AsyncIterator[OpenClients]:
     async with FakeUpstream() as up, running(up.url, routes=ROUTES, admin_token=token) as sc:
-        yield Users(up, sc)
+        yield OpenClients(up, sc)
 
 
 def _percent(ratio: float) -> str:
@@ -207,7 +207,7 @@ async def test_when_nobody_answers_any_more_the_numbers_are_not_shown_as_fresh()
 async def test_after_a_restart_it_begins_anew_by_itself() -> None:
     async with FakeUpstream() as up, AsyncExitStack() as stack:
         async with running(up.url, routes=ROUTES) as sc:
-            port, first = sc.admin_port, Users(up, sc)
+            port, first = sc.admin_port, OpenClients(up, sc)
             await first.failed()
             admin = await stack.enter_async_context(admin_page(port, may_complain=True))
             await admin.shows(TILE, "1 of 1 stream failed")
@@ -217,7 +217,7 @@ async def test_after_a_restart_it_begins_anew_by_itself() -> None:
         await admin.shows("#fresh", "no answer from the admin listener")
         async with (
             running(up.url, routes=ROUTES[:1], admin_listen=f"127.0.0.1:{port}") as sc,
-            Users(up, sc).reading() as stream,
+            OpenClients(up, sc).reading() as stream,
         ):
             await admin.shows("#rows", stream.handle)
             await admin.shows(TILE, "No stream has ended")
@@ -293,6 +293,6 @@ async def test_it_can_be_read_on_a_phone_by_day_and_by_night_and_holds_still_if_
             assert int.from_bytes(picture[16:20]) == width  # PNG section 11.2.1: the width in IHDR
 
 
-async def _scraped(sc: Running) -> Scrape:
+async def _scraped(sc: RunningSidecar) -> Scrape:
     response = await SSEClient("127.0.0.1", sc.admin_port).fetch("GET", "/metrics")
     return Scrape.of_text(response.raw.decode())

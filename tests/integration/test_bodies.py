@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import psutil
 import pytest
 
-from tests.kit.client_connection import ClientConnection
+from tests.kit.client_connection import RawConnection
 from tests.kit.deadline import within
 from tests.kit.fake_upstream import ByHand, plain
 from tests.kit.relayed import relayed
@@ -38,7 +38,7 @@ class Flood:
     def __init__(self) -> None:
         self.sent = 0
 
-    async def over(self, connection: ClientConnection | UpstreamConnection) -> None:
+    async def over(self, connection: RawConnection | UpstreamConnection) -> None:
         for _ in range(BLOCKS):
             await connection.send(BLOCK)
             self.sent += len(BLOCK)

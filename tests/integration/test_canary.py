@@ -20,9 +20,9 @@ from sidecar.server.canary.canary import Canary
 from sidecar.server.canary.probe import CanaryProbe
 from sidecar.server.canary.route import own_url
 from tests.kit.client import SSEClient
-from tests.kit.fake_upstream import FakeUpstream, UpstreamConnection, UpstreamRequest, plain, sse
+from tests.kit.fake_upstream import FakeUpstream, RecordedRequest, UpstreamConnection, plain, sse
 from tests.kit.meddler import Meddle, Meddler, untouched
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 from tests.kit.scrape import Scrape
 from tests.kit.served import served
 
@@ -42,7 +42,7 @@ OF_THE_PROCESS = ("process_", "sse_event_loop_lag", "sse_watchdog", "sse_canary_
 Lines = list[MutableMapping[str, Any]]
 
 
-def passed(sc: Running) -> bool:
+def passed(sc: RunningSidecar) -> bool:
     return sc.metric(LAST_PASS) > 0
 
 
@@ -60,7 +60,7 @@ def of_users(scrape: Scrape) -> dict[tuple[str, ...], float]:
 
 
 @asynccontextmanager
-async def meddled(*connections: Meddle, **settings: Any) -> AsyncIterator[tuple[Running, Lines]]:
+async def meddled(*connections: Meddle, **settings: Any) -> AsyncIterator[tuple[RunningSidecar, Lines]]:
     """Run a sidecar whose canaries come through a proxy that meddles with the first; give the log too."""
     meddler = Meddler(*connections)
     with capture_logs() as lines:
@@ -266,7 +266,7 @@ async def test_one_through_a_proxy_gives_it_an_interval_to_learn_that_this_insta
     loop = asyncio.get_running_loop()
     asked: list[float] = []
 
-    def note(_request: UpstreamRequest) -> Any:
+    def note(_request: RecordedRequest) -> Any:
         asked.append(loop.time())
         return plain(503)
 
@@ -289,10 +289,10 @@ async def test_it_goes_on_after_a_failure() -> None:
 
 
 async def test_nobody_else_finds_it() -> None:
-    asked: list[UpstreamRequest] = []
+    asked: list[RecordedRequest] = []
     meddler = Meddler()
 
-    def remember(request: UpstreamRequest) -> Any:
+    def remember(request: RecordedRequest) -> Any:
         asked.append(request)
         return meddler(request)
 

@@ -9,10 +9,10 @@ from structlog.testing import capture_logs
 
 from sidecar.config.routes import CANARY_ROUTE
 from sidecar.sse.event_id import handle
-from tests.kit.fake_upstream import FakeUpstream, UpstreamRequest, plain, sse
+from tests.kit.fake_upstream import FakeUpstream, RecordedRequest, plain, sse
 from tests.kit.meddler import Meddler, untouched
 from tests.kit.protocols import OPENAI
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 SOON_S = 0.2
 """An interval after which the next canary comes, and in which a test that has waited for one looks at it."""
@@ -31,8 +31,8 @@ def silent(_piece: bytes) -> bytes:
 
 @asynccontextmanager
 async def beside(
-    router: Callable[[UpstreamRequest], Any], meddler: Meddler, **settings: Any
-) -> AsyncIterator[tuple[FakeUpstream, Running]]:
+    router: Callable[[RecordedRequest], Any], meddler: Meddler, **settings: Any
+) -> AsyncIterator[tuple[FakeUpstream, RunningSidecar]]:
     """Run a sidecar for users whose canary comes through a proxy; give the users' backend too."""
     async with (
         FakeUpstream(router) as front,
@@ -43,12 +43,12 @@ async def beside(
         yield up, sc
 
 
-def canaries(sc: Running) -> list[str]:
+def canaries(sc: RunningSidecar) -> list[str]:
     streams = sc.parts.hub.streams.values()
     return [stream.handle for stream in streams if stream.policy.name == CANARY_ROUTE]
 
 
-async def finished(up: FakeUpstream, sc: Running) -> str:
+async def finished(up: FakeUpstream, sc: RunningSidecar) -> str:
     """Read one answer to its end; return its stream, which is held on for those who come back."""
     up.script(sse(OPENAI.first, OPENAI.terminal))
     async with sc.client.open("POST", PATH) as response:
@@ -56,7 +56,7 @@ async def finished(up: FakeUpstream, sc: Running) -> str:
     return response.header("SSE-Stream") or ""
 
 
-async def left(up: FakeUpstream, sc: Running) -> None:
+async def left(up: FakeUpstream, sc: RunningSidecar) -> None:
     """Leave an answer that is going on, once its first event was read."""
     hand = up.by_hand()
     async with sc.client.open("POST", PATH) as response:
@@ -126,7 +126,7 @@ async def test_a_canary_that_got_no_stream_leaves_the_one_that_failed_before_it(
     meddler = Meddler(spoilt)
     asked = 0
 
-    def first_only(request: UpstreamRequest) -> Any:
+    def first_only(request: RecordedRequest) -> Any:
         nonlocal asked
         asked += 1
         return meddler(request) if asked == 1 else plain(503)

@@ -10,7 +10,7 @@ from tests.kit.fake_upstream import ByHand, sse
 from tests.kit.protocols import OPENAI
 from tests.kit.relayed import relayed
 from tests.kit.response import Response
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 ALICE = ("Authorization", "Bearer alice")
 BOB = ("Authorization", "Bearer bob")
@@ -18,7 +18,7 @@ VERBS = {"DELETE": ("DELETE", ""), "POST": ("POST", "/cancel")}
 
 
 async def cancel(
-    sc: Running, stream: str | None, verb: str = "DELETE", *headers: tuple[str, str]
+    sc: RunningSidecar, stream: str | None, verb: str = "DELETE", *headers: tuple[str, str]
 ) -> Response:
     method, suffix = VERBS[verb]
     return await sc.client.fetch(method, f"/_sse/streams/{stream}{suffix}", [ALICE, *headers])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 from tests.kit.fake_upstream import literal, sse
 from tests.kit.protocols import AI_SDK, KNOWN, OPENAI, UNKNOWN, Protocol
 from tests.kit.relayed import relayed
@@ -101,7 +101,7 @@ async def test_a_partial_block_before_a_clean_end_is_forwarded_and_takes_no_id(p
         assert response.raw == b"data: 1\nid: %b.1\n\n" % (stream or "").encode() + partial.removesuffix(
             b"\n\n"
         ) + (b"\n" if partial.endswith(b"\n\n") else b"")
-        assert response.seen == [Event("message", "1", f"{stream}.1")]
+        assert response.seen == [DispatchedEvent("message", "1", f"{stream}.1")]
         assert response.ended == "clean"
         async with sc.client.resume(f"{stream}.1") as again:
             assert again.status == 204

@@ -11,25 +11,25 @@ from tests.kit.protocols import ANTHROPIC, OPENAI
 from tests.kit.relayed import relayed
 from tests.kit.reporting import post, said
 from tests.kit.response import Response
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 FIVE = tuple(b"data: %d\n\n" % n for n in range(1, 6))
 EVENT_STREAM = ("Accept", "text/event-stream")
 DROPPED = {"stage": "client", "disposition": "suppressed"}
 
 
-def verdicts(sc: Running) -> dict[str, int]:
+def verdicts(sc: RunningSidecar) -> dict[str, int]:
     samples = [s for s in sc.scrape().samples if s.name == "sse_client_reports_total"]
     return {sample.labels["verdict"]: int(sample.value) for sample in samples if sample.value}
 
 
-async def tell(sc: Running, response: Response, **changed: Any) -> None:
+async def tell(sc: RunningSidecar, response: Response, **changed: Any) -> None:
     """Report of the stream of a response, as a client that has all five messages, but for what is changed."""
     answer = await post(sc.client, said(stream=response.header("SSE-Stream"), **changed))
     assert (answer.status, answer.raw) == (204, b"")
 
 
-async def five(sc: Running, method: str = "GET", accept: str = "text/event-stream") -> Response:
+async def five(sc: RunningSidecar, method: str = "GET", accept: str = "text/event-stream") -> Response:
     return await sc.client.fetch(method, "/v1/chat", [("Accept", accept)])
 
 

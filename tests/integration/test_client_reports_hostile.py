@@ -18,10 +18,10 @@ from sidecar.proxy.report import GAPS_MAX, OCCASIONS, RECONNECTS_MAX, REPORT_BYT
 from sidecar.sse.event_id import HANDLE_CHARS
 from tests.kit.deadline import WAIT_S, within
 from tests.kit.fake_upstream import sse
-from tests.kit.held import Held, Reader
+from tests.kit.held import Held, HeldReader
 from tests.kit.relayed import relayed
 from tests.kit.reporting import HONEST, PLAIN, STREAM, post, said
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 from tests.kit.scrape import Scrape
 
 MIB = 1024 * 1024
@@ -71,7 +71,7 @@ HOSTILE: dict[str, bytes] = {
 }
 
 
-def numbers(sc: Running) -> Numbers:
+def numbers(sc: RunningSidecar) -> Numbers:
     """Return every sample but those that any request moves."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
@@ -197,7 +197,7 @@ class TestLying:
 async def _lie(said_so: list[dict[str, Any]], delivered: int, *, broken: bool) -> None:
     held = Held()
     stream = held.stream("chat", events=10)
-    stream.join(Reader(0))
+    stream.join(HeldReader(0))
     stream.ledger.deliver(0, delivered)
     if broken:
         stream.stop(Outcome.UPSTREAM_ERROR, UpstreamReset)

@@ -16,9 +16,9 @@ from typing import Literal
 
 import pytest
 
-from tests.kit.answers import OWN_RETRY_MS_MAX, Answer, random_answer
+from tests.kit.answers import OWN_RETRY_MS_MAX, ScriptedBody, random_answer
 from tests.kit.client import Response, SSEClient
-from tests.kit.fake_upstream import Ending, FakeUpstream, Script, UpstreamConnection, UpstreamRequest, sse
+from tests.kit.fake_upstream import Ending, FakeUpstream, RecordedRequest, Script, UpstreamConnection, sse
 from tests.kit.recorder import Recorder, is_terminal
 from tests.kit.relayed import relayed
 from tests.kit.served import served
@@ -55,18 +55,18 @@ class Cut:
 
 
 @dataclass
-class Run:
+class CutRun:
     """One answer, one client, and every connection between them; all of it follows from the seed."""
 
     seed: int
-    answer: Answer
+    answer: ScriptedBody
     method: str
     stamped: bool
     then: Ending
     cuts: tuple[Cut, ...]
     gates: list[asyncio.Event] = field(default_factory=list)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
-    requests: list[UpstreamRequest] = field(default_factory=list)
+    requests: list[RecordedRequest] = field(default_factory=list)
     parts: list[bytes] = field(default_factory=list)
     stream: str = ""
     position: int = 0
@@ -84,12 +84,12 @@ class Run:
         return f"CUT_SEED={self.seed}"
 
 
-def planned(seed: int) -> Run:
+def planned(seed: int) -> CutRun:
     chance = random.Random(seed)
     answer = random_answer(chance)
     marks = sorted(chance.randint(0, len(answer.pieces)) for _ in range(chance.randint(1, 4)))
     stamped = chance.random() < 0.9
-    run = Run(
+    run = CutRun(
         seed,
         answer,
         chance.choice(("GET", "POST")),
@@ -113,7 +113,7 @@ def _cut(chance: random.Random, pieces: int, *, stamped: bool) -> Cut:
     )
 
 
-def script_of(run: Run) -> Script:
+def script_of(run: CutRun) -> Script:
     blocks: list[bytes | asyncio.Event] = []
     sent = 0
     for cut, gate in zip(run.cuts, run.gates, strict=True):
@@ -130,7 +130,7 @@ def script_of(run: Run) -> Script:
 
 
 @asynccontextmanager
-async def first(run: Run, client: SSEClient) -> AsyncIterator[Response]:
+async def first(run: CutRun, client: SSEClient) -> AsyncIterator[Response]:
     body = b'{"messages": []}' if run.method == "POST" else b""
     async with client.open(run.method, run.target, _fields(run), body, accept=_accept(run)) as response:
         run.stream = response.header("SSE-Stream") or ""
@@ -138,7 +138,7 @@ async def first(run: Run, client: SSEClient) -> AsyncIterator[Response]:
 
 
 @asynccontextmanager
-async def again(run: Run, cut: Cut, client: SSEClient) -> AsyncIterator[Response]:
+async def again(run: CutRun, cut: Cut, client: SSEClient) -> AsyncIterator[Response]:
     """Come back; what the first connection asked for is of no matter, the position says it all."""
     position = f"{run.stream}.{run.position}"
     join = f"/_sse/streams/{run.stream}"
@@ -156,15 +156,15 @@ async def again(run: Run, cut: Cut, client: SSEClient) -> AsyncIterator[Response
         yield response
 
 
-def _fields(run: Run) -> list[tuple[str, str]]:
+def _fields(run: CutRun) -> list[tuple[str, str]]:
     return [("Authorization", run.user)]
 
 
-def _accept(run: Run) -> str | None:
+def _accept(run: CutRun) -> str | None:
     return "text/event-stream" if run.stamped else None
 
 
-async def live(run: Run, client: SSEClient, record: Recorder) -> None:
+async def live(run: CutRun, client: SSEClient, record: Recorder) -> None:
     """Cut and come back as planned, then read to the end, and ask whether that was all."""
     async with AsyncExitStack() as connections:
         response = await connections.enter_async_context(first(run, client))
@@ -187,7 +187,7 @@ async def live(run: Run, client: SSEClient, record: Recorder) -> None:
     await _assert_all_of_it(run, client)
 
 
-async def _break_off(run: Run, cut: Cut, response: Response) -> None:
+async def _break_off(run: CutRun, cut: Cut, response: Response) -> None:
     """Cut at a byte; where the backend waits for the cut, that is at the latest when all it sent is here."""
     sent, here = run.answer.events(cut.pieces), run.position
     likely = sum(len(event.data.encode()) + STAMP_BYTES for event in sent[here:])
@@ -199,7 +199,7 @@ async def _break_off(run: Run, cut: Cut, response: Response) -> None:
     )
 
 
-async def _meanwhile(run: Run, cut: Cut, gate: asyncio.Event) -> None:
+async def _meanwhile(run: CutRun, cut: Cut, gate: asyncio.Event) -> None:
     if cut.backend == "goes on":
         gate.set()
     elif cut.backend == "has finished":
@@ -208,7 +208,7 @@ async def _meanwhile(run: Run, cut: Cut, gate: asyncio.Event) -> None:
         await run.finished.wait()
 
 
-def _note(run: Run, response: Response, record: Recorder) -> None:
+def _note(run: CutRun, response: Response, record: Recorder) -> None:
     """Keep what one connection brought, as a client does: whole events only."""
     record.client("client", run.name, response, principal=run.user, after=run.position, stamped=run.stamped)
     run.parts.append(_whole_events(response.raw))
@@ -224,7 +224,7 @@ def _whole_events(raw: bytes) -> bytes:
     return raw[asked.end() if asked else 0 : raw.rfind(b"\n\n") + 2 if b"\n\n" in raw else 0]
 
 
-async def _assert_all_of_it(run: Run, client: SSEClient) -> None:
+async def _assert_all_of_it(run: CutRun, client: SSEClient) -> None:
     """Whoever reads it all at once gets the very same bytes; whoever has it all gets 204."""
     target = f"/_sse/streams/{run.stream}"
     async with client.open("GET", target, _fields(run), accept=_accept(run)) as whole:
@@ -258,7 +258,7 @@ async def run_them(up: FakeUpstream, client: SSEClient) -> dict[str, int]:
     return Counter("completed" if run.then == "end" else "upstream_truncated" for run in runs.values())
 
 
-async def _one(run: Run, client: SSEClient, limit: asyncio.Semaphore) -> None:
+async def _one(run: CutRun, client: SSEClient, limit: asyncio.Semaphore) -> None:
     record = Recorder()
     async with limit:
         try:

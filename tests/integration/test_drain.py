@@ -13,7 +13,7 @@ import pytest
 from sidecar.proxy.resume import SHED_RETRY_MS
 from tests.kit.client import Response, SSEClient
 from tests.kit.deadline import within
-from tests.kit.fake_upstream import FakeUpstream, Script, UpstreamConnection, UpstreamRequest, plain, sse
+from tests.kit.fake_upstream import FakeUpstream, RecordedRequest, Script, UpstreamConnection, plain, sse
 from tests.kit.served import Served, served
 
 DRAIN_S = 10.0
@@ -28,13 +28,13 @@ SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
 
 @dataclass
-class Backend:
+class SlowBackend:
     """``/short`` ends when the gate opens, ``/long`` never; ``/plain`` is no stream."""
 
     up: FakeUpstream
     gate: asyncio.Event
 
-    def script(self, request: UpstreamRequest) -> Script:
+    def script(self, request: RecordedRequest) -> Script:
         if request.target.startswith("/short"):
             return sse(b"data: 1\n\n", self.gate, b"data: 2\n\n")
         if request.target.startswith("/long"):
@@ -43,9 +43,9 @@ class Backend:
 
 
 @asynccontextmanager
-async def backend() -> AsyncIterator[Backend]:
+async def backend() -> AsyncIterator[SlowBackend]:
     async with FakeUpstream() as up:
-        behind = Backend(up, asyncio.Event())
+        behind = SlowBackend(up, asyncio.Event())
         up.route(behind.script)
         yield behind
 

@@ -10,7 +10,7 @@ from tests.kit.fake_upstream import Ending, Script, sse
 from tests.kit.protocols import ANTHROPIC, KNOWN, OPENAI, PROTOCOLS, UNKNOWN, Protocol
 from tests.kit.relayed import Relayed, relayed
 from tests.kit.response import Response
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 QUICK_IDLE = {"stall_s": 0.1, "upstream_idle_s": 0.3}
 ACCEPTS = {"stamped": "text/event-stream", "unstamped": "application/json"}
@@ -66,7 +66,7 @@ async def break_after_the_first(
     return response
 
 
-async def resume(sc: Running, response: Response, after: int) -> Response:
+async def resume(sc: RunningSidecar, response: Response, after: int) -> Response:
     async with sc.client.resume(f"{response.header('SSE-Stream')}.{after}") as again:
         await again.read_to_end()
     return again

@@ -9,11 +9,11 @@ import statistics
 import pytest
 
 from sidecar.streams.timer_wheel import TICK_S
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 from tests.kit.fake_upstream import FakeUpstream, UpstreamConnection, literal, plain, sse
 from tests.kit.relayed import relayed
 from tests.kit.response import Response
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 HEARTBEAT_S = 0.3
 BEAT = {"stamped": re.compile(rb": hb idle=(\d+)\n"), "unstamped": re.compile(rb": hb\n\n")}
@@ -55,7 +55,7 @@ async def test_a_heartbeat_tells_for_how_many_seconds_the_backend_has_been_silen
         assert response.comments[0] != response.comments[3]
 
 
-async def gone(up: FakeUpstream, sc: Running) -> tuple[str, UpstreamConnection]:
+async def gone(up: FakeUpstream, sc: RunningSidecar) -> tuple[str, UpstreamConnection]:
     """Read the first event of a stream that goes on and lose the connection; return its name and upstream."""
     hand = up.by_hand()
     async with sc.client.open("POST", "/v1/chat") as response:
@@ -67,7 +67,7 @@ async def gone(up: FakeUpstream, sc: Running) -> tuple[str, UpstreamConnection]:
     return response.header("SSE-Stream") or "", upstream
 
 
-def back(sc: Running) -> float:
+def back(sc: RunningSidecar) -> float:
     return sc.metric("sse_reconnect_duration_seconds_count", side="client", outcome="resumed")
 
 
@@ -170,7 +170,7 @@ async def test_an_early_start_beats_before_the_backends_head_and_then_relays() -
             await sse(b"data: 1\n\n")(await hand.connection())
             await response.read_to_end()
         stream = response.header("SSE-Stream")
-        assert (response.ended, response.seen) == ("clean", [Event("message", "1", f"{stream}.1")])
+        assert (response.ended, response.seen) == ("clean", [DispatchedEvent("message", "1", f"{stream}.1")])
         assert sc.outcomes() == {"completed": 1}
 
 

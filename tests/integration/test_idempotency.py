@@ -8,7 +8,7 @@ import pytest
 from tests.kit.fake_upstream import plain, sse
 from tests.kit.relayed import relayed
 from tests.kit.response import Response
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 THREE = (b"data: 1\n\n", b"data: 2\n\n", b"data: 3\n\n")
 KEY = ("Idempotency-Key", "k1")
@@ -18,7 +18,7 @@ ALICE = ("Authorization", "Bearer alice")
 
 
 async def post(
-    sc: Running,
+    sc: RunningSidecar,
     body: bytes = BODY,
     *headers: tuple[str, str],
     target: str = "/v1/chat",

@@ -9,14 +9,14 @@ from tests.kit.fake_upstream import FakeUpstream, plain, sse
 from tests.kit.protocols import OPENAI
 from tests.kit.relayed import relayed
 from tests.kit.response import Response
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 from tests.kit.upstream_connection import UpstreamConnection
 
 STREAM = ("Accept", "text/event-stream")
 
 
 async def left(
-    up: FakeUpstream, sc: Running, how: str = "leave", path: str = "/v1/chat"
+    up: FakeUpstream, sc: RunningSidecar, how: str = "leave", path: str = "/v1/chat"
 ) -> tuple[str, UpstreamConnection]:
     """Read one event of an answer that is going on, and leave; return its stream and its upstream."""
     hand = up.by_hand()
@@ -29,7 +29,7 @@ async def left(
     return response.header("SSE-Stream") or "", upstream
 
 
-async def replay(sc: Running, stream: str, after: int = 0) -> Response:
+async def replay(sc: RunningSidecar, stream: str, after: int = 0) -> Response:
     return await sc.client.fetch("GET", "/v1/chat", [STREAM, ("Last-Event-ID", f"{stream}.{after}")])
 
 

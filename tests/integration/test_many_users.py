@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.behaviours import BEHAVIOURS, LINGER_S, RETAIN_S
-from tests.kit.crowd import PATIENCE_S, Crowd, User
+from tests.kit.crowd import PATIENCE_S, RoutingBackend, User
 from tests.kit.deadline import Overdue
 from tests.kit.fake_upstream import FakeUpstream
 from tests.kit.open_files import allow_open_files
@@ -75,7 +75,7 @@ async def crowd_for(users: list[User], seconds: float, pause_s_max: float, at_le
 async def test_two_hundred_people_are_all_accounted_for_and_leave_nothing_behind(tmp_path: Path) -> None:
     seed = int(os.environ.get("CROWD_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
     allow_open_files(FILES_MIN)
-    crowd = Crowd()
+    crowd = RoutingBackend()
     try:
         async with (
             FakeUpstream(crowd.route) as up,

@@ -12,7 +12,7 @@ from dashboards.asked import queries_of
 from dashboards.rendered import HOME
 from sidecar.observability.slo import SLO
 from tests.kit.fake_upstream import FakeUpstream
-from tests.kit.fault_run import ROUTES, FaultRun, Ledger
+from tests.kit.fault_run import ROUTES, FaultRun, FaultRunCounts
 from tests.kit.prometheus import Prometheus, needs_prometheus, prometheus
 from tests.kit.running import running
 
@@ -88,7 +88,7 @@ async def test_each_headline_tile_shows_exactly_what_the_ledger_says(tmp_path: P
             assert {book.value for book in books} == {0.0}, recorded
 
 
-def expected_tiles(ledger: Ledger) -> dict[str, float]:
+def expected_tiles(ledger: FaultRunCounts) -> dict[str, float]:
     """What the six tiles have to show."""
     in_time = sum(seconds < SLO.reconnect_s for seconds in ledger.client_reconnects_s)
     reconnects = len(ledger.client_reconnects_s) + ledger.client_gave_up + ledger.upstream_reconnects

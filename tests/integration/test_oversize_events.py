@@ -10,7 +10,7 @@ from tests.kit.client import SSEClient
 from tests.kit.fake_upstream import sse
 from tests.kit.protocols import OPENAI
 from tests.kit.relayed import relayed
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 PIECE = b"x" * (64 * 1024)
 PIECES = 2 * EVENT_BYTES_MAX // len(PIECE)
@@ -18,7 +18,7 @@ LARGE = (b"data: ", *[PIECE] * PIECES, b"\n\n")
 SIZE = len(PIECE) * PIECES
 
 
-async def resumed_status(sc: Running, stream: str | None, after: int) -> int:
+async def resumed_status(sc: RunningSidecar, stream: str | None, after: int) -> int:
     async with sc.client.resume(f"{stream}.{after}") as response:
         return response.status
 

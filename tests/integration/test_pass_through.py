@@ -9,7 +9,7 @@ from sidecar.server.server import listening_socket
 from tests.kit.fake_upstream import FakeUpstream, literal, plain, sse
 from tests.kit.relayed import relayed
 from tests.kit.response import Response
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 OURS = {
     "via", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "host", "connection", "content-length"
@@ -17,7 +17,7 @@ OURS = {
 """Fields that a request gets on its way, or that its framing needs."""
 
 
-async def fetch(sc: Running, method: str, target: str, *headers: tuple[str, str]) -> Response:
+async def fetch(sc: RunningSidecar, method: str, target: str, *headers: tuple[str, str]) -> Response:
     return await sc.client.fetch(method, target, headers)
 
 

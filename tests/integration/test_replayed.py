@@ -2,13 +2,13 @@
 
 from tests.kit.fake_upstream import SSE_HEADERS, sse
 from tests.kit.relayed import relayed
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 STREAM = [("Accept", "text/event-stream")]
 FIVE = tuple(b"data: %d\n\n" % n for n in range(1, 6))
 
 
-async def _replayed(sc: Running, target: str) -> str | None:
+async def _replayed(sc: RunningSidecar, target: str) -> str | None:
     response = await sc.client.fetch("GET", target, STREAM)
     return response.header("SSE-Replayed")
 

@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 
 from tests.kit.client import SSEClient
-from tests.kit.fake_upstream import Ending, FakeUpstream, Script, UpstreamRequest, sse
+from tests.kit.fake_upstream import Ending, FakeUpstream, RecordedRequest, Script, sse
 from tests.kit.honest import Honest
 from tests.kit.relayed import relayed
 
@@ -26,7 +26,7 @@ BREAKS: tuple[Break, ...] = ("cut", "cut", "leave", "reload from the start", "re
 
 
 @dataclass
-class Run:
+class ReportedRun:
     """One answer, and what happens to who reads it; all of it follows from the seed."""
 
     seed: int
@@ -56,7 +56,7 @@ class Run:
         return sse(*blocks, then="stall" if self.stopped else self.then)
 
 
-async def live(run: Run, client: SSEClient) -> int:
+async def live(run: ReportedRun, client: SSEClient) -> int:
     """Read it all, whatever breaks; return how many reports were made."""
     asked = [("Accept", "text/event-stream; sse-events=1")]
     honest: Honest | None = None
@@ -80,7 +80,7 @@ async def live(run: Run, client: SSEClient) -> int:
 
 
 async def read_to_end(
-    run: Run, client: SSEClient, asked: list[tuple[str, str]], honest: Honest | None
+    run: ReportedRun, client: SSEClient, asked: list[tuple[str, str]], honest: Honest | None
 ) -> int:
     """Read what is left, over a last connection, and report the end."""
     position = f"?last_event_id={honest.stream}.{honest.last_seq}" if honest and honest.last_seq else ""
@@ -107,7 +107,7 @@ async def test_of_honest_clients_every_report_agrees_and_confirms_all_that_was_d
     async with relayed({"heartbeat_s": 0}) as (up, sc):
         runs = _answered(up, seeds)
 
-        async def one(run: Run) -> int:
+        async def one(run: ReportedRun) -> int:
             async with limit:
                 try:
                     return await live(run, sc.client)
@@ -129,10 +129,10 @@ async def test_of_honest_clients_every_report_agrees_and_confirms_all_that_was_d
         assert sc.metric("sse_messages_duplicated_total") == 0
 
 
-def _answered(up: FakeUpstream, seeds: list[int]) -> dict[str, Run]:
-    runs = {run.target: run for run in map(Run, seeds)}
+def _answered(up: FakeUpstream, seeds: list[int]) -> dict[str, ReportedRun]:
+    runs = {run.target: run for run in map(ReportedRun, seeds)}
 
-    def route(request: UpstreamRequest) -> Script:
+    def route(request: RecordedRequest) -> Script:
         return runs[request.target].script()
 
     up.route(route)

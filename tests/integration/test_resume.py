@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 from tests.kit.fake_upstream import SSE_HEADERS, FakeUpstream, plain, sse
 from tests.kit.relayed import relayed
 from tests.kit.response import Response
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 FIVE = tuple(b"data: %d\n\n" % n for n in range(1, 6))
 STREAM = [("Accept", "text/event-stream")]
@@ -17,7 +17,7 @@ AT_ONCE = {"linger_s": 0, "retain_s": 0}
 """A stream that ends without a reader is gone the same moment."""
 
 
-async def whole(up: FakeUpstream, sc: Running, *blocks: bytes, method: str = "POST") -> str:
+async def whole(up: FakeUpstream, sc: RunningSidecar, *blocks: bytes, method: str = "POST") -> str:
     """Let the sidecar relay a whole answer; return the name of its stream."""
     up.script(sse(*blocks))
     async with sc.client.open(method, "/v1/chat", body=b"{}" if method == "POST" else b"") as response:
@@ -25,7 +25,7 @@ async def whole(up: FakeUpstream, sc: Running, *blocks: bytes, method: str = "PO
     return response.header("SSE-Stream") or ""
 
 
-async def get(sc: Running, target: str, headers: list[tuple[str, str]] = []) -> Response:  # noqa: B006
+async def get(sc: RunningSidecar, target: str, headers: list[tuple[str, str]] = []) -> Response:  # noqa: B006
     return await sc.client.fetch("GET", target, [*STREAM, *headers])
 
 
@@ -33,7 +33,7 @@ def data(response: Response) -> list[str]:
     return [event.data for event in response.seen]
 
 
-def gap(event: Event) -> dict[str, object]:
+def gap(event: DispatchedEvent) -> dict[str, object]:
     assert event.type == "sse-gap"
     body: dict[str, object] = json.loads(event.data)
     return body
@@ -60,7 +60,7 @@ async def test_a_position_is_resolved_however_it_is_brought(target: str, by_head
             [("Last-Event-ID", position)] if by_header else [],
         )
         assert response.status == 200
-        assert response.seen == [Event("message", str(n), f"{stream}.{n}") for n in (3, 4, 5)]
+        assert response.seen == [DispatchedEvent("message", str(n), f"{stream}.{n}") for n in (3, 4, 5)]
         assert (response.ended, response.header("SSE-Stream")) == ("clean", stream)
         assert len(up.requests) == 1
         assert sc.metric("sse_resumes_total", result="resumed") == 1
@@ -91,7 +91,7 @@ async def test_a_resume_gets_the_entries_after_its_position_once_and_then_what_i
             assert [event.data for event in await second.take(2)] == ["2", "3"]
             gate.set()
             await second.read_to_end()
-        assert second.seen == [Event("message", str(n), f"{stream}.{n}") for n in (2, 3, 4, 5)]
+        assert second.seen == [DispatchedEvent("message", str(n), f"{stream}.{n}") for n in (2, 3, 4, 5)]
         assert sc.outcomes() == {"completed": 1}
         assert sc.metric("sse_messages_delivered_total") == 5
         assert sc.metric("sse_messages_replayed_total") == 2
@@ -132,7 +132,7 @@ async def test_what_was_trimmed_is_told_as_a_gap_and_the_rest_follows() -> None:
         response = await get(sc, "/v1/chat", [("Last-Event-ID", f"{stream}.1")])
         assert gap(response.seen[0]) == {"missed_from": 2, "missed_through": 3, "reason": "trimmed"}
         assert response.seen[0].last_event_id == ""
-        assert response.seen[1:] == [Event("message", str(n), f"{stream}.{n}") for n in (4, 5)]
+        assert response.seen[1:] == [DispatchedEvent("message", str(n), f"{stream}.{n}") for n in (4, 5)]
         assert sc.metric("sse_resumes_total", result="gap") == 1
 
 
@@ -188,7 +188,7 @@ async def test_an_expired_feed_is_asked_for_anew_behind_a_gap(target: str) -> No
         new = response.header("SSE-Stream")
         assert new != old
         assert gap(response.seen[0]) == {"missed_from": 4, "missed_through": None, "reason": "expired"}
-        assert response.seen[1:] == [Event("message", "new", f"{new}.1")]
+        assert response.seen[1:] == [DispatchedEvent("message", "new", f"{new}.1")]
         assert up.requests[1].target == "/feed?a=1"
         assert up.requests[1].header("Last-Event-ID") is None
         assert sc.metric("sse_resumes_total", result="gap") == 1

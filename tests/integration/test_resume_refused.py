@@ -7,7 +7,7 @@ import pytest
 from tests.kit.fake_upstream import FakeUpstream, plain, sse
 from tests.kit.relayed import relayed
 from tests.kit.response import Response
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 SECRET = "a secret that signs the ids of these tests"
 OLD_SECRET = "the secret that was used before the one above"
@@ -17,7 +17,7 @@ TWO = (b"data: 1\n\n", b"data: 2\n\n")
 STREAM = ("Accept", "text/event-stream")
 
 
-async def read_by(sc: Running, up: FakeUpstream, *headers: tuple[str, str]) -> str:
+async def read_by(sc: RunningSidecar, up: FakeUpstream, *headers: tuple[str, str]) -> str:
     """Let somebody read a whole answer; return the name of its stream."""
     up.script(sse(*TWO))
     async with sc.client.open("POST", "/v1/chat", headers, b"{}") as response:
@@ -25,7 +25,9 @@ async def read_by(sc: Running, up: FakeUpstream, *headers: tuple[str, str]) -> s
     return response.header("SSE-Stream") or ""
 
 
-async def resume(sc: Running, position: str, *headers: tuple[str, str], target: str = "/v1/chat") -> Response:
+async def resume(
+    sc: RunningSidecar, position: str, *headers: tuple[str, str], target: str = "/v1/chat"
+) -> Response:
     return await sc.client.fetch("GET", target, [STREAM, ("Last-Event-ID", position), *headers])
 
 

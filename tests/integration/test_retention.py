@@ -3,14 +3,14 @@
 from sidecar.streams.states import StreamState
 from tests.kit.client import SSEClient
 from tests.kit.fake_upstream import FakeUpstream, sse
-from tests.kit.running import STREAM, Running, running
+from tests.kit.running import STREAM, RunningSidecar, running
 
 KIB, MIB = 1024, 1024 * 1024
 EVENTS = [b"data: %0*d\n\n" % (1000, n) for n in range(1, 401)]
 """More than a network takes for a client that does not read."""
 
 
-def state_of_the_stream(sc: Running) -> StreamState:
+def state_of_the_stream(sc: RunningSidecar) -> StreamState:
     (stream,) = sc.parts.hub.streams.values()
     return stream.state
 

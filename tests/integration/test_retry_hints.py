@@ -3,12 +3,12 @@
 from tests.kit.fake_upstream import sse
 from tests.kit.relayed import relayed
 from tests.kit.response import Response
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 LADDER_MS = ((1000, 1100), (2000, 2200), (4000, 4400), (5000, 5500), (5000, 5500))
 
 
-async def come_back(sc: Running, first: Response, after: int, accept: str) -> Response:
+async def come_back(sc: RunningSidecar, first: Response, after: int, accept: str) -> Response:
     headers = [("Last-Event-ID", f"{first.header('SSE-Stream')}.{after}"), ("Accept", accept)]
     async with sc.client.open("GET", "/v1/chat", headers) as response:
         await response.event()

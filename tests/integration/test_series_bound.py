@@ -12,9 +12,9 @@ from sidecar.config.routes import CANARY_ROUTE, ROUTES_MAX
 from sidecar.observability.catalogue import CATALOGUE, SERIES_MAX, SERIES_OF_PROCESS_MAX, SERIES_PER_ROUTE_MAX
 from sidecar.observability.metrics import Metrics
 from tests.kit.client import SSEClient
-from tests.kit.fake_upstream import Ending, FakeUpstream, Script, UpstreamRequest, plain, sse
+from tests.kit.fake_upstream import Ending, FakeUpstream, RecordedRequest, Script, plain, sse
 from tests.kit.promtool import needs_promtool, tool
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 REQUESTS = 200
 ROUTES = [{"name": "chat", "path": "/v1/*"}, {"name": "feed", "path": "/feed", "kind": "live"}]
@@ -50,14 +50,14 @@ def series_of(exposition: str) -> Series:
     )
 
 
-async def scrape(sc: Running) -> str:
+async def scrape(sc: RunningSidecar) -> str:
     answer = await SSEClient("127.0.0.1", sc.admin_port).fetch("GET", "/metrics")
     assert answer.status == 200
     return answer.raw.decode()
 
 
 def backend(chance: random.Random) -> FakeUpstream:
-    def answer(_request: UpstreamRequest) -> Script:
+    def answer(_request: RecordedRequest) -> Script:
         events = b"".join(b"id: %d\nevent: e%d\ndata: 1\n\n" % (n, chance.getrandbits(9)) for n in range(3))
         statuses = (200, 201, 301, 404, 418, 500, 599)
         ends: tuple[Ending, ...] = ("end", "fin", "reset")

@@ -11,7 +11,7 @@ from tests.kit.deadline import within
 from tests.kit.fake_upstream import FakeUpstream, sse
 from tests.kit.relayed import relayed
 from tests.kit.response import Response
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -28,12 +28,12 @@ def numbers(response: Response) -> list[int]:
     return [int(e.data.split()[0]) for e in response.seen if e.type == "message"]
 
 
-def slow(sc: Running) -> SSEClient:
+def slow(sc: RunningSidecar) -> SSEClient:
     """Return a client whose kernel takes next to nothing while the test does not read."""
     return SSEClient("127.0.0.1", sc.port, rcvbuf_bytes=RCVBUF_BYTES)
 
 
-async def standstill(sc: Running) -> float:
+async def standstill(sc: RunningSidecar) -> float:
     """Wait until the sidecar reads no more from the backend; return how many messages it has."""
     before = -1.0
     while sc.metric("sse_messages_received_total") != before:

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from sidecar.config.routes import RoutePolicy
-from sidecar.http1.upstream.client import AiohttpUpstream, UpstreamRequest
+from sidecar.http1.upstream.client import AiohttpUpstream, OutgoingRequest
 from sidecar.streams.stream import Stream
 from sidecar.streams.upstream_reader import RECONNECTS_MAX, UpstreamReader
 from tests.kit.fake_upstream import FakeUpstream, Script, plain, sse
 from tests.kit.protocols import OPENAI
 from tests.kit.relayed import relayed
 from tests.kit.response import Response
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 QUIET_S = 2.0
 ROUTE: dict[str, Any] = {"methods": ["GET"], "upstream_resume": True}
@@ -28,7 +28,7 @@ def data(response: Response) -> list[str]:
     return [event.data for event in response.seen]
 
 
-def reconnects(sc: Running, outcome: str) -> float:
+def reconnects(sc: RunningSidecar, outcome: str) -> float:
     return sc.metric("sse_reconnect_duration_seconds_count", side="upstream", outcome=outcome)
 
 
@@ -180,13 +180,15 @@ async def test_a_client_that_comes_back_meanwhile_waits_with_the_others() -> Non
         assert (data(second), second.ended, len(up.requests)) == (["2", "3"], "clean", 2)
 
 
-async def read_by_intake(sc: Running, up: FakeUpstream, *scripts: Script) -> tuple[Stream, AiohttpUpstream]:
+async def read_by_intake(
+    sc: RunningSidecar, up: FakeUpstream, *scripts: Script
+) -> tuple[Stream, AiohttpUpstream]:
     """Start an intake whose waits take no time, on a stream of the sidecar's own hub."""
     up.script(*scripts)
     policy = RoutePolicy(methods=("GET",), upstream_resume=True, on_disconnect="continue", stall_s=0.0)
     stream = sc.parts.hub.create(policy, b"principal")
     upstream = await AiohttpUpstream(up.url).__aenter__()
-    request = UpstreamRequest("GET", b"/feed", [(b"host", b"up")])
+    request = OutgoingRequest("GET", b"/feed", [(b"host", b"up")])
     intake = UpstreamReader(stream, upstream, request, wait_s=lambda _: 0.0)
     intake.start(await upstream.request(request))
     return stream, upstream

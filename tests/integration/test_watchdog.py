@@ -11,7 +11,7 @@ from sidecar.server.watchdog import OVERDUE_S, PASS_S, Watchdog
 from sidecar.streams.hub import Hub
 from sidecar.streams.stream import Stream
 from tests.kit.fake_upstream import FakeUpstream
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 NOBODY = "http://127.0.0.1:1"
 LAST_PASS = "sse_watchdog_last_pass_timestamp_seconds"
@@ -33,11 +33,11 @@ class BrokenHub:
         return {}
 
 
-def last_pass(sc: Running) -> float:
+def last_pass(sc: RunningSidecar) -> float:
     return sc.metric(LAST_PASS)
 
 
-async def passes_over(sc: Running) -> None:
+async def passes_over(sc: RunningSidecar) -> None:
     """Wait longer than two passes take."""
     end = asyncio.get_running_loop().time() + 2.5 * PASS_S
     await sc.until(lambda: asyncio.get_running_loop().time() > end)
@@ -60,7 +60,7 @@ async def test_a_stopped_watchdogs_timestamp_stands_still() -> None:
         assert last_pass(sc) == stood
 
 
-def stop_the_sidecars_own(sc: Running) -> None:
+def stop_the_sidecars_own(sc: RunningSidecar) -> None:
     """Cancel the task, as a defect would end it."""
     (task,) = (task for task in asyncio.all_tasks() if "Watchdog._run" in repr(task.get_coro()))
     task.cancel()
@@ -100,7 +100,7 @@ async def test_it_looks_at_every_stream_and_counts_each_that_hangs_unnoticed_onc
         )
 
 
-def leaked(sc: Running) -> float:
+def leaked(sc: RunningSidecar) -> float:
     return sc.metric("sse_silent_failures_total", kind="hung", disposition="leaked")
 
 

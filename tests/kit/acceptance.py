@@ -36,7 +36,7 @@ OUTAGE = frozenset(each.name for each in (RAPID, EXPERIENCE))
 
 
 @dataclass(slots=True)
-class Run:
+class AcceptanceRun:
     """What one run of the scenarios measured; ``metrics``: what ``/metrics`` answered at its end."""
 
     url: str
@@ -64,12 +64,12 @@ class Run:
         )
 
 
-def begin() -> Run:
+def begin() -> AcceptanceRun:
     """Return a run that has measured nothing so far."""
-    return Run("", datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic())
+    return AcceptanceRun("", datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic())
 
 
-async def run(names: Collection[str]) -> Run:
+async def run(names: Collection[str]) -> AcceptanceRun:
     """Play the scenarios of these names; raises NotStarted, or TimeoutError after RUN_S_MAX."""
     ran = begin()
     async with asyncio.timeout(RUN_S_MAX), asyncio.TaskGroup() as tasks:
@@ -80,7 +80,7 @@ async def run(names: Collection[str]) -> Run:
     return ran
 
 
-async def _play_all(chosen: list[Scenario], ran: Run) -> None:
+async def _play_all(chosen: list[Scenario], ran: AcceptanceRun) -> None:
     """Play scenarios at a sidecar of their own; at the end read its metrics."""
     async with subject(SIDECAR) as tested:
         ran.url = ran.url or tested.url

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tests.kit.eventsource import Event, parse
+from tests.kit.eventsource import DispatchedEvent, parse
 
 LINE_ENDS = (b"\n", b"\r\n", b"\r")
 BOM = b"\xef\xbb\xbf"
@@ -17,7 +17,7 @@ LONG_DATA_MAX = 40 * 1024
 
 
 @dataclass(frozen=True)
-class Answer:
+class ScriptedBody:
     """A body, cut into pieces as the backend sends it."""
 
     pieces: tuple[bytes, ...]
@@ -27,12 +27,12 @@ class Answer:
         """The whole body."""
         return b"".join(self.pieces)
 
-    def events(self, pieces: int | None = None) -> list[Event]:
+    def events(self, pieces: int | None = None) -> list[DispatchedEvent]:
         """Return what a client dispatches of the first so many pieces, of all by default."""
         return parse(b"".join(self.pieces[:pieces]))
 
 
-def random_answer(chance: random.Random, events_max: int = 24) -> Answer:
+def random_answer(chance: random.Random, events_max: int = 24) -> ScriptedBody:
     """Make an answer of at least one event; comments and surplus blank lines stand between them."""
     blocks = [BOM] if chance.random() < 0.1 else []
     for _ in range(chance.randint(1, events_max)):
@@ -41,7 +41,7 @@ def random_answer(chance: random.Random, events_max: int = 24) -> Answer:
         blocks.append(_event(chance))
     if chance.random() < 0.1:
         blocks.append(chance.choice((b": over and out\n", b"data: half an eve", b"event: x\n")))
-    return Answer(_cut(chance, b"".join(blocks)))
+    return ScriptedBody(_cut(chance, b"".join(blocks)))
 
 
 def _event(chance: random.Random) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from tests.kit.client import SSEClient
-from tests.kit.crowd import PATIENCE_S, Behaviour, Talk, User
+from tests.kit.crowd import PATIENCE_S, Behaviour, UpstreamScript, User
 from tests.kit.fake_upstream import Script, UpstreamConnection, plain
 from tests.kit.protocols import OPENAI
 from tests.kit.recorder import is_terminal
@@ -77,7 +77,7 @@ async def dies(user: User) -> None:
     user.note(talk, "client_abandoned")
 
 
-def _interrupted(user: User) -> tuple[Talk, int, asyncio.Event]:
+def _interrupted(user: User) -> tuple[UpstreamScript, int, asyncio.Event]:
     """Make up an answer with a wait in the middle; return also how many events come before it."""
     talk, more = user.talk(), asyncio.Event()
     seen = user.chance.randint(0, len(talk.blocks) - 1)

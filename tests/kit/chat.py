@@ -12,7 +12,7 @@ from sidecar.demo.network import Switches, breakable
 from sidecar.demo.server import listen, serve, url_of
 from sidecar.demo.webapi import create_app
 from tests.kit.chromium import page_at
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 HEARTBEAT_S = 0.4
 STALL_S = 3.0
@@ -24,10 +24,10 @@ ROUTE = {"name": "chat", "path": "/api/chat", "complete_on": "done", "heartbeat_
 Scheme = Literal["light", "dark"]
 
 
-class Chat:
+class ChatSite:
     """The page, and everything that it stands on."""
 
-    def __init__(self, page: Page, sc: Running, switches: Switches, url: str) -> None:
+    def __init__(self, page: Page, sc: RunningSidecar, switches: Switches, url: str) -> None:
         self.page = page
         self.sc = sc
         self.switches = switches
@@ -84,7 +84,9 @@ class Chat:
 
 
 @asynccontextmanager
-async def chatting(*, may_fail: bool = False, stall_s: float = STALL_S, **route: Any) -> AsyncIterator[Chat]:
+async def chatting(
+    *, may_fail: bool = False, stall_s: float = STALL_S, **route: Any
+) -> AsyncIterator[ChatSite]:
     """Open the page through the network and the sidecar."""
     with listen() as listener:
         upstream = url_of(listener)
@@ -98,7 +100,7 @@ async def chatting(*, may_fail: bool = False, stall_s: float = STALL_S, **route:
             serving = asyncio.create_task(serve(app, listener))
             try:
                 async with page_at(url) as page:
-                    yield Chat(page, sc, switches, url)
+                    yield ChatSite(page, sc, switches, url)
             finally:
                 serving.cancel()
                 await asyncio.wait([serving])

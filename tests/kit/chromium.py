@@ -50,7 +50,7 @@ class Dispatched(NamedTuple):
     last_event_id: str
 
 
-class EventSource:
+class NativeEventSource:
     """The native EventSource of a page; ``life`` are ``open``, ``connecting`` and ``closed`` as they came."""
 
     def __init__(self, page: Page) -> None:
@@ -97,8 +97,8 @@ async def page_at(url: str) -> AsyncIterator[Page]:
         assert not errors
 
 
-async def event_source(page: Page, url: str) -> EventSource:
+async def event_source(page: Page, url: str) -> NativeEventSource:
     """Open an EventSource in a page."""
     names = json.dumps(NAMES)
     await page.evaluate(f"{EVENT_SOURCE}; window.watched = new Watched({json.dumps(url)}, {names}); null")
-    return EventSource(page)
+    return NativeEventSource(page)

@@ -10,13 +10,13 @@ async with client.open("GET", "/stream") as response:
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.kit.client_connection import ClientConnection
+from tests.kit.client_connection import RawConnection
 from tests.kit.deadline import WAIT_S, Overdue
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 from tests.kit.head import FieldLines, Fields, write_head
 from tests.kit.response import BodyEnded, Response, read_response
 
-__all__ = ["WAIT_S", "BodyEnded", "ClientConnection", "Event", "Overdue", "Response", "SSEClient"]
+__all__ = ["WAIT_S", "BodyEnded", "DispatchedEvent", "Overdue", "RawConnection", "Response", "SSEClient"]
 
 EVENT_STREAM = "text/event-stream"
 
@@ -34,9 +34,9 @@ class SSEClient:
         self._rcvbuf_bytes = rcvbuf_bytes
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[ClientConnection]:
+    async def connect(self) -> AsyncIterator[RawConnection]:
         """Hold a connection open, for literal bytes and for several requests on it."""
-        connection = await ClientConnection.connect(self.host, self.port, rcvbuf_bytes=self._rcvbuf_bytes)
+        connection = await RawConnection.connect(self.host, self.port, rcvbuf_bytes=self._rcvbuf_bytes)
         try:
             yield connection
         finally:
@@ -104,7 +104,7 @@ class SSEClient:
 
     async def request(
         self,
-        connection: ClientConnection,
+        connection: RawConnection,
         method: str = "GET",
         target: str = "/",
         headers: FieldLines = (),

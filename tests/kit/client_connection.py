@@ -16,7 +16,7 @@ DRAIN_READS_MAX = 1024
 """Reads of ``leave``: a server that sends faster than that gets its RST."""
 
 
-class ClientConnection:
+class RawConnection:
     """A connected socket.
 
     ``closed_with`` says how the server closed, empty while that has not been read; ``send_error`` why it did

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from aiohttp import ClientSession
 
 from tests.kit.deadline import within
-from tests.kit.eventsource import Event
-from tests.kit.fake_upstream import FakeUpstream, Script, UpstreamConnection, UpstreamRequest, plain
+from tests.kit.eventsource import DispatchedEvent
+from tests.kit.fake_upstream import FakeUpstream, RecordedRequest, Script, UpstreamConnection, plain
 
 ROOT = Path(__file__).parents[2]
 LONG_S = 20.0
@@ -32,10 +32,10 @@ def service_process(*command: str) -> Iterator[str]:
             process.kill()
 
 
-class Said(NamedTuple):
+class CallbackLog(NamedTuple):
     """What the client has called back with, in its order."""
 
-    events: list[Event]
+    events: list[DispatchedEvent]
     errors: list[str]
 
 
@@ -68,7 +68,7 @@ class Contract:
             assert response.status // 100 == 2
             self._made.append(response.headers["Location"])
 
-    async def says(self, events: int = 0, errors: int = 0) -> Said:
+    async def says(self, events: int = 0, errors: int = 0) -> CallbackLog:
         """Wait until the client has called back with so many of each, and return what it said until then."""
         async with within(LONG_S, lambda: f"the client said only {self._said()}"), self._news:
             await self._news.wait_for(lambda: self._enough(events, errors))
@@ -80,7 +80,7 @@ class Contract:
             async with self._session.delete(made) as response:
                 assert response.status // 100 == 2
 
-    def called(self, request: UpstreamRequest) -> Script:
+    def called(self, request: RecordedRequest) -> Script:
         """Take a callback; its number is the end of its path."""
         answer = plain(202)
 
@@ -96,8 +96,8 @@ class Contract:
         said = self._said()
         return len(said.events) >= events and len(said.errors) >= errors
 
-    def _said(self) -> Said:
-        said = Said([], [])
+    def _said(self) -> CallbackLog:
+        said = CallbackLog([], [])
         for number in range(1, len(self._calls) + 1):
             call = self._calls.get(number)
             if call is None:
@@ -105,7 +105,7 @@ class Contract:
             if call["kind"] == "event":
                 event = call["event"]
                 said.events.append(
-                    Event(event.get("type") or "message", event["data"], event.get("id") or "")
+                    DispatchedEvent(event.get("type") or "message", event["data"], event.get("id") or "")
                 )
             elif call["kind"] == "error":
                 said.errors.append(call.get("error") or call.get("comment") or "")

@@ -11,7 +11,7 @@ from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 from tests.kit.client import SSEClient
-from tests.kit.fake_upstream import SSE_HEADERS, Script, UpstreamConnection, UpstreamRequest
+from tests.kit.fake_upstream import SSE_HEADERS, RecordedRequest, Script, UpstreamConnection
 from tests.kit.recorder import Recorder
 from tests.kit.response import Response
 from tests.kit.scrape import Scrape
@@ -27,13 +27,13 @@ Then = Literal["end", "fin", "reset", "bad chunk"]
 
 
 @dataclass
-class Talk:
+class UpstreamScript:
     """What the backend says to one request: blocks, with a pause before each, an Event for each wait."""
 
     blocks: list[bytes | asyncio.Event]
     then: Then
     chance: random.Random
-    requests: list[UpstreamRequest] = field(default_factory=list)
+    requests: list[RecordedRequest] = field(default_factory=list)
 
     async def __call__(self, connection: UpstreamConnection) -> None:
         self.requests.append(connection.request)
@@ -76,12 +76,12 @@ async def _until_told(connection: UpstreamConnection, told: asyncio.Event) -> No
 class End:
     """How the stream of one talk has to end; ``unread``: events that nobody was there for any more."""
 
-    talk: Talk
+    talk: UpstreamScript
     outcome: str
     unread: int = 0
 
 
-class Crowd:
+class RoutingBackend:
     """Hands each request of a user to its talk, and adds up what the sidecar has to have counted."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Crowd:
         self._scripts: dict[str, Script] = {}
         self._keys = count(1)
 
-    def route(self, request: UpstreamRequest) -> Script:
+    def route(self, request: RecordedRequest) -> Script:
         """Choose what the backend does, by the key in the target; each key is good for one request."""
         (key,) = parse_qs(urlsplit(request.target).query)["key"]
         return self._scripts.pop(key)
@@ -136,7 +136,7 @@ class User:
 
     number: int
     client: SSEClient
-    crowd: Crowd
+    crowd: RoutingBackend
     chance: random.Random
 
     @property
@@ -144,12 +144,14 @@ class User:
         """Who he is."""
         return [("Authorization", f"Bearer user-{self.number}")]
 
-    def talk(self, *, then: Then = "end", events: int = 0) -> Talk:
+    def talk(self, *, then: Then = "end", events: int = 0) -> UpstreamScript:
         """Make up an answer."""
         told = range(events or self.chance.randint(2, 16))
-        return Talk([b"data: %d of user %d\n\n" % (n, self.number) for n in told], then, self.chance)
+        return UpstreamScript(
+            [b"data: %d of user %d\n\n" % (n, self.number) for n in told], then, self.chance
+        )
 
-    def open(self, talk: Talk, *fields: tuple[str, str]) -> AbstractAsyncContextManager[Response]:
+    def open(self, talk: UpstreamScript, *fields: tuple[str, str]) -> AbstractAsyncContextManager[Response]:
         """Ask a question: the client's connection to a new stream, which the backend answers with a talk."""
         if self.chance.random() < FEED_SHARE and not fields:
             return self.client.open("GET", self.crowd.expect(talk, "/feed"), self.login)
@@ -163,11 +165,11 @@ class User:
         position = response.last_event_id or f"{stream}.0"
         return self.client.resume(position, target="/feed", headers=self.login)
 
-    def note(self, talk: Talk, outcome: str, *, unread: int = 0) -> None:
+    def note(self, talk: UpstreamScript, outcome: str, *, unread: int = 0) -> None:
         """Say how the stream of a talk has to end."""
         self.crowd.ends.append(End(talk, outcome, unread))
 
-    def check(self, talk: Talk, *responses: Response, whole: bool | None = True) -> None:
+    def check(self, talk: UpstreamScript, *responses: Response, whole: bool | None = True) -> None:
         """Check what one client's connections to a stream brought against what the backend sent."""
         record = Recorder()
         (request,) = talk.requests

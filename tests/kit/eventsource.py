@@ -13,7 +13,7 @@ ASCII_DIGITS = frozenset("0123456789")
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class DispatchedEvent:
     """What an ``EventSource`` would dispatch."""
 
     type: str
@@ -21,7 +21,7 @@ class Event:
     last_event_id: str = ""
 
 
-def parse(data: bytes) -> list[Event]:
+def parse(data: bytes) -> list[DispatchedEvent]:
     """Interpret a whole event stream. What stands after the last blank line is not an event."""
     return Parser().feed(data)
 
@@ -44,9 +44,9 @@ class Parser:
         self._data_buffer: list[str] = []
         self._event_type_buffer = ""
         self._last_event_id_buffer = ""
-        self._dispatched: list[Event] = []
+        self._dispatched: list[DispatchedEvent] = []
 
-    def feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes) -> list[DispatchedEvent]:
         """Take the next bytes; return the events that they complete."""
         self._dispatched = []
         for character in self._decoder.decode(data):
@@ -97,5 +97,5 @@ class Parser:
         event_type, self._event_type_buffer = self._event_type_buffer, ""
         if data == "":
             return
-        event = Event(event_type or "message", data.removesuffix("\n"), self.last_event_id)
+        event = DispatchedEvent(event_type or "message", data.removesuffix("\n"), self.last_event_id)
         self._dispatched.append(event)

@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from sidecar.client import EventSource
-from sidecar.client.answer import Head
-from sidecar.client.connection import Answer, Lost, Network
-from sidecar.client.course import Loss
+from sidecar.client.answer import ResponseHead
+from sidecar.client.connection import Lost, Network, StreamResponse
+from sidecar.client.course import ConnectionLoss
 from sidecar.client.request import Request
 
 SSE = {"content-type": "text/event-stream"}
 
-Step: TypeAlias = "bytes | float | Loss"
+Step: TypeAlias = "bytes | float | ConnectionLoss"
 """Bytes of the body, seconds of silence, or how the connection is lost."""
 
 
 class FakeAnswer:
     """Speaks the interface of an answer; after its last step the body ends in order."""
 
-    def __init__(self, head: Head, *steps: Step, retry_after_s: float | None = None) -> None:
+    def __init__(self, head: ResponseHead, *steps: Step, retry_after_s: float | None = None) -> None:
         self.head = head
         self.retry_after_s = retry_after_s
         self._steps = list(steps)
@@ -28,7 +28,7 @@ class FakeAnswer:
     async def chunk(self) -> bytes:
         while self._steps:
             step = self._steps.pop(0)
-            if isinstance(step, Loss):
+            if isinstance(step, ConnectionLoss):
                 raise Lost(step)
             if isinstance(step, bytes):
                 return step
@@ -36,27 +36,27 @@ class FakeAnswer:
         return b""
 
     def close(self) -> None:
-        self._steps = [Loss("The connection was closed.")]
+        self._steps = [ConnectionLoss("The connection was closed.")]
 
 
 def stream(*steps: Step, headers: Mapping[str, str] = SSE) -> FakeAnswer:
     """Answer with an event stream."""
-    return FakeAnswer(Head(200, headers), *steps)
+    return FakeAnswer(ResponseHead(200, headers), *steps)
 
 
 def status(number: int, *, retry_after_s: float | None = None, **problem: object) -> FakeAnswer:
     """Answer with a status and a problem document."""
-    return FakeAnswer(Head(number, {}, problem), retry_after_s=retry_after_s)
+    return FakeAnswer(ResponseHead(number, {}, problem), retry_after_s=retry_after_s)
 
 
-REFUSED = Loss("The server cannot be reached.", "Connection refused", unsent=True)
-RESET = Loss("The connection was lost.", "Connection reset by peer")
+REFUSED = ConnectionLoss("The server cannot be reached.", "Connection refused", unsent=True)
+RESET = ConnectionLoss("The connection was lost.", "Connection reset by peer")
 
 
 class FakeNetwork:
-    """Answers the n-th request with what ``script(n, request)`` returns; a Loss is how it fails."""
+    """Answers the n-th request with what ``script(n, request)`` returns; a ConnectionLoss is how it fails."""
 
-    def __init__(self, script: Callable[[int, Request], FakeAnswer | Loss]) -> None:
+    def __init__(self, script: Callable[[int, Request], FakeAnswer | ConnectionLoss]) -> None:
         self._script = script
         self.requests: list[Request] = []
         self.asked_at: list[float] = []
@@ -64,12 +64,12 @@ class FakeNetwork:
         self.posts: list[tuple[str, dict[str, str], bytes]] = []
         self.takes_posts = True
 
-    async def ask(self, request: Request, within_s: float) -> Answer:
+    async def ask(self, request: Request, within_s: float) -> StreamResponse:
         self.requests.append(request)
         self.within_s.append(within_s)
         self.asked_at.append(asyncio.get_running_loop().time())
         answer = self._script(len(self.requests) - 1, request)
-        if isinstance(answer, Loss):
+        if isinstance(answer, ConnectionLoss):
             raise Lost(answer)
         return answer
 
@@ -85,7 +85,7 @@ class FakeNetwork:
         return [json.loads(body) for url, _, body in self.posts if url.endswith("/reports")]
 
 
-def scripted(*answers: FakeAnswer | Loss) -> FakeNetwork:
+def scripted(*answers: FakeAnswer | ConnectionLoss) -> FakeNetwork:
     """Return a network that gives these answers, one each."""
     return FakeNetwork(lambda number, _: answers[number])
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.kit.fake_upstream import SSE_HEADERS, FakeUpstream, Script, UpstreamRequest, plain
+from tests.kit.fake_upstream import SSE_HEADERS, FakeUpstream, RecordedRequest, Script, plain
 
 STREAM = "s1" + "A" * 40
 SIDECAR_HEADERS = (*SSE_HEADERS, ("SSE-Stream", STREAM))
@@ -24,7 +24,7 @@ class FakeSidecar(FakeUpstream):
     """Answers reports with 204, beside the scripts; ``asked`` holds all other requests."""
 
     @property
-    def asked(self) -> list[UpstreamRequest]:
+    def asked(self) -> list[RecordedRequest]:
         """The requests that are no reports."""
         return [request for request in self.requests if request.target != REPORTS]
 
@@ -33,5 +33,5 @@ class FakeSidecar(FakeUpstream):
         """What was reported."""
         return [json.loads(request.body) for request in self.requests if request.target == REPORTS]
 
-    def _script_for(self, request: UpstreamRequest) -> Script:
+    def _script_for(self, request: RecordedRequest) -> Script:
         return plain(204) if request.target == REPORTS else super()._script_for(request)

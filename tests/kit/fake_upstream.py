@@ -14,28 +14,28 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from tests.kit.deadline import WAIT_S, within
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 from tests.kit.scripts import SSE_HEADERS, ByHand, Ending, Script, literal, plain, sse
 from tests.kit.upstream_connection import UpstreamConnection
-from tests.kit.upstream_request import UpstreamRequest
-from tests.kit.wire import Wire
+from tests.kit.upstream_request import RecordedRequest
+from tests.kit.wire import AcceptedConnection
 
 __all__ = [
     "SSE_HEADERS",
     "ByHand",
     "Ending",
     "FakeUpstream",
+    "RecordedRequest",
     "Router",
     "Script",
     "UnscriptedRequest",
     "UpstreamConnection",
-    "UpstreamRequest",
     "literal",
     "plain",
     "sse",
 ]
 
-Router: TypeAlias = Callable[[UpstreamRequest], Script]
+Router: TypeAlias = Callable[[RecordedRequest], Script]
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 4096
@@ -55,7 +55,7 @@ class FakeUpstream:
     """
 
     def __init__(self, router: Router | None = None) -> None:
-        self.requests: list[UpstreamRequest] = []
+        self.requests: list[RecordedRequest] = []
         self.connections: list[UpstreamConnection] = []
         self.failures: list[Exception] = []
         self.host = LOOPBACK
@@ -64,7 +64,7 @@ class FakeUpstream:
         self._queue: deque[Script] = deque()
         self._news = asyncio.Condition()
         self._server: asyncio.Server | None = None
-        self._tasks: dict[asyncio.Task[None], Wire] = {}
+        self._tasks: dict[asyncio.Task[None], AcceptedConnection] = {}
 
     @property
     def url(self) -> str:
@@ -72,7 +72,7 @@ class FakeUpstream:
         return f"http://{self.host}:{self.port}"
 
     @property
-    def truth(self) -> list[list[Event]]:
+    def truth(self) -> list[list[DispatchedEvent]]:
         """Per request the events that its response has carried so far."""
         return [request.truth for request in self.requests]
 
@@ -90,7 +90,7 @@ class FakeUpstream:
         """Choose the script of every request that finds the queue empty."""
         self._router = router
 
-    async def request(self, number: int = 0, within_s: float = WAIT_S) -> UpstreamRequest:
+    async def request(self, number: int = 0, within_s: float = WAIT_S) -> RecordedRequest:
         """Wait for the request with this number, counted from 0; Overdue if it does not come."""
         async with (
             within(within_s, lambda: f"request {number} did not come; {len(self.requests)} did"),
@@ -103,7 +103,7 @@ class FakeUpstream:
         """Listen; after ``refuse`` on the same port again."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: Wire(self._connected), self.host, self.port, backlog=BACKLOG
+            lambda: AcceptedConnection(self._connected), self.host, self.port, backlog=BACKLOG
         )
         self.port = server.sockets[0].getsockname()[1]
         self._server = server
@@ -147,14 +147,14 @@ class FakeUpstream:
         for _ in range(ACCEPTING_TURNS):
             await asyncio.sleep(0)
 
-    def _connected(self, wire: Wire) -> None:
+    def _connected(self, wire: AcceptedConnection) -> None:
         connection = UpstreamConnection(len(self.connections), wire)
         self.connections.append(connection)
         task = asyncio.get_running_loop().create_task(self._serve(connection, wire))
         self._tasks[task] = wire
         task.add_done_callback(self._tasks.pop)
 
-    async def _serve(self, connection: UpstreamConnection, wire: Wire) -> None:
+    async def _serve(self, connection: UpstreamConnection, wire: AcceptedConnection) -> None:
         try:
             while await self._serve_one(connection):
                 pass
@@ -174,7 +174,7 @@ class FakeUpstream:
         await script(connection)
         return await connection.kept_alive()
 
-    def _script_for(self, request: UpstreamRequest) -> Script:
+    def _script_for(self, request: RecordedRequest) -> Script:
         if self._queue:
             return self._queue.popleft()
         if self._router is not None:

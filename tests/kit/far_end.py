@@ -33,7 +33,7 @@ TCP_INFO_RETRANSMITTED = slice(100, 104)
 """tcpi_total_retrans of struct tcp_info (linux/tcp.h)."""
 
 
-class Line(NamedTuple):
+class FarConnection(NamedTuple):
     """People's end of a connection."""
 
     reader: asyncio.StreamReader
@@ -76,7 +76,7 @@ class FarEnd:
         self.accepted: list[asyncio.StreamWriter] = []
         self.gone: asyncio.Queue[type[BaseException] | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        self._lines: list[Line] = []
+        self._lines: list[FarConnection] = []
 
     @property
     def real(self) -> RealPath:
@@ -105,11 +105,11 @@ class FarEnd:
 
         return await self.path.run(life)
 
-    async def line(self) -> Line:
+    async def line(self) -> FarConnection:
         """Make a connection; to be called by people."""
         parts = urlsplit(self.path.url(self.url))
         async with asyncio.timeout(WAIT_S):
-            line = Line(*await asyncio.open_connection(parts.hostname, parts.port))
+            line = FarConnection(*await asyncio.open_connection(parts.hostname, parts.port))
         self._lines.append(line)
         return line
 

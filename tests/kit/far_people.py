@@ -17,7 +17,7 @@ from sidecar.faultnet.real_path import RealPath, real_path
 from tests.kit.client import SSEClient
 from tests.kit.fake_upstream import FakeUpstream
 from tests.kit.relayed import assert_conserved
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 Outcome = TypeVar("Outcome")
 SEED = 11
@@ -26,7 +26,7 @@ SEED = 11
 class FarPeople:
     """A scripted upstream, the real sidecar in front of it, and a path to the sidecar itself."""
 
-    def __init__(self, up: FakeUpstream, sc: Running, path: RealPath) -> None:
+    def __init__(self, up: FakeUpstream, sc: RunningSidecar, path: RealPath) -> None:
         self.up = up
         self.sc = sc
         self.path = path

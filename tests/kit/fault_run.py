@@ -10,7 +10,7 @@ from tests.kit.fake_upstream import FakeUpstream, plain, sse
 from tests.kit.protocols import OPENAI
 from tests.kit.reporting import post, said
 from tests.kit.response import Response
-from tests.kit.running import STREAM, Running
+from tests.kit.running import STREAM, RunningSidecar
 
 WINDOW_EVENTS = 5
 IDLE = {"stall_s": 1, "upstream_idle_s": 5}
@@ -34,7 +34,7 @@ ABSENCES_S = (0.15, 0.15, 0.15, 1.4)
 
 
 @dataclass
-class Ledger:
+class FaultRunCounts:
     """What was done and seen, counted by the users and the backend themselves."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -63,12 +63,12 @@ class Ledger:
 class FaultRun:
     """The users and the backend of one run; each method is one kind of fault."""
 
-    def __init__(self, up: FakeUpstream, sc: Running) -> None:
+    def __init__(self, up: FakeUpstream, sc: RunningSidecar) -> None:
         self.up = up
         self.sc = sc
-        self.ledger = Ledger()
+        self.ledger = FaultRunCounts()
 
-    async def all(self) -> Ledger:
+    async def all(self) -> FaultRunCounts:
         """Do everything once, one after the other, since the backend answers in order."""
         for _ in range(5):
             await self.whole()

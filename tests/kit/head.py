@@ -30,7 +30,7 @@ class Fields(list[tuple[str, str]]):
 
 
 @dataclass(frozen=True)
-class Head:
+class MessageHead:
     """A start line and its fields; ``raw`` is every byte up to and including the blank line."""
 
     raw: bytes
@@ -57,7 +57,7 @@ def _field(line: str) -> tuple[str, str]:
     return name, value.strip(" \t")
 
 
-def split_head(data: bytes) -> tuple[Head | None, bytes]:
+def split_head(data: bytes) -> tuple[MessageHead | None, bytes]:
     """Take a head off the front of what has arrived: (None, data) while it is not all there.
 
     ValueError if it is longer than ``HEAD_BYTES_MAX``.
@@ -67,7 +67,7 @@ def split_head(data: bytes) -> tuple[Head | None, bytes]:
         raise ValueError(f"no end of the head within {HEAD_BYTES_MAX} bytes")
     if end < 0:
         return None, data
-    return Head(data[: end + 4]), data[end + 4 :]
+    return MessageHead(data[: end + 4]), data[end + 4 :]
 
 
 def write_head(start_line: str, fields: FieldLines) -> bytes:

@@ -21,7 +21,7 @@ FAR_AHEAD_S = 10_000.0
 """How far the hub's clock is ahead of the loop's: no timer fires by itself during a test."""
 
 
-class Reader:
+class HeldReader:
     """A reader that only stands at a position."""
 
     def __init__(self, position: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.kit.client import SSEClient
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 from tests.kit.recorder import is_terminal
 from tests.kit.reporting import post, said
 from tests.kit.response import Response
@@ -33,7 +33,7 @@ class Honest:
         for event in response.seen:
             self._take(event)
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: DispatchedEvent) -> None:
         if event.type == "sse-gap":
             gap = json.loads(event.data)
             self.gaps.append([gap["missed_from"], gap["missed_through"]])

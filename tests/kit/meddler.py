@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from tests.kit.client import SSEClient
-from tests.kit.fake_upstream import Script, UpstreamConnection, UpstreamRequest
+from tests.kit.fake_upstream import RecordedRequest, Script, UpstreamConnection
 
 HOP_BY_HOP = ("connection", "transfer-encoding", "keep-alive", "content-length")
 PATIENCE_S = 30.0
@@ -34,7 +34,7 @@ class Meddler:
         """Begin to send on what was asked."""
         self._client.set_result(client)
 
-    def __call__(self, _request: UpstreamRequest) -> Script:
+    def __call__(self, _request: RecordedRequest) -> Script:
         """See Router."""
         meddle = self._connections[self._seen] if self._seen < len(self._connections) else untouched
         self._seen += 1

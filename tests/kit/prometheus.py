@@ -21,9 +21,9 @@ import compose.alertmanager
 import compose.prometheus
 from compose.alertmanager import Alertmanager
 from compose.prometheus import Scraping
-from compose.sink import Notification, Sink, sink
+from compose.sink import AlertNotification, WebhookSink, sink
 from sidecar.observability.slo import SLO
-from sidecar.verify.prometheus_api import Alert, PrometheusApi, Sample
+from sidecar.verify.prometheus_api import ActiveAlert, PrometheusApi, VectorSample
 from tests.kit.deadline import WAIT_S, within
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Prometheus:
         self.url = api.url
         self._targets = targets
 
-    async def query(self, expression: str) -> list[Sample]:
+    async def query(self, expression: str) -> list[VectorSample]:
         """See PrometheusApi."""
         return await self.api.query(expression)
 
@@ -58,7 +58,7 @@ class Prometheus:
         assert len(samples) == 1, f"{expression}: {samples}"
         return samples[0].value
 
-    async def until(self, expression: str, within_s: float = WAIT_S) -> list[Sample]:
+    async def until(self, expression: str, within_s: float = WAIT_S) -> list[VectorSample]:
         """Wait until an expression has an answer that is not empty, and return it."""
         return await _polled(lambda: self.query(expression), within_s, lambda: f"no answer: {expression}")
 
@@ -70,12 +70,12 @@ class Prometheus:
         """Wait until every target has been scraped once, with success."""
         await self.until(f"count(up == 1) >= {self._targets}", within_s)
 
-    async def alerts(self, name: str = "", state: str = "") -> list[Alert]:
+    async def alerts(self, name: str = "", state: str = "") -> list[ActiveAlert]:
         """Return what is pending or firing, or only the alerts of a name, or in a state."""
         alerts = await self.api.alerts()
         return [each for each in alerts if each.name.startswith(name) and each.state.startswith(state)]
 
-    async def until_firing(self, name: str, within_s: float = WAIT_S) -> list[Alert]:
+    async def until_firing(self, name: str, within_s: float = WAIT_S) -> list[ActiveAlert]:
         """Wait until an alert fires."""
         return await _polled(lambda: self.alerts(name, "firing"), within_s, lambda: f"{name} does not fire")
 
@@ -105,14 +105,14 @@ async def _polled(ask: Callable[[], Awaitable[T]], within_s: float, what: Callab
 class Notifying:
     """A running Alertmanager, and the ``sink`` that its webhook leads to."""
 
-    def __init__(self, running: Alertmanager, sink: Sink) -> None:
+    def __init__(self, running: Alertmanager, sink: WebhookSink) -> None:
         self.running = running
         self.url = running.url
         self.sink = sink
 
     async def until(
         self, name: str, status: str = "firing", *, within_s: float = WAIT_S, **labels: str
-    ) -> Notification:
+    ) -> AlertNotification:
         """Wait until it has told the webhook of such an alert, and return the newest notification."""
         so_far = self.sink.notifications
         async with within(within_s, lambda: f"not told: {name} {status} {labels}; told: {list(so_far)}"):

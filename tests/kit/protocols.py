@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Protocol:
     def __str__(self) -> str:
         return self.name
 
-    def error_of(self, told: Event, stream: str) -> dict[str, Any]:
+    def error_of(self, told: DispatchedEvent, stream: str) -> dict[str, Any]:
         """Return ``code`` and ``message`` of a told failure, after checking all else of its form."""
         body = json.loads(told.data)
         assert told.type == self.error_type

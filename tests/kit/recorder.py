@@ -4,23 +4,23 @@ import hashlib
 import json
 import re
 
-from sidecar.verify.history import Attached, Finished, Left, Opened, Received, Record, Sent, Told
+from sidecar.verify.history import Attached, Finished, HistoryEvent, Left, Opened, Received, Record, Sent
 from sidecar.verify.invariants import Violation, check
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 from tests.kit.response import Response
-from tests.kit.upstream_request import UpstreamRequest
+from tests.kit.upstream_request import RecordedRequest
 
 EVENT_ID = re.compile(r"[A-Za-z0-9_-]+\.([0-9]+)")
 """``<stream>.<seq>``: the form of an id that the sidecar stamps."""
 GAP, END, ERROR = "sse-gap", "sse-end", "sse-error"
 
 
-def data_hash(event: Event) -> str:
+def data_hash(event: DispatchedEvent) -> str:
     """Hash what a client is given of an event; ids and line ends are the sidecar's to change."""
     return hashlib.sha256(f"{event.type}\n{event.data}".encode()).hexdigest()[:16]
 
 
-def is_terminal(event: Event) -> bool:
+def is_terminal(event: DispatchedEvent) -> bool:
     """Tell whether an event is a terminal of any family: an error event, or data that is an error object."""
     if event.type in {ERROR, "error"}:
         return True
@@ -41,7 +41,7 @@ class Recorder:
     def upstream(
         self,
         stream: str,
-        request: UpstreamRequest,
+        request: RecordedRequest,
         *,
         principal: str = "",
         whole: bool | None = True,
@@ -77,27 +77,27 @@ class Recorder:
             self._record(key, event, stamped=stamped)
         self._record_end(key, response)
 
-    def _record(self, key: tuple[str, str], event: Event, *, stamped: bool) -> None:
+    def _record(self, key: tuple[str, str], event: DispatchedEvent, *, stamped: bool) -> None:
         if event.type == END:
             return
         if event.type == GAP:
             gap = json.loads(event.data)
             self._positions[key] = gap["missed_through"]
-            self.history.append(Told(*key, "gap", gap["missed_from"], gap["missed_through"]))
+            self.history.append(HistoryEvent(*key, "gap", gap["missed_from"], gap["missed_through"]))
             return
         self._positions[key] = _seq(event) if stamped else self._positions[key] + 1
         if is_terminal(event):
-            self.history.append(Told(*key, "terminal"))
+            self.history.append(HistoryEvent(*key, "terminal"))
         else:
             self.history.append(Received(*key, self._positions[key], data_hash(event)))
 
     def _record_end(self, key: tuple[str, str], response: Response) -> None:
         if response.status == 204:
-            self.history.append(Told(*key, "no_content"))
+            self.history.append(HistoryEvent(*key, "no_content"))
         elif response.ended == "open":
             self.history.append(Left(*key))
         else:
-            self.history.append(Told(*key, "clean_end" if response.ended == "clean" else "abort"))
+            self.history.append(HistoryEvent(*key, "clean_end" if response.ended == "clean" else "abort"))
 
     def violations(self) -> list[Violation]:
         """Check the history so far."""
@@ -109,7 +109,7 @@ class Recorder:
         assert not violations, "\n".join(str(violation) for violation in violations)
 
 
-def _seq(event: Event) -> int:
+def _seq(event: DispatchedEvent) -> int:
     match = EVENT_ID.fullmatch(event.last_event_id)
     if match is None:
         raise ValueError(f"not stamped: {event}")

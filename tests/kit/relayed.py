@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.kit.fake_upstream import FakeUpstream
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
-Relayed = tuple[FakeUpstream, Running]
+Relayed = tuple[FakeUpstream, RunningSidecar]
 
 
 @asynccontextmanager
@@ -21,7 +21,7 @@ async def relayed(route: dict[str, Any] | None = None, **settings: Any) -> Async
         assert_conserved(sc)
 
 
-def assert_conserved(sc: Running) -> None:
+def assert_conserved(sc: RunningSidecar) -> None:
     """Check that every stream, every message and every failure is accounted for."""
     assert sc.conservation() == {"streams": 0.0, "messages": 0.0}
     proof = sc.proof()

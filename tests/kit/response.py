@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal, TypeAlias
 
 from tests.kit.body import Body, response_body
-from tests.kit.client_connection import ClientConnection
+from tests.kit.client_connection import RawConnection
 from tests.kit.deadline import WAIT_S, within
-from tests.kit.eventsource import Event
-from tests.kit.head import Fields, Head, split_head
+from tests.kit.eventsource import DispatchedEvent
+from tests.kit.head import Fields, MessageHead, split_head
 from tests.kit.transcript import Transcript
 
 Ended: TypeAlias = Literal["clean", "aborted", "open"]
@@ -32,7 +32,9 @@ class Response:
     responses that came before.
     """
 
-    def __init__(self, connection: ClientConnection, method: str, head: Head, interim: list[Head]) -> None:
+    def __init__(
+        self, connection: RawConnection, method: str, head: MessageHead, interim: list[MessageHead]
+    ) -> None:
         self.connection = connection
         self.head = head
         self.status = head.status
@@ -57,7 +59,7 @@ class Response:
         return self._transcript.raw
 
     @property
-    def seen(self) -> list[Event]:
+    def seen(self) -> list[DispatchedEvent]:
         """All events so far."""
         return self._transcript.events
 
@@ -125,24 +127,24 @@ class Response:
         elif self._body.defect or closed:
             self.ended = "aborted"
 
-    async def events(self, within_s: float = WAIT_S) -> AsyncIterator[Event]:
+    async def events(self, within_s: float = WAIT_S) -> AsyncIterator[DispatchedEvent]:
         """Give the events not taken yet, until the body ends; each within ``within_s``."""
         while (event := await self._next_event(within_s)) is not None:
             yield event
 
-    async def event(self, within_s: float = WAIT_S) -> Event:
+    async def event(self, within_s: float = WAIT_S) -> DispatchedEvent:
         """Wait for the next event; BodyEnded if the body ends before."""
         event = await self._next_event(within_s)
         if event is None:
             raise BodyEnded(f"no further event in {self}")
         return event
 
-    async def take(self, count: int, within_s: float = WAIT_S) -> list[Event]:
+    async def take(self, count: int, within_s: float = WAIT_S) -> list[DispatchedEvent]:
         """Wait for so many further events; BodyEnded if the body ends before."""
         async with within(within_s, lambda: f"{count} events: not in {self}"):
             return [await self.event(within_s) for _ in range(count)]
 
-    async def _next_event(self, within_s: float) -> Event | None:
+    async def _next_event(self, within_s: float) -> DispatchedEvent | None:
         async with within(within_s, lambda: f"no further event in {self}"):
             while self._events_taken == len(self.seen):
                 if not await self.more():
@@ -207,9 +209,9 @@ class Response:
         await self.connection.leave()
 
 
-async def read_response(connection: ClientConnection, method: str, within_s: float = WAIT_S) -> Response:
+async def read_response(connection: RawConnection, method: str, within_s: float = WAIT_S) -> Response:
     """Read the heads up to the final one; BodyEnded if the server closes before it."""
-    interim: list[Head] = []
+    interim: list[MessageHead] = []
     async with within(within_s, lambda: f"no answer to {method}; interim: {interim}"):
         while True:
             head = await _read_head(connection)
@@ -218,7 +220,7 @@ async def read_response(connection: ClientConnection, method: str, within_s: flo
             interim.append(head)
 
 
-async def _read_head(connection: ClientConnection) -> Head:
+async def _read_head(connection: RawConnection) -> MessageHead:
     data = b""
     while True:
         new = await connection.read()

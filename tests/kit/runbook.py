@@ -40,7 +40,7 @@ class NotInForm(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class CodeBlock:
     """A fenced block: its language and its text, without indentation."""
 
     language: str
@@ -48,7 +48,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ExpectedOutput:
     """What a command should print: a pattern in which ``...`` stands for anything, or nothing at all."""
 
     pattern: str
@@ -63,13 +63,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DiagnosisRow:
     """A row of the diagnosis. ``commands`` has the one that answers it first, then those that say more."""
 
     name: str
     ask: str
-    healthy: Answer
-    otherwise: Answer
+    healthy: ExpectedOutput
+    otherwise: ExpectedOutput
     mitigation: str
     anchor: str
     commands: list[str]
@@ -85,7 +85,7 @@ class Mitigation:
     setting: dict[str, Any] | None
     commands: list[str]
     see: str
-    seen: Answer
+    seen: ExpectedOutput
     within_s: float
     undo: list[str]
 
@@ -123,7 +123,7 @@ class Runbook:
         return _only(self.name, "preamble", _blocks(self.sections[""], "bash"))
 
     @cached_property
-    def questions(self) -> list[Question]:
+    def questions(self) -> list[DiagnosisRow]:
         """The rows of the diagnosis."""
         text = self.sections["Diagnosis"]
         parts = re.split(r"^\*\*(D\d+)\*\*", text, flags=re.MULTILINE)
@@ -133,15 +133,15 @@ class Runbook:
             raise NotInForm(f"{self.name}: the table asks {[row[0] for row in rows]}, there is {[*commands]}")
         return [self._question(row, commands[row[0]]) for row in rows]
 
-    def _question(self, row: tuple[str, str, str, str], commands: list[str]) -> Question:
+    def _question(self, row: tuple[str, str, str, str], commands: list[str]) -> DiagnosisRow:
         name, ask, healthy, otherwise = row
         match = _otherwise.fullmatch(otherwise)
         if not match or not commands:
             raise NotInForm(
                 f"{self.name}: {name} needs a command, and `answer`: [Mn](#anchor); has {otherwise!r}"
             )
-        answer = Answer(healthy.strip("`"))
-        return Question(name, ask, answer, Answer(match[1]), match[2], match[3], commands)
+        answer = ExpectedOutput(healthy.strip("`"))
+        return DiagnosisRow(name, ask, answer, ExpectedOutput(match[1]), match[2], match[3], commands)
 
     @cached_property
     def mitigations(self) -> dict[str, Mitigation]:
@@ -166,7 +166,7 @@ class Runbook:
             yaml.safe_load(settings[0]) if settings else None,
             _blocks(by_label["Do"], "bash"),
             _only(self.name, f"{name} See", _blocks(by_label["See"], "bash")),
-            Answer(seen[3], negated=bool(seen[2])),
+            ExpectedOutput(seen[3], negated=bool(seen[2])),
             float(seen[1]),
             _blocks(by_label["Undo"], "bash"),
         )

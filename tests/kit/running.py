@@ -15,7 +15,7 @@ POLL_S = 0.005
 STREAM = [("Accept", "text/event-stream")]
 
 
-class Running:
+class RunningSidecar:
     """A sidecar and what tests ask of it."""
 
     def __init__(self, sidecar: Sidecar) -> None:
@@ -60,7 +60,7 @@ class Running:
 @asynccontextmanager
 async def running(
     upstream: str, route: dict[str, Any] | None = None, **settings: Any
-) -> AsyncIterator[Running]:
+) -> AsyncIterator[RunningSidecar]:
     """Run a sidecar on free ports; ``route``: options of the one route ``all``, which takes every path."""
     routes = [{"name": "all", "path": "/*", **route}] if route is not None else settings.pop("routes", [])
     loaded = Settings.model_validate(
@@ -74,4 +74,4 @@ async def running(
         }
     )
     async with serving(loaded) as sidecar:
-        yield Running(sidecar)
+        yield RunningSidecar(sidecar)

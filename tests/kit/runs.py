@@ -15,13 +15,13 @@ from starlette.applications import Starlette
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from sidecar.demo.ledger import Generation, Ledger
+from sidecar.demo.ledger import DemoGeneration, GenerationLog
 from sidecar.demo.webapi import create_app
 from sidecar.demo.webapi import running as running_backend
 from sidecar.faultnet.network import FaultyNetwork
 from sidecar.faultnet.toxics import Down
 from tests.kit.chromium import page_at
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 PAGE = Path(__file__).parent / "run_page.html"
 STALL_S = 1.0
@@ -34,7 +34,7 @@ MISFORTUNES = ("cut", "down", "stall", "lose", "reload", "device", "cancel")
 
 
 @dataclass(frozen=True)
-class Plan:
+class DevicePlan:
     """What one run is going to meet; the same seed and number give the same plan."""
 
     number: int
@@ -46,7 +46,7 @@ class Plan:
     """Misfortune, seconds until the next one, seconds that it lasts where it lasts."""
 
     @classmethod
-    def of(cls, seed: int, number: int) -> "Plan":
+    def of(cls, seed: int, number: int) -> "DevicePlan":
         """Draw a plan; over the numbers every misfortune is the first one equally often."""
         chance = random.Random(f"{seed} {number}")
         kinds = [
@@ -64,10 +64,10 @@ class Plan:
 
 
 @dataclass
-class Run:
+class DeviceRun:
     """What became of a plan: what each device shows in the end, and which misfortunes did hit."""
 
-    plan: Plan
+    plan: DevicePlan
     results: list[dict[str, Any]] = field(default_factory=list)
     hit: list[str] = field(default_factory=list)
     stream: str = ""
@@ -137,7 +137,9 @@ class Device:
 class Field:
     """Where the runs take place."""
 
-    def __init__(self, page: Page, sc: Running, ledger: Ledger, networks: AsyncExitStack) -> None:
+    def __init__(
+        self, page: Page, sc: RunningSidecar, ledger: GenerationLog, networks: AsyncExitStack
+    ) -> None:
         self.page = page
         self.sc = sc
         self.ledger = ledger
@@ -148,14 +150,14 @@ class Field:
         network = await self._networks.enter_async_context(FaultyNetwork("127.0.0.1", self.sc.port))
         return Device(self.page, network, name)
 
-    def generations(self, plan: Plan) -> list[Generation]:
+    def generations(self, plan: DevicePlan) -> list[DemoGeneration]:
         """Return every time that the backend was asked for this answer."""
         mark = f"seed={plan.seed}"
         return [one for one in self.ledger._generations.values() if one.query.split("&")[2:] == [mark]]
 
-    async def run(self, plan: Plan) -> Run:
+    async def run(self, plan: DevicePlan) -> DeviceRun:
         """Ask, let the misfortunes come, and wait until every device knows how it ended."""
-        run = Run(plan)
+        run = DeviceRun(plan)
         async with asyncio.timeout(RUN_S):
             devices = [await self.device(f"run-{plan.number}")]
             await devices[0].open(url=plan.url(), key=plan.seed)
@@ -168,7 +170,7 @@ class Field:
             run.results = [await device.result() for device in devices]
         return run
 
-    async def _meet(self, kind: str, hold_s: float, plan: Plan, devices: list[Device]) -> bool:
+    async def _meet(self, kind: str, hold_s: float, plan: DevicePlan, devices: list[Device]) -> bool:
         """Let one misfortune happen, unless the backend has finished: then a page may be over already."""
         if self.generations(plan)[0].ending != "live":
             return False
@@ -216,6 +218,6 @@ async def _page(_request: Any) -> Response:
     return FileResponse(PAGE, headers={"Cache-Control": "no-cache"})
 
 
-def _ledger_of(app: Starlette) -> Ledger:
-    ledger: Ledger = app.state.ledger
+def _ledger_of(app: Starlette) -> GenerationLog:
+    ledger: GenerationLog = app.state.ledger
     return ledger

@@ -1,6 +1,6 @@
 """A body as far as it went over the wire, and the events in it."""
 
-from tests.kit.eventsource import Event, Parser
+from tests.kit.eventsource import DispatchedEvent, Parser
 
 
 class Transcript:
@@ -10,7 +10,7 @@ class Transcript:
         self._raw = bytearray()
         self._parsed = 0
         self._parser = Parser()
-        self._events: list[Event] = []
+        self._events: list[DispatchedEvent] = []
 
     def __len__(self) -> int:
         return len(self._raw)
@@ -25,7 +25,7 @@ class Transcript:
         return bytes(self._raw)
 
     @property
-    def events(self) -> list[Event]:
+    def events(self) -> list[DispatchedEvent]:
         """All events so far; the list grows."""
         self._interpret()
         return self._events

@@ -5,9 +5,9 @@ from http import HTTPStatus
 
 from tests.kit.body import Body, request_body
 from tests.kit.deadline import WAIT_S, within
-from tests.kit.head import FieldLines, Fields, Head, split_head, write_head
-from tests.kit.upstream_request import UpstreamRequest
-from tests.kit.wire import Wire
+from tests.kit.head import FieldLines, Fields, MessageHead, split_head, write_head
+from tests.kit.upstream_request import RecordedRequest
+from tests.kit.wire import AcceptedConnection
 
 STALL_S_MAX = 60.0
 """A script that stalls longer than this has a peer that forgot it."""
@@ -20,9 +20,9 @@ class UpstreamConnection:
     ``end()``; a script that returns without it leaves the connection to be closed with FIN.
     """
 
-    def __init__(self, number: int, wire: Wire) -> None:
+    def __init__(self, number: int, wire: AcceptedConnection) -> None:
         self.number = number
-        self.requests: list[UpstreamRequest] = []
+        self.requests: list[RecordedRequest] = []
         self._wire = wire
         self._unread = b""
         self._body = Body("none")
@@ -33,7 +33,7 @@ class UpstreamConnection:
         self._kept = False
 
     @property
-    def request(self) -> UpstreamRequest:
+    def request(self) -> RecordedRequest:
         """The request being answered."""
         return self.requests[-1]
 
@@ -51,7 +51,7 @@ class UpstreamConnection:
         """Wait until the peer closes; return the loop's time of it. Overdue if it does not in time."""
         return await self._wire.closed_by_peer(within_s)
 
-    async def next_request(self, number: int) -> UpstreamRequest | None:
+    async def next_request(self, number: int) -> RecordedRequest | None:
         """Wait for the next request's head, which gets ``number``; None when the peer sends no more."""
         head = await self._read_head()
         if head is None:
@@ -60,11 +60,11 @@ class UpstreamConnection:
         self._answered = self._chunked = self._said_close = self._kept = False
         self._over.clear()
         now = asyncio.get_running_loop().time()
-        self.requests.append(UpstreamRequest(number, self.number, head, now, self._wire))
+        self.requests.append(RecordedRequest(number, self.number, head, now, self._wire))
         self.request.body_complete = self._body.complete
         return self.request
 
-    async def _read_head(self) -> Head | None:
+    async def _read_head(self) -> MessageHead | None:
         while True:
             head, self._unread = split_head(self._unread)
             if head is not None:

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from tests.kit.eventsource import Event
-from tests.kit.head import Fields, Head
+from tests.kit.eventsource import DispatchedEvent
+from tests.kit.head import Fields, MessageHead
 from tests.kit.transcript import Transcript
-from tests.kit.wire import Wire
+from tests.kit.wire import AcceptedConnection
 
 
 @dataclass(eq=False)
-class UpstreamRequest:
+class RecordedRequest:
     """A recorded request; ``number`` and ``connection`` count from 0, ``at`` is the loop's time of its head.
 
     ``body_complete`` says that ``body`` is all of it.
@@ -17,9 +17,9 @@ class UpstreamRequest:
 
     number: int
     connection: int
-    received: Head
+    received: MessageHead
     at: float
-    wire: Wire = field(repr=False)
+    wire: AcceptedConnection = field(repr=False)
     received_body: bytearray = field(default_factory=bytearray, repr=False)
     body_complete: bool = False
     _sent: Transcript = field(default_factory=Transcript, repr=False)
@@ -60,7 +60,7 @@ class UpstreamRequest:
         return self._sent.raw
 
     @property
-    def truth(self) -> list[Event]:
+    def truth(self) -> list[DispatchedEvent]:
         """The events that the response has carried so far."""
         return self._sent.events
 

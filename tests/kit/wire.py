@@ -14,14 +14,14 @@ UNREAD_BYTES_MAX = 64 * 1024
 """Bytes kept for a script that does not read; beyond it the kernel's buffers fill and the peer feels it."""
 
 
-class Wire(asyncio.Protocol):
+class AcceptedConnection(asyncio.Protocol):
     """One accepted connection.
 
     ``peer_left`` is set when the peer's FIN or RST arrives before an end of our own; ``peer_left_at`` is that
     moment on the loop's clock. With more than ``UNREAD_BYTES_MAX`` unread, a FIN waits behind those bytes.
     """
 
-    def __init__(self, on_connect: Callable[["Wire"], None]) -> None:
+    def __init__(self, on_connect: Callable[["AcceptedConnection"], None]) -> None:
         self.peer_left = asyncio.Event()
         self.peer_left_at: float | None = None
         self.departure: Departure = ""

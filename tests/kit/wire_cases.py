@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 
 FILE = Path(__file__).parent / "cases" / "wire.json"
 
@@ -15,7 +15,7 @@ class WireCase(NamedTuple):
 
     name: str
     wire: bytes
-    events: list[Event]
+    events: list[DispatchedEvent]
     last_event_id: str
     retry_ms: int | None
 
@@ -30,7 +30,7 @@ class WireCase(NamedTuple):
 def _read() -> Iterator[WireCase]:
     for case in json.loads(FILE.read_text())["cases"]:
         wire = bytes.fromhex(case["wire_hex"]) if "wire_hex" in case else case["wire"].encode()
-        events = [Event(event["type"], event["data"], event["id"]) for event in case["events"]]
+        events = [DispatchedEvent(event["type"], event["data"], event["id"]) for event in case["events"]]
         yield WireCase(case["name"], wire, events, case["last_event_id"], case["retry_ms"])
 
 

@@ -6,17 +6,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sidecar.faultnet.network import FaultyNetwork
-from tests.kit.client_connection import ClientConnection
+from tests.kit.client_connection import RawConnection
 from tests.kit.deadline import WAIT_S, within
-from tests.kit.wire import Wire
+from tests.kit.wire import AcceptedConnection
 
 
 @dataclass
 class Pair:
     """The two ends of one connection."""
 
-    client: ClientConnection
-    server: Wire
+    client: RawConnection
+    server: AcceptedConnection
 
     async def down(self, data: bytes) -> bytes:
         """Say something at the server's end; return what comes of it, as soon as it is as long."""
@@ -48,14 +48,14 @@ class Pair:
 class Wired:
     """A server, and the network in front of it."""
 
-    def __init__(self, network: FaultyNetwork, accepted: asyncio.Queue[Wire]) -> None:
+    def __init__(self, network: FaultyNetwork, accepted: asyncio.Queue[AcceptedConnection]) -> None:
         self.network = network
         self._accepted = accepted
-        self._clients: list[ClientConnection] = []
+        self._clients: list[RawConnection] = []
 
-    async def connect(self) -> ClientConnection:
+    async def connect(self) -> RawConnection:
         """Open a client's end."""
-        client = await ClientConnection.connect("127.0.0.1", self.network.port)
+        client = await RawConnection.connect("127.0.0.1", self.network.port)
         self._clients.append(client)
         return client
 
@@ -74,14 +74,16 @@ class Wired:
 @asynccontextmanager
 async def wired(seed: int = 0) -> AsyncIterator[Wired]:
     """Run a server and a network in front of it."""
-    accepted: asyncio.Queue[Wire] = asyncio.Queue()
-    wires: list[Wire] = []
+    accepted: asyncio.Queue[AcceptedConnection] = asyncio.Queue()
+    wires: list[AcceptedConnection] = []
 
-    def accept(wire: Wire) -> None:
+    def accept(wire: AcceptedConnection) -> None:
         wires.append(wire)
         accepted.put_nowait(wire)
 
-    server = await asyncio.get_running_loop().create_server(lambda: Wire(accept), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: AcceptedConnection(accept), "127.0.0.1", 0
+    )
     try:
         async with FaultyNetwork(*server.sockets[0].getsockname()[:2], seed=seed) as network:
             ends = Wired(network, accepted)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from tests.kit.open_files import allow_open_files
-from tests.soak.round import Outcome
+from tests.soak.round import RoundOutcome
 from tests.soak.schedule import Schedule
 from tests.soak.shrink import RUNS_MAX, Spent, shrunk
 from tests.soak.soak import RESULT, SoakResult, play_alone, soak
@@ -86,7 +86,7 @@ def keep(result: SoakResult, output: Path) -> None:
 
 
 async def _shortened(
-    outcome: Outcome, output: Path | None, code: Path | None, runs_max: int, until_s: float
+    outcome: RoundOutcome, output: Path | None, code: Path | None, runs_max: int, until_s: float
 ) -> str:
     """Play a broken round again, ever shorter, and tell its story."""
     click.echo(story(outcome, outcome.schedule))
@@ -108,7 +108,7 @@ async def _shortened(
     return story(outcome, shortest, file)
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(outcome: RoundOutcome) -> None:
     schedule = outcome.schedule
     rss = ", ".join(f"{name} {sample.rss_bytes >> 10} KiB" for name, sample in outcome.samples.items())
     streams = f"{outcome.counts['streams that began']} streams, {len(outcome.broken)} broken"

@@ -7,14 +7,14 @@ from tests.kit.response import Response
 from tests.soak.process import RETAIN_S
 
 if TYPE_CHECKING:
-    from tests.soak.reader import Reader
+    from tests.soak.reader import SoakReader
 
 NOT_NOW = frozenset({502, 503, 504})
 SOON_RATIO = 0.8
 """A stream that is over, and gone after less than this share of its retention, has gone too soon."""
 
 
-class Verdict(Enum):
+class Decision(Enum):
     """What to do."""
 
     STREAM = auto()
@@ -24,39 +24,39 @@ class Verdict(Enum):
     WRONG = auto()
 
 
-def judged(reader: "Reader", response: Response) -> tuple[Verdict, str]:
+def judged(reader: "SoakReader", response: Response) -> tuple[Decision, str]:
     """Judge an answer; the words say what was answered to what."""
     asked = f"asked for {'the rest of ' + reader.stream if reader.stream else 'an answer'}"
     words = f"{asked} after {reader.away_s:.1f} s and got {response!r}"
     return _verdict(reader, response), words
 
 
-def _verdict(reader: "Reader", response: Response) -> Verdict:
+def _verdict(reader: "SoakReader", response: Response) -> Decision:
     status, token = response.status, response.header("SSE-Stream")
     if status == 200 and token:
         return _of_stream(reader, response, token)
     if status == 200:
         # A process that drains sends EventSources away in this form.
-        return Verdict.AGAIN if response.header("Content-Type") == "text/event-stream" else Verdict.WRONG
+        return Decision.AGAIN if response.header("Content-Type") == "text/event-stream" else Decision.WRONG
     if status == 204 and reader.position:
-        return Verdict.NOTHING_MORE
+        return Decision.NOTHING_MORE
     if status in {404, 410} and reader.stream:
-        return Verdict.GONE if _may_be_gone(reader, status) else Verdict.WRONG
+        return Decision.GONE if _may_be_gone(reader, status) else Decision.WRONG
     if status in NOT_NOW and _is_allowed(reader, response):
-        return Verdict.AGAIN
-    return Verdict.WRONG
+        return Decision.AGAIN
+    return Decision.WRONG
 
 
-def _of_stream(reader: "Reader", response: Response, token: str) -> Verdict:
+def _of_stream(reader: "SoakReader", response: Response, token: str) -> Decision:
     """Only a live feed gives another stream than was asked for, and only if that one is gone."""
     if not response.header("X-Generation"):
-        return Verdict.WRONG
+        return Decision.WRONG
     if not reader.stream or token == reader.stream:
-        return Verdict.STREAM
-    return Verdict.STREAM if reader.visit.path == "/live" and _may_be_gone(reader, 410) else Verdict.WRONG
+        return Decision.STREAM
+    return Decision.STREAM if reader.visit.path == "/live" and _may_be_gone(reader, 410) else Decision.WRONG
 
 
-def _may_be_gone(reader: "Reader", status: int) -> bool:
+def _may_be_gone(reader: "SoakReader", status: int) -> bool:
     """Tell whether a stream can be unknown: by its secret (404), or because it is not kept any more (410)."""
     life = reader.stand.sidecar_of(reader.visit).life
     if reader.life is not None and life.number != reader.life.number:
@@ -65,7 +65,7 @@ def _may_be_gone(reader: "Reader", status: int) -> bool:
     return status == 410 and over_for_s >= RETAIN_S * SOON_RATIO
 
 
-def _is_allowed(reader: "Reader", response: Response) -> bool:
+def _is_allowed(reader: "SoakReader", response: Response) -> bool:
     """Tell whether this is an answer of the sidecar's or the backend's to somebody who may ask it."""
     if response.header("X-Backend"):
         return response.status == 503 and not (reader.stream and reader.visit.path != "/live")

@@ -9,7 +9,7 @@ from math import inf, isnan, nan
 from urllib.parse import parse_qs, urlsplit
 
 from tests.kit.answers import random_answer
-from tests.kit.fake_upstream import SSE_HEADERS, FakeUpstream, UpstreamConnection, UpstreamRequest
+from tests.kit.fake_upstream import SSE_HEADERS, FakeUpstream, RecordedRequest, UpstreamConnection
 
 BODY_S = 60.0
 """The longest wait for the rest of a request."""
@@ -26,7 +26,7 @@ BROKEN_SHARE = 0.08
 
 
 @dataclass(eq=False)
-class Generation:
+class BackendRequest:
     """One request to the backend and what became of it. ``name`` is what histories call the stream.
 
     ``whole``: True after its proper end, False if it broke off, None while it goes on, or if the sidecar
@@ -36,7 +36,7 @@ class Generation:
     name: str
     visit: int
     ask: str
-    request: UpstreamRequest
+    request: RecordedRequest
     began: bool = False
     whole: bool | None = None
     over: bool = False
@@ -54,7 +54,7 @@ class Generation:
 
 
 @dataclass
-class Backend:
+class SoakBackend:
     """``speaks`` is clear while it stalls, ``answers`` while it takes requests and says nothing."""
 
     up: FakeUpstream = field(default_factory=FakeUpstream)
@@ -64,10 +64,10 @@ class Backend:
     unavailable: bool = False
     resets_heads: bool = False
     truncates: bool = False
-    generations: list[Generation] = field(default_factory=list)
+    generations: list[BackendRequest] = field(default_factory=list)
     stray: list[str] = field(default_factory=list)
     """Requests that should never have come here."""
-    _talks: dict[Generation, UpstreamConnection] = field(default_factory=dict)
+    _talks: dict[BackendRequest, UpstreamConnection] = field(default_factory=dict)
     _asked: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class Backend:
         self.up.route(lambda _: self.serve)
 
     @property
-    def talking(self) -> list[Generation]:
+    def talking(self) -> list[BackendRequest]:
         """Those that go on."""
         return [*self._talks]
 
@@ -122,7 +122,7 @@ class Backend:
         else:
             await connection.end()
 
-    def _generation(self, request: UpstreamRequest) -> Generation:
+    def _generation(self, request: RecordedRequest) -> BackendRequest:
         query = parse_qs(urlsplit(request.target).query)
         visit, ask = query["visit"][0], request.header("X-Ask") or ""
         if request.header("Last-Event-ID"):
@@ -131,11 +131,11 @@ class Backend:
         self._asked[name] += 1
         if self._asked[name] > 1:
             name += f", asked {self._asked[name]} times"
-        generation = Generation(name, int(visit), ask, request)
+        generation = BackendRequest(name, int(visit), ask, request)
         self.generations.append(generation)
         return generation
 
-    async def _talk(self, connection: UpstreamConnection, generation: Generation) -> None:
+    async def _talk(self, connection: UpstreamConnection, generation: BackendRequest) -> None:
         (seed,) = parse_qs(urlsplit(generation.request.target).query)["seed"]
         chance = random.Random(seed)
         answer = random_answer(chance)
@@ -158,14 +158,16 @@ class Backend:
             generation.over = True
             del self._talks[generation]
 
-    async def _say(self, connection: UpstreamConnection, generation: Generation, piece: bytes) -> None:
+    async def _say(self, connection: UpstreamConnection, generation: BackendRequest, piece: bytes) -> None:
         await self.speaks.wait()
         if generation.over or connection.closed_by_peer_at is not None:
             raise ConnectionResetError
         generation.speaks(asyncio.get_running_loop().time())
         await connection.write(piece)
 
-    async def _finish(self, connection: UpstreamConnection, generation: Generation, *, broken: bool) -> None:
+    async def _finish(
+        self, connection: UpstreamConnection, generation: BackendRequest, *, broken: bool
+    ) -> None:
         await self._say(connection, generation, b"")
         if broken:
             await self._break(generation, connection, "reset")
@@ -178,7 +180,7 @@ class Backend:
         """Break off everything that goes on: ``reset``, or ``fin`` in the middle of an event."""
         await asyncio.gather(*(self._break(*talk, how) for talk in [*self._talks.items()]))
 
-    async def _break(self, generation: Generation, connection: UpstreamConnection, how: str) -> None:
+    async def _break(self, generation: BackendRequest, connection: UpstreamConnection, how: str) -> None:
         if generation.over or not generation.began:
             return
         generation.over = True
@@ -191,12 +193,12 @@ class Backend:
         if connection.closed_by_peer_at is None:
             self._note_end(generation, whole=False)
 
-    def _note_end(self, generation: Generation, *, whole: bool) -> None:
+    def _note_end(self, generation: BackendRequest, *, whole: bool) -> None:
         generation.whole = whole
         generation.ended_at_s = asyncio.get_running_loop().time()
         self._note_over(generation, generation.ended_at_s)
 
-    def _note_over(self, generation: Generation, at_s: float) -> None:
+    def _note_over(self, generation: BackendRequest, at_s: float) -> None:
         """Take the first end: what broke off while it stalled notices that only behind the stall."""
         if isnan(generation.over_at_s):
             generation.over_at_s = at_s

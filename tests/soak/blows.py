@@ -9,9 +9,9 @@ from sidecar.faultnet.network import FaultyNetwork
 from sidecar.faultnet.toxics import Bandwidth, Down, Latency, Slicer, Timeout, Toxic
 from tests.kit.client import SSEClient
 from tests.kit.deadline import Overdue
-from tests.soak.backend import Backend
-from tests.soak.process import Sidecar
-from tests.soak.schedule import Fault, Kind, SidecarName
+from tests.soak.backend import SoakBackend
+from tests.soak.process import SidecarProcess
+from tests.soak.schedule import Kind, ScheduledFault, SidecarName
 from tests.soak.stand import Stand
 
 SLOW_HEADS = 40
@@ -31,7 +31,7 @@ TOXICS: Mapping[Kind, tuple[Toxic, ...]] = {
 }
 
 
-async def strike(stand: Stand, fault: Fault) -> None:
+async def strike(stand: Stand, fault: ScheduledFault) -> None:
     """Let it happen, and wait until it is over."""
     stand.trouble_begins()
     try:
@@ -50,7 +50,7 @@ def _name(text: str) -> SidecarName:
     return "steady" if text == "steady" else "mortal"
 
 
-async def _on_path(network: FaultyNetwork, fault: Fault) -> None:
+async def _on_path(network: FaultyNetwork, fault: ScheduledFault) -> None:
     if fault.kind == "cut":
         network.cut()
         return
@@ -63,7 +63,7 @@ async def _on_path(network: FaultyNetwork, fault: Fault) -> None:
             network.remove(toxic)
 
 
-async def _on_backend(backend: Backend, fault: Fault) -> None:
+async def _on_backend(backend: SoakBackend, fault: ScheduledFault) -> None:
     match fault.kind:
         case "reset" | "fin":
             await backend.break_all(fault.kind)
@@ -91,7 +91,7 @@ async def _on_backend(backend: Backend, fault: Fault) -> None:
             backend.truncates = False
 
 
-async def _accept(backend: Backend) -> None:
+async def _accept(backend: SoakBackend) -> None:
     """Listen again, unless another fault has seen to that."""
     async with backend.accepting:
         if backend.up._server is None:
@@ -104,7 +104,7 @@ async def _held(gate: asyncio.Event, for_s: float) -> None:
     gate.set()
 
 
-async def _on_sidecar(stand: Stand, fault: Fault) -> None:
+async def _on_sidecar(stand: Stand, fault: ScheduledFault) -> None:
     name = _name(fault.target)
     sidecar = stand.sidecars[name]
     match fault.kind:
@@ -123,7 +123,7 @@ async def _on_sidecar(stand: Stand, fault: Fault) -> None:
             await _end(stand, sidecar, fault)
 
 
-async def _end(stand: Stand, sidecar: Sidecar, fault: Fault) -> None:
+async def _end(stand: Stand, sidecar: SidecarProcess, fault: ScheduledFault) -> None:
     number = signal.SIGTERM if fault.kind.startswith("terminate") else signal.SIGKILL
     secret = sidecar.life.secret + (fault.kind == "kill, with another secret")
     times = 2 if fault.kind == "terminate twice" else 1
@@ -136,7 +136,7 @@ async def _end(stand: Stand, sidecar: Sidecar, fault: Fault) -> None:
     await sidecar.again(number, died, times=times, pause_s=fault.for_s, secret=secret)
 
 
-async def _scan(sidecar: Sidecar, hello: bytes) -> None:
+async def _scan(sidecar: SidecarProcess, hello: bytes) -> None:
     """Send what is no HTTP; it has to be closed, or refused."""
     with suppress(OSError, Overdue):
         async with sidecar.client.connect() as connection:
@@ -144,7 +144,7 @@ async def _scan(sidecar: Sidecar, hello: bytes) -> None:
             await connection.read_to_close(SCAN_S)
 
 
-async def _slow_heads(sidecar: Sidecar, for_s: float) -> None:
+async def _slow_heads(sidecar: SidecarProcess, for_s: float) -> None:
     async with AsyncExitStack() as held:
         with suppress(OSError, Overdue):
             for _ in range(SLOW_HEADS):
@@ -153,7 +153,7 @@ async def _slow_heads(sidecar: Sidecar, for_s: float) -> None:
         await asyncio.sleep(for_s)
 
 
-async def _silent_readers(sidecar: Sidecar, for_s: float) -> None:
+async def _silent_readers(sidecar: SidecarProcess, for_s: float) -> None:
     """Ask for what is no stream and take nothing of it."""
     client = SSEClient("127.0.0.1", sidecar.port, rcvbuf_bytes=SMALL_BUFFER_BYTES)
     body = bytes(100_000)

@@ -11,8 +11,8 @@ from tests.kit.response import Response
 from tests.soak.answers import NOT_NOW
 from tests.soak.process import LINGER_S
 from tests.soak.product import ProductPerson
-from tests.soak.reader import PAUSE_S, Reader, target_of
-from tests.soak.schedule import Deed, Visit
+from tests.soak.reader import PAUSE_S, SoakReader, target_of
+from tests.soak.schedule import Deed, ScheduledVisit
 from tests.soak.stand import Stand
 
 PATIENCE_S = 240.0
@@ -31,21 +31,21 @@ TRIES_MAX = 30
 LATE_S = (1.0, LINGER_S * 2.5)
 
 
-def principal_of(visit: Visit) -> str:
+def principal_of(visit: ScheduledVisit) -> str:
     """Return who asks."""
     return f"Bearer person {visit.person}"
 
 
-def _reader(stand: Stand, visit: Visit, device: str = "", **more: object) -> Reader:
+def _reader(stand: Stand, visit: ScheduledVisit, device: str = "", **more: object) -> SoakReader:
     name = f"{device or 'a reader'} of question {visit.number}"
     chance = random.Random(f"{visit.seed}/{device}")
-    reader = Reader(stand, visit, name, chance, principal_of(visit))
+    reader = SoakReader(stand, visit, name, chance, principal_of(visit))
     for option, value in more.items():
         setattr(reader, option, value)
     return reader
 
 
-async def visits(stand: Stand, visit: Visit) -> None:
+async def visits(stand: Stand, visit: ScheduledVisit) -> None:
     """Do one visit within the bounds of patience; whoever is still not told then was not told in time."""
     stand.testimony.counts["streams asked for" if visit.deed != "asks what is no stream" else "other"] += 1
     try:
@@ -59,13 +59,13 @@ async def visits(stand: Stand, visit: Visit) -> None:
         stand.testimony.blame("untold", sentence)
 
 
-async def reads(stand: Stand, visit: Visit) -> None:
+async def reads(stand: Stand, visit: ScheduledVisit) -> None:
     reader = _reader(stand, visit)
     await reader.see_through()
     await _asks_once_more(reader)
 
 
-async def is_cut_off(stand: Stand, visit: Visit) -> None:
+async def is_cut_off(stand: Stand, visit: ScheduledVisit) -> None:
     reader = _reader(stand, visit)
     times = reader.chance.randint(1, CUTS_MAX)
     reader.cuts = [reader.chance.randint(0, CUT_BYTES_MAX) for _ in range(times)]
@@ -73,21 +73,21 @@ async def is_cut_off(stand: Stand, visit: Visit) -> None:
     await _asks_once_more(reader)
 
 
-async def _asks_once_more(reader: Reader) -> None:
+async def _asks_once_more(reader: SoakReader) -> None:
     """Whoever has a failed answer to its end and asks for the rest learns that there is none."""
     if reader.ending == "terminal" and reader.chance.random() < 0.5:
         reader.over = False
         await reader.see_through()
 
 
-async def leaves(stand: Stand, visit: Visit) -> None:
+async def leaves(stand: Stand, visit: ScheduledVisit) -> None:
     reader = _reader(stand, visit)
     reader.cuts = [reader.chance.randint(0, CUT_BYTES_MAX)]
     await _first_connection(reader)
     reader.leave()
 
 
-async def comes_back_late(stand: Stand, visit: Visit) -> None:
+async def comes_back_late(stand: Stand, visit: ScheduledVisit) -> None:
     reader = _reader(stand, visit)
     reader.cuts = [reader.chance.randint(0, CUT_BYTES_MAX)]
     await _first_connection(reader)
@@ -95,12 +95,12 @@ async def comes_back_late(stand: Stand, visit: Visit) -> None:
     await reader.see_through()
 
 
-async def _first_connection(reader: Reader) -> None:
+async def _first_connection(reader: SoakReader) -> None:
     while not reader.stream and not reader.over:
         await reader.connection()
 
 
-async def cancels(stand: Stand, visit: Visit) -> None:
+async def cancels(stand: Stand, visit: ScheduledVisit) -> None:
     reader = _reader(stand, visit)
     reading = asyncio.create_task(reader.see_through())
     try:
@@ -113,12 +113,12 @@ async def cancels(stand: Stand, visit: Visit) -> None:
         reading.cancel()
 
 
-async def _until_it_has_a_stream(reader: Reader, reading: asyncio.Task[None]) -> None:
+async def _until_it_has_a_stream(reader: SoakReader, reading: asyncio.Task[None]) -> None:
     while not reader.stream and not reading.done():  # noqa: ASYNC110 - a reader has no events
         await asyncio.sleep(PAUSE_S / 4)
 
 
-async def _cancel(reader: Reader) -> None:
+async def _cancel(reader: SoakReader) -> None:
     """Stop the generation, until the sidecar says that it is stopped or that it knows nothing of it."""
     stand, visit = reader.stand, reader.visit
     method, suffix = reader.chance.choice((("DELETE", ""), ("POST", "/cancel")))
@@ -150,22 +150,22 @@ async def _is_over(stand: Stand, name: str) -> None:
             stand.testimony.blame("cancel", sentence, timed=True)
 
 
-async def asks_twice(stand: Stand, visit: Visit) -> None:
+async def asks_twice(stand: Stand, visit: ScheduledVisit) -> None:
     key = f"question-{visit.number}-{visit.seed}"
     devices = [_reader(stand, visit, device, key=key) for device in ("one try", "another try")]
     devices[0].cuts = [devices[0].chance.randint(0, CUT_BYTES_MAX)]
     await asyncio.gather(*(device.see_through() for device in devices))
 
 
-async def two_devices(stand: Stand, visit: Visit) -> None:
+async def two_devices(stand: Stand, visit: ScheduledVisit) -> None:
     await _together(stand, visit, 1)
 
 
-async def many_readers(stand: Stand, visit: Visit) -> None:
+async def many_readers(stand: Stand, visit: ScheduledVisit) -> None:
     await _together(stand, visit, CROWD)
 
 
-async def _together(stand: Stand, visit: Visit, others: int) -> None:
+async def _together(stand: Stand, visit: ScheduledVisit, others: int) -> None:
     first = _reader(stand, visit)
     reading = asyncio.create_task(first.see_through())
     try:
@@ -187,11 +187,11 @@ async def _together(stand: Stand, visit: Visit, others: int) -> None:
         reading.cancel()
 
 
-async def reads_slowly(stand: Stand, visit: Visit) -> None:
+async def reads_slowly(stand: Stand, visit: ScheduledVisit) -> None:
     await _reader(stand, visit, rcvbuf_bytes=SMALL_BUFFER_BYTES).see_through()
 
 
-async def steals(stand: Stand, visit: Visit) -> None:
+async def steals(stand: Stand, visit: ScheduledVisit) -> None:
     """Somebody else has the name of a stream, and must not get it."""
     reader = _reader(stand, visit)
     reading = asyncio.create_task(reader.see_through())
@@ -209,7 +209,7 @@ async def steals(stand: Stand, visit: Visit) -> None:
         reading.cancel()
 
 
-async def asks_what_is_no_stream(stand: Stand, visit: Visit) -> None:
+async def asks_what_is_no_stream(stand: Stand, visit: ScheduledVisit) -> None:
     body = random.Random(visit.seed).randbytes(visit.seed % 50_000)
     while True:
         response = await _fetched(stand, visit, "POST", f"/v1/echo?visit={visit.number}", body=body)
@@ -224,7 +224,13 @@ async def asks_what_is_no_stream(stand: Stand, visit: Visit) -> None:
 
 
 async def _fetched(
-    stand: Stand, visit: Visit, method: str, target: str, *, fields: FieldLines = (), body: bytes = b""
+    stand: Stand,
+    visit: ScheduledVisit,
+    method: str,
+    target: str,
+    *,
+    fields: FieldLines = (),
+    body: bytes = b"",
 ) -> Response | None:
     client = SSEClient("127.0.0.1", stand.port_for(visit))
     try:
@@ -233,7 +239,7 @@ async def _fetched(
         return None
 
 
-DEEDS: Mapping[Deed, Callable[[Stand, Visit], Awaitable[None]]] = {
+DEEDS: Mapping[Deed, Callable[[Stand, ScheduledVisit], Awaitable[None]]] = {
     "reads": reads,
     "is cut off": is_cut_off,
     "leaves": leaves,

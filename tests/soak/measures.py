@@ -15,7 +15,7 @@ T95_MANY = 1.98
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ProcessSample:
     """One process at a moment when nothing goes on; seconds since the start of the run."""
 
     at_s: float
@@ -34,13 +34,13 @@ class Slope:
     samples: int
 
 
-def warm(samples: Sequence[Sample]) -> list[Sample]:
+def warm(samples: Sequence[ProcessSample]) -> list[ProcessSample]:
     """Return the samples behind the warm-up."""
     end_s = samples[-1].at_s if samples else 0.0
     return [sample for sample in samples if sample.at_s >= end_s * WARM_UP_SHARE]
 
 
-def slope(samples: Sequence[Sample]) -> Slope:
+def slope(samples: Sequence[ProcessSample]) -> Slope:
     """Fit a line through the memory (ordinary least squares); fewer than three samples say nothing."""
     count = len(samples)
     if count < 3:

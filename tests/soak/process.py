@@ -17,7 +17,7 @@ from sidecar.verify.program import free_port
 from tests.kit.client import SSEClient
 from tests.kit.deadline import Overdue, within
 from tests.kit.served import Served
-from tests.soak.measures import Sample
+from tests.soak.measures import ProcessSample
 
 STOP_S = 30.0
 COUNT_S = 20.0
@@ -63,7 +63,7 @@ class Life:
 
 
 @dataclass
-class Sidecar:
+class SidecarProcess:
     """``code``: a directory with the package ``sidecar`` to run in place of this one; None: this one."""
 
     name: str
@@ -179,10 +179,10 @@ class Sidecar:
         self.defects += [f"{self.name} wrote: {str(line)[:600]}" for line in self.served.defects]
         self.served.lines.clear()
 
-    async def sample(self, at_s: float) -> Sample:
+    async def sample(self, at_s: float) -> ProcessSample:
         """Measure what the process holds; nothing shall be going on."""
         served = self.served
-        return Sample(at_s, served.rss_bytes, served.files, await self._tasks(), self._threads())
+        return ProcessSample(at_s, served.rss_bytes, served.files, await self._tasks(), self._threads())
 
     def _threads(self) -> int:
         return sum(1 for _ in Path(f"/proc/{self.served.process.pid}/task").iterdir())
@@ -204,7 +204,7 @@ def _over(life: Life, at_s: float) -> Life:
 
 
 @asynccontextmanager
-async def running(sidecar: Sidecar) -> AsyncIterator[Sidecar]:
+async def running(sidecar: SidecarProcess) -> AsyncIterator[SidecarProcess]:
     """Run it for the length of the block."""
     try:
         await sidecar.start()

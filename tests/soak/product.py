@@ -4,13 +4,13 @@ import random
 from collections.abc import Mapping
 
 from sidecar.client import EventSource, Gap, State, StreamFailed
-from sidecar.client.connection import Answer, HttpNetwork, Network
+from sidecar.client.connection import HttpNetwork, Network, StreamResponse
 from sidecar.client.request import Request
 from sidecar.sse import event_id
-from sidecar.verify.history import Received, Told
+from sidecar.verify.history import HistoryEvent, Received
 from tests.soak.process import Life
 from tests.soak.reader import SILENCE_S, body_of, target_of
-from tests.soak.schedule import Visit
+from tests.soak.schedule import ScheduledVisit
 from tests.soak.stand import Stand
 from tests.soak.testimony import hash_of
 
@@ -27,7 +27,7 @@ class Witness:
         self._person = person
         self._network = network
 
-    async def ask(self, request: Request, within_s: float) -> Answer:
+    async def ask(self, request: Request, within_s: float) -> StreamResponse:
         """See Network."""
         answer = await self._network.ask(request, within_s)
         self._person.answered(answer.head.headers)
@@ -54,7 +54,7 @@ class WatchedSource(EventSource):
 class ProductPerson:
     """One question of one person, asked with the product's client."""
 
-    def __init__(self, stand: Stand, visit: Visit, principal: str) -> None:
+    def __init__(self, stand: Stand, visit: ScheduledVisit, principal: str) -> None:
         self.stand = stand
         self.visit = visit
         self.name = f"the client of question {visit.number}"
@@ -133,7 +133,7 @@ class ProductPerson:
     def _gap(self, gap: Gap) -> None:
         self.stand.testimony.counts["gaps told"] += 1
         if gap.missed_through is not None and gap.reason != "lost on the way":
-            told = Told(self.name, self._stream, "gap", gap.missed_from, gap.missed_through)
+            told = HistoryEvent(self.name, self._stream, "gap", gap.missed_from, gap.missed_through)
             self.stand.testimony.history.append(told)
 
     def _failed(self, events: EventSource, failed: StreamFailed) -> None:
@@ -158,7 +158,9 @@ class ProductPerson:
     def _told(self, kind: str) -> None:
         if self._stream:
             at_s = self.stand.now_s
-            told = Told(self.name, self._stream, "terminal" if kind == "terminal" else "clean_end", at_s=at_s)
+            told = HistoryEvent(
+                self.name, self._stream, "terminal" if kind == "terminal" else "clean_end", at_s=at_s
+            )
             self.stand.testimony.history.append(told)
         elif kind == "clean_end":
             self.stand.testimony.blame("ending", f"{self.name} completed without an answer.")

@@ -7,16 +7,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from sidecar.verify.history import Received, Told
+from sidecar.verify.history import HistoryEvent, Received
 from tests.kit.client import BodyEnded, SSEClient
 from tests.kit.deadline import Overdue
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 from tests.kit.head import FieldLines
 from tests.kit.recorder import END, GAP, data_hash, is_terminal
 from tests.kit.response import Response
-from tests.soak.answers import Verdict, judged
+from tests.soak.answers import Decision, judged
 from tests.soak.process import Life
-from tests.soak.schedule import Visit
+from tests.soak.schedule import ScheduledVisit
 from tests.soak.stand import Stand
 
 SILENCE_S = 6.0
@@ -27,11 +27,11 @@ SLOW_S = 0.3
 
 
 @dataclass(eq=False)
-class Reader:
+class SoakReader:
     """``stream`` and ``position``: where it is; ``over``: it knows how it ended, or that it is gone."""
 
     stand: Stand
-    visit: Visit
+    visit: ScheduledVisit
     name: str
     chance: random.Random
     principal: str
@@ -103,21 +103,21 @@ class Reader:
         verdict, words = judged(self, response)
         counts = self.stand.testimony.counts
         match verdict:
-            case Verdict.STREAM:
+            case Decision.STREAM:
                 self._attach(response)
                 return True
-            case Verdict.NOTHING_MORE:
+            case Decision.NOTHING_MORE:
                 self._told("no_content")
                 self.over, self.ending = True, self.ending or "no_content"
-            case Verdict.GONE:
+            case Decision.GONE:
                 counts["told that it is gone"] += 1
                 self.leave()
                 self.over, self.ending = True, "gone"
-            case Verdict.WRONG:
+            case Decision.WRONG:
                 self.stand.testimony.blame("answer", f"{self.name} {words}.", timed=response.status == 410)
                 self.leave()
                 self.over, self.ending = True, "wrong"
-            case Verdict.AGAIN:
+            case Decision.AGAIN:
                 if not self.stand.is_troubled:
                     sentence = f"{self.name} {words}, and nothing was wrong."
                     self.stand.testimony.blame("unprovoked", sentence, timed=True)
@@ -196,7 +196,7 @@ class Reader:
         self.stream, self.generation, self.position, self.life = self._before
         self._gone_at_s = self.stand.now_s
 
-    def _take(self, event: Event) -> bool:
+    def _take(self, event: DispatchedEvent) -> bool:
         """Take one event; tell whether it is a terminal."""
         history, who = self.stand.testimony.history, (self.name, self.generation)
         if event.type == END:
@@ -221,23 +221,25 @@ class Reader:
         history.append(Received(*who, self.position, data_hash(event)))
         return False
 
-    def _take_gap(self, event: Event) -> None:
+    def _take_gap(self, event: DispatchedEvent) -> None:
         self.stand.testimony.counts["gaps told"] += 1
         if self._owes_gap:
             self._owes_gap = False
             return
         first, last = missed_in(event)
-        self.stand.testimony.history.append(Told(self.name, self.generation, "gap", first, last))
+        self.stand.testimony.history.append(HistoryEvent(self.name, self.generation, "gap", first, last))
         self.position = last
 
-    def _take_terminal(self, event: Event) -> None:
+    def _take_terminal(self, event: DispatchedEvent) -> None:
         code = code_in(event)
         self.stand.testimony.codes[self.generation].add(code)
         self.stand.testimony.counts[f"told {code}"] += 1
         self._told("terminal")
 
     def _told(self, kind: Any) -> None:
-        self.stand.testimony.history.append(Told(self.name, self.generation, kind, at_s=self.stand.now_s))
+        self.stand.testimony.history.append(
+            HistoryEvent(self.name, self.generation, kind, at_s=self.stand.now_s)
+        )
 
     def leave(self) -> None:
         """Say that it is owed nothing more."""
@@ -250,24 +252,24 @@ class Reader:
         return 0.0 if self._gone_at_s is None else self.stand.now_s - self._gone_at_s
 
 
-def target_of(visit: Visit) -> str:
+def target_of(visit: ScheduledVisit) -> str:
     """Return what a question asks for."""
     return f"{visit.path}?visit={visit.number}&seed={visit.seed}"
 
 
-def body_of(visit: Visit) -> bytes:
+def body_of(visit: ScheduledVisit) -> bytes:
     """Return the body of a question."""
     return b'{"question": %d}' % visit.number if visit.method == "POST" else b""
 
 
-def missed_in(event: Event) -> tuple[int, int]:
+def missed_in(event: DispatchedEvent) -> tuple[int, int]:
     """Return the first and the last seq of a gap; (0, 0), which is none, if it does not say them."""
     said = _object(event.data)
     first, last = said.get("missed_from"), said.get("missed_through")
     return (first, last) if isinstance(first, int) and isinstance(last, int) else (0, 0)
 
 
-def code_in(event: Event) -> str:
+def code_in(event: DispatchedEvent) -> str:
     """Return the code of a terminal."""
     error = _object(event.data).get("error")
     return str(error.get("code")) if isinstance(error, dict) else ""

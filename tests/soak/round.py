@@ -12,15 +12,15 @@ from pathlib import Path
 from sidecar.faultnet.network import FaultyNetwork
 from tests.kit.deadline import Overdue
 from tests.kit.scrape import Scrape
-from tests.soak.backend import Backend
+from tests.soak.backend import SoakBackend
 from tests.soak.blows import strike
 from tests.soak.deeds import visits
-from tests.soak.measures import Sample
-from tests.soak.process import Sidecar, running
-from tests.soak.reader import Reader
-from tests.soak.schedule import CELLS, Schedule, SidecarName, Visit
+from tests.soak.measures import ProcessSample
+from tests.soak.process import SidecarProcess, running
+from tests.soak.reader import SoakReader
+from tests.soak.schedule import CELLS, Schedule, ScheduledVisit, SidecarName
 from tests.soak.stand import Stand
-from tests.soak.testimony import Broken, Testimony
+from tests.soak.testimony import BrokenPromise, Testimony
 
 QUIET_S = 180.0
 """How long something may be held for people who have gone: linger and retention, and more."""
@@ -33,15 +33,15 @@ POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RoundOutcome:
     """What became of a round; ``samples`` by sidecar, of a process whose life was not ended in it."""
 
     schedule: Schedule
     seconds: float
-    broken: tuple[Broken, ...]
+    broken: tuple[BrokenPromise, ...]
     counts: Counter[str]
     recovered_s: tuple[float, ...] = ()
-    samples: dict[SidecarName, Sample] = field(default_factory=dict)
+    samples: dict[SidecarName, ProcessSample] = field(default_factory=dict)
     late_s: float = 0.0
     """How late the process that played it was at worst."""
 
@@ -51,10 +51,10 @@ async def stand_of(
     names: Iterable[SidecarName], directory: Path, code: Path | None = None
 ) -> AsyncIterator[Stand]:
     """Run a backend, sidecars by these names and the networks before them for the length of the block."""
-    backend = Backend()
+    backend = SoakBackend()
     async with AsyncExitStack() as holding:
         await holding.enter_async_context(backend.up)
-        sidecars = {name: Sidecar(name, backend.up.url, directory, code) for name in names}
+        sidecars = {name: SidecarProcess(name, backend.up.url, directory, code) for name in names}
         for sidecar in sidecars.values():
             await holding.enter_async_context(running(sidecar))
         networks = {
@@ -67,7 +67,7 @@ async def stand_of(
         yield Stand(backend, sidecars, networks)
 
 
-async def play(stand: Stand, schedule: Schedule, since_s: float = 0.0) -> Outcome:
+async def play(stand: Stand, schedule: Schedule, since_s: float = 0.0) -> RoundOutcome:
     """Play one round; ``since_s``: when the run began, on the event loop's clock."""
     began_s = stand.now_s
     stand.testimony, stand.late_s_max = Testimony(), 0.0
@@ -77,12 +77,12 @@ async def play(stand: Stand, schedule: Schedule, since_s: float = 0.0) -> Outcom
     broken = testimony.verdict(stand.backend, stand.late_s_max)
     for sidecar in stand.sidecars.values():
         sidecar.note_defects()
-        broken += [Broken("log", line) for line in sidecar.defects]
+        broken += [BrokenPromise("log", line) for line in sidecar.defects]
         sidecar.defects.clear()
     broken += _failures(stand)
     testimony.counts["streams that began"] += sum(one.began for one in stand.backend.generations)
     testimony.counts["faults"] += len(schedule.faults)
-    return Outcome(
+    return RoundOutcome(
         schedule,
         stand.now_s - began_s,
         tuple(broken),
@@ -93,14 +93,14 @@ async def play(stand: Stand, schedule: Schedule, since_s: float = 0.0) -> Outcom
     )
 
 
-def _failures(stand: Stand) -> list[Broken]:
+def _failures(stand: Stand) -> list[BrokenPromise]:
     """Return what made the backend fail, and forget it; what only took it long is no broken promise."""
     failures = [one for one in stand.backend.up.failures if not isinstance(one, Overdue)]
     stand.backend.up.failures.clear()
-    return [Broken("backend", f"What the backend got made it fail: {one!r}") for one in failures]
+    return [BrokenPromise("backend", f"What the backend got made it fail: {one!r}") for one in failures]
 
 
-async def _played(stand: Stand, schedule: Schedule, since_s: float) -> dict[SidecarName, Sample]:
+async def _played(stand: Stand, schedule: Schedule, since_s: float) -> dict[SidecarName, ProcessSample]:
     """Let everything happen; return what the processes held after it."""
     watching = asyncio.create_task(stand.watch())
     try:
@@ -135,8 +135,8 @@ async def _calm(stand: Stand) -> None:
 
 
 async def _calm_visit(stand: Stand, number: int, name: SidecarName) -> None:
-    visit = Visit(CALM_NUMBER + number, 0, number, name, "raw", "reads", "/feed", "GET", number + 1)
-    reader = Reader(stand, visit, f"calm reader {number} at {name}", random.Random(number), "Bearer calm")
+    visit = ScheduledVisit(CALM_NUMBER + number, 0, number, name, "raw", "reads", "/feed", "GET", number + 1)
+    reader = SoakReader(stand, visit, f"calm reader {number} at {name}", random.Random(number), "Bearer calm")
     try:
         async with asyncio.timeout(CALM_S):
             await reader.see_through()
@@ -144,7 +144,7 @@ async def _calm_visit(stand: Stand, number: int, name: SidecarName) -> None:
         stand.testimony.blame("untold", f"{reader.name} has no answer, and nothing is wrong any more.")
 
 
-async def _leftovers(stand: Stand, since_s: float) -> dict[SidecarName, Sample]:
+async def _leftovers(stand: Stand, since_s: float) -> dict[SidecarName, ProcessSample]:
     """Wait until nothing is held for anybody, check the books, and measure what each process holds."""
     samples = {}
     for name, sidecar in stand.sidecars.items():

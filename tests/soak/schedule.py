@@ -139,7 +139,7 @@ DEEDS: Mapping[Client, Mapping[Deed, int]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ScheduledFault:
     """``target``: ``backend``, a sidecar's name, or a cell of it: ``steady/0``. Seconds since the start."""
 
     at_s: float
@@ -149,7 +149,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class ScheduledVisit:
     """One question of one person, and what the person does with the answer; ``seed`` decides the rest."""
 
     number: int
@@ -169,8 +169,8 @@ class Schedule:
 
     seed: int
     number: int
-    faults: tuple[Fault, ...] = field(default=())
-    visits: tuple[Visit, ...] = field(default=())
+    faults: tuple[ScheduledFault, ...] = field(default=())
+    visits: tuple[ScheduledVisit, ...] = field(default=())
 
     @classmethod
     def of(cls, seed: int, number: int, *, chaos_s: float = CHAOS_S) -> "Schedule":
@@ -208,7 +208,7 @@ def _of(count: int, size: float) -> int:
     return max(1, round(count * size))
 
 
-def _fault(chance: random.Random, chaos_s: float) -> Fault:
+def _fault(chance: random.Random, chaos_s: float) -> ScheduledFault:
     on = chance.choices((ON_BACKEND, ON_PATH, ON_SIDECAR, ON_MORTAL), (40, 35, 15, 10))[0]
     kind = chance.choice(on)
     sidecar = chance.choice(("steady", "mortal"))
@@ -219,10 +219,10 @@ def _fault(chance: random.Random, chaos_s: float) -> Fault:
     else:
         target = sidecar if kind in ON_SIDECAR else f"{sidecar}/{chance.randrange(CELLS)}"
     at_s, for_s = chance.uniform(0, chaos_s), chance.uniform(*FOR_S.get(kind, (0, 0)))
-    return Fault(round(at_s, 2), kind, target, round(for_s, 2))
+    return ScheduledFault(round(at_s, 2), kind, target, round(for_s, 2))
 
 
-def _visit(chance: random.Random, number: int, sidecar: SidecarName, chaos_s: float) -> Visit:
+def _visit(chance: random.Random, number: int, sidecar: SidecarName, chaos_s: float) -> ScheduledVisit:
     client: Client = "product" if chance.random() < 0.4 else "raw"
     weights = DEEDS[client]
     (deed,) = chance.choices([*weights], [*weights.values()])
@@ -233,4 +233,4 @@ def _visit(chance: random.Random, number: int, sidecar: SidecarName, chaos_s: fl
     path = "/v1/chat" if method == "POST" else path
     at_s = round(chance.uniform(0, chaos_s), 2)
     person, seed = chance.randrange(PEOPLE), chance.randrange(1, 10**9)
-    return Visit(number, at_s, person, sidecar, client, deed, path, method, seed)
+    return ScheduledVisit(number, at_s, person, sidecar, client, deed, path, method, seed)

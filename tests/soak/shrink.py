@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from tests.soak.schedule import Fault, Schedule, Visit
+from tests.soak.schedule import Schedule, ScheduledFault, ScheduledVisit
 
 RUNS_MAX = 24
 """How often a schedule is played to make it shorter; each takes about half a minute."""
 
-Part = TypeVar("Part", Fault, Visit)
+Part = TypeVar("Part", ScheduledFault, ScheduledVisit)
 StillBroken = Callable[[Schedule], Awaitable[bool]]
 
 

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 from pydantic import TypeAdapter
 
-from tests.soak.measures import MIB, Sample, Slope, slope, warm
-from tests.soak.round import Outcome, play, stand_of
+from tests.soak.measures import MIB, ProcessSample, Slope, slope, warm
+from tests.soak.round import RoundOutcome, play, stand_of
 from tests.soak.schedule import CHAOS_S, CROWDED_FROM, ROWS, Schedule, SidecarName
 
 SLOPE_MIB_PER_HOUR_MAX = 1.0
@@ -38,7 +38,7 @@ class SidecarFigures:
     """What one process held when nothing went on. ``lives``: how often it was begun."""
 
     lives: int
-    samples: list[Sample]
+    samples: list[ProcessSample]
     slope: Slope
 
 
@@ -68,17 +68,19 @@ RESULT = TypeAdapter(SoakResult)
 
 
 @dataclass
-class Tally:
+class SoakCounts:
     """What is added up while it runs."""
 
     counts: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     recovered_s: list[float] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
-    samples: dict[SidecarName, list[Sample]] = field(default_factory=lambda: {"steady": [], "mortal": []})
+    samples: dict[SidecarName, list[ProcessSample]] = field(
+        default_factory=lambda: {"steady": [], "mortal": []}
+    )
     rounds: int = 0
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: RoundOutcome) -> None:
         """Add one round."""
         self.rounds += 1
         self.counts += outcome.counts
@@ -97,14 +99,14 @@ async def soak(
     command: str = "",
     code: Path | None = None,
     chaos_s: float = CHAOS_S,
-    told: Callable[[Outcome], None] = lambda _: None,
+    told: Callable[[RoundOutcome], None] = lambda _: None,
     goes_on: bool = False,
-) -> tuple[SoakResult, Outcome | None]:
+) -> tuple[SoakResult, RoundOutcome | None]:
     """Play rounds of each seed for its share of the time, one at least; stop at a broken one or go on.
 
     Return the result, and the broken round if there is one.
     """
-    tally, began_s, last = Tally(), time.monotonic(), None
+    tally, began_s, last = SoakCounts(), time.monotonic(), None
     with TemporaryDirectory(prefix="nemesis-") as directory:
         async with stand_of(("steady", "mortal"), Path(directory), code) as stand:
             since_s = stand.now_s
@@ -131,7 +133,9 @@ def schedules(seeds: Sequence[int], seconds: float, chaos_s: float) -> Iterator[
                 break
 
 
-async def play_alone(schedule: Schedule, code: Path | None = None, directory: Path | None = None) -> Outcome:
+async def play_alone(
+    schedule: Schedule, code: Path | None = None, directory: Path | None = None
+) -> RoundOutcome:
     """Play one round against processes of its own."""
     with TemporaryDirectory(prefix="nemesis-", dir=directory) as own:
         async with stand_of(schedule.sidecars, Path(own), code) as stand:
@@ -139,7 +143,7 @@ async def play_alone(schedule: Schedule, code: Path | None = None, directory: Pa
 
 
 def _result(
-    tally: Tally, seeds: list[int], lives: Mapping[SidecarName, int], seconds: float, command: str
+    tally: SoakCounts, seeds: list[int], lives: Mapping[SidecarName, int], seconds: float, command: str
 ) -> SoakResult:
     figures: dict[str, SidecarFigures] = {
         name: SidecarFigures(lives[name], samples, slope(warm(samples)))

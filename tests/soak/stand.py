@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import dataclass, field
 
 from sidecar.faultnet.network import FaultyNetwork
-from tests.soak.backend import Backend
-from tests.soak.process import Sidecar
-from tests.soak.schedule import CELLS, SidecarName, Visit
+from tests.soak.backend import SoakBackend
+from tests.soak.process import SidecarProcess
+from tests.soak.schedule import CELLS, ScheduledVisit, SidecarName
 from tests.soak.testimony import Testimony
 
 TICK_S = 0.05
@@ -18,8 +18,8 @@ TROUBLE_S = 20.0
 class Stand:
     """``testimony`` is the round's own; ``networks`` are each sidecar's cells."""
 
-    backend: Backend
-    sidecars: dict[SidecarName, Sidecar]
+    backend: SoakBackend
+    sidecars: dict[SidecarName, SidecarProcess]
     networks: dict[SidecarName, list[FaultyNetwork]]
     testimony: Testimony = field(default_factory=Testimony)
     asks: int = 0
@@ -33,11 +33,11 @@ class Stand:
         """The event loop's clock."""
         return asyncio.get_running_loop().time()
 
-    def sidecar_of(self, visit: Visit) -> Sidecar:
+    def sidecar_of(self, visit: ScheduledVisit) -> SidecarProcess:
         """Return the sidecar that is visited."""
         return self.sidecars[visit.sidecar]
 
-    def port_for(self, visit: Visit) -> int:
+    def port_for(self, visit: ScheduledVisit) -> int:
         """Return where a person's way to the sidecar begins."""
         return self.networks[visit.sidecar][visit.person % CELLS].port
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.soak.round import Outcome
-from tests.soak.schedule import ROWS, SCHEDULE, Fault, Schedule, Visit
-from tests.soak.testimony import Broken
+from tests.soak.round import RoundOutcome
+from tests.soak.schedule import ROWS, SCHEDULE, Schedule, ScheduledFault, ScheduledVisit
+from tests.soak.testimony import BrokenPromise
 
 SHOWN_MAX = 12
 
 
-def story(outcome: Outcome, shortest: Schedule, file: Path | None = None) -> str:
+def story(outcome: RoundOutcome, shortest: Schedule, file: Path | None = None) -> str:
     """Tell it; ``file`` has the shortened schedule."""
     whole = outcome.schedule
     lines = [
@@ -33,7 +33,7 @@ def _shortened(whole: Schedule, shortest: Schedule) -> str:
     return f"It still breaks with {faults} and {len(shortest.visits)} of {len(whole.visits)} visits:"
 
 
-def _broken(broken: Sequence[Broken]) -> Iterator[str]:
+def _broken(broken: Sequence[BrokenPromise]) -> Iterator[str]:
     for one in broken[:SHOWN_MAX]:
         yield f"  [{one.rule}] {one.sentence}"
     if len(broken) > SHOWN_MAX:
@@ -42,7 +42,7 @@ def _broken(broken: Sequence[Broken]) -> Iterator[str]:
 
 def _happenings(schedule: Schedule) -> Iterator[str]:
     """Give what happens in its order, one line each."""
-    happenings: list[Fault | Visit] = sorted(
+    happenings: list[ScheduledFault | ScheduledVisit] = sorted(
         (*schedule.faults, *schedule.visits), key=lambda happening: happening.at_s
     )
     shown = happenings if len(happenings) <= 3 * SHOWN_MAX else [*schedule.faults]
@@ -52,8 +52,8 @@ def _happenings(schedule: Schedule) -> Iterator[str]:
         yield f"  and {len(schedule.visits)} visits"
 
 
-def _told(happening: Fault | Visit) -> str:
-    if isinstance(happening, Fault):
+def _told(happening: ScheduledFault | ScheduledVisit) -> str:
+    if isinstance(happening, ScheduledFault):
         rows = ", ".join(map(str, ROWS[happening.kind]))
         lasts = f" for {happening.for_s:g} s" if happening.for_s else ""
         return f"{happening.target}: {happening.kind}{lasts} (row {rows})"

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.kit.client import SSEClient
-from tests.soak.backend import Backend
-from tests.soak.measures import MIB, Sample, slope, warm
+from tests.soak.backend import SoakBackend
+from tests.soak.measures import MIB, ProcessSample, slope, warm
 from tests.soak.page import DATA, PAGE, PICTURE, page, picture
-from tests.soak.round import Outcome
+from tests.soak.round import RoundOutcome
 from tests.soak.schedule import (
     CHAOS_S,
     CROWD,
@@ -26,25 +26,25 @@ from tests.soak.schedule import (
     DEEDS,
     ROWS,
     SCHEDULE,
-    Fault,
     Schedule,
-    Visit,
+    ScheduledFault,
+    ScheduledVisit,
 )
 from tests.soak.shrink import shrunk
 from tests.soak.soak import CROWDED_ROUNDS, RESULT, SidecarFigures, SoakResult, growth, schedules
 from tests.soak.story import story, write
-from tests.soak.testimony import Broken
+from tests.soak.testimony import BrokenPromise
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 60
 PLAY_S = 100.0
 
-READS = Visit(0, 0.0, 0, "steady", "raw", "reads", "/v1/chat", "POST", 11)
+READS = ScheduledVisit(0, 0.0, 0, "steady", "raw", "reads", "/v1/chat", "POST", 11)
 CUT_OFF = replace(READS, deed="is cut off", path="/feed", method="GET")
 PEOPLE = Schedule(
     1,
     0,
-    (Fault(1.0, "latency", "steady/1", 0.5), Fault(2.5, "fin", "backend")),
+    (ScheduledFault(1.0, "latency", "steady/1", 0.5), ScheduledFault(2.5, "fin", "backend")),
     tuple(
         replace(visit, number=number, person=number, seed=number + 1)
         for number, visit in enumerate([READS, CUT_OFF] * 6)
@@ -61,8 +61,8 @@ DEFECTS = {
 """By the rule that each breaks: what one line of the subscriber is, and what it becomes."""
 
 
-def samples(*rss_mib: float, files: int = 20) -> list[Sample]:
-    return [Sample(60.0 * n, int(mib * MIB), files, 2, 5) for n, mib in enumerate(rss_mib)]
+def samples(*rss_mib: float, files: int = 20) -> list[ProcessSample]:
+    return [ProcessSample(60.0 * n, int(mib * MIB), files, 2, 5) for n, mib in enumerate(rss_mib)]
 
 
 class TestSchedule:
@@ -167,8 +167,8 @@ class TestGrowth:
 
 def test_a_story_names_what_broke_what_happened_and_how_to_see_it_again(tmp_path: Path) -> None:
     whole = Schedule.of(5, 2)
-    shortest = replace(whole, faults=(Fault(1.5, "stall", "backend", 2.0),), visits=(READS,))
-    broken = Outcome(whole, 1.0, (Broken("missing", "a reader missed 3."),), Counter())
+    shortest = replace(whole, faults=(ScheduledFault(1.5, "stall", "backend", 2.0),), visits=(READS,))
+    broken = RoundOutcome(whole, 1.0, (BrokenPromise("missing", "a reader missed 3."),), Counter())
     told = story(broken, shortest, tmp_path / "broken.json")
     for words in (
         "Seed 5, round 2: 1 broken promises.",
@@ -182,7 +182,7 @@ def test_a_story_names_what_broke_what_happened_and_how_to_see_it_again(tmp_path
         assert words in told
 
 
-class TestPage:
+class TestFiguresPage:
     """The page of the figures says what the data of the run say, and nothing else."""
 
     def test_the_page_of_a_run_is_made_of_the_data_beside_it(self) -> None:
@@ -226,7 +226,7 @@ class TestPage:
 
 
 async def test_an_answer_that_is_broken_off_while_it_stalls_is_over_from_then_on() -> None:
-    backend = Backend()
+    backend = SoakBackend()
     async with backend.up:
         client = SSEClient("127.0.0.1", backend.up.port)
         async with client.open("GET", "/feed?visit=1&seed=1", [("X-Ask", "1")]):

@@ -5,10 +5,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sidecar.verify.history import Attached, Finished, Left, Opened, Received, Record, Sent, Told
+from sidecar.verify.history import Attached, Finished, HistoryEvent, Left, Opened, Received, Record, Sent
 from sidecar.verify.invariants import check
 from tests.kit.recorder import data_hash, is_terminal
-from tests.soak.backend import Backend, Generation
+from tests.soak.backend import BackendRequest, SoakBackend
 from tests.soak.process import IDLE_S, LINGER_S
 
 TOLD_WITHIN_S = 45.0
@@ -28,7 +28,7 @@ EARLY_RATIO = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenPromise:
     """One broken promise, as a sentence. ``timed``: about how long something took, as this process saw it."""
 
     rule: str
@@ -46,7 +46,7 @@ class Testimony:
     """Of one round. ``counts``: what happened how often, by name."""
 
     history: list[Record] = field(default_factory=list)
-    broken: list[Broken] = field(default_factory=list)
+    broken: list[BrokenPromise] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     codes: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By stream: the codes of the terminals that were told."""
@@ -61,9 +61,9 @@ class Testimony:
 
     def blame(self, rule: str, sentence: str, *, timed: bool = False) -> None:
         """Say that a promise was broken."""
-        self.broken.append(Broken(rule, sentence, timed))
+        self.broken.append(BrokenPromise(rule, sentence, timed))
 
-    def verdict(self, backend: Backend, late_s: float = 0.0) -> list[Broken]:
+    def verdict(self, backend: SoakBackend, late_s: float = 0.0) -> list[BrokenPromise]:
         """Judge everything; the backend shall have finished.
 
         ``late_s``: how late this process was at worst. One that was starved of CPU saw things later than
@@ -75,11 +75,11 @@ class Testimony:
         self.counts["rounds too slow to judge times"] = 1
         return [one for one in broken if not one.timed]
 
-    def _all(self, backend: Backend) -> list[Broken]:
+    def _all(self, backend: SoakBackend) -> list[BrokenPromise]:
         truth = [record for one in backend.generations for record in self._truth(one)]
         violations = check([*truth, *self.history], told_within_s=TOLD_WITHIN_S)
-        judged = [Broken(one.rule, one.sentence, one.rule == "late") for one in violations]
-        stray = [Broken("upstream", sentence) for sentence in backend.stray]
+        judged = [BrokenPromise(one.rule, one.sentence, one.rule == "late") for one in violations]
+        stray = [BrokenPromise("upstream", sentence) for sentence in backend.stray]
         return [
             *self.broken,
             *judged,
@@ -89,7 +89,7 @@ class Testimony:
             *self._gone_too_early(backend),
         ]
 
-    def _truth(self, generation: Generation) -> Iterator[Record]:
+    def _truth(self, generation: BackendRequest) -> Iterator[Record]:
         """Give the backend's own records, as far as the sidecar can have got what it sent."""
         yield Opened(generation.name, generation.request.header("Authorization") or "")
         content = [event for event in generation.request.truth if not is_terminal(event)]
@@ -111,29 +111,31 @@ class Testimony:
         missed = (
             record.missed_through
             for record in self.history
-            if isinstance(record, Told) and record.kind == "gap" and record.stream == stream
+            if isinstance(record, HistoryEvent) and record.kind == "gap" and record.stream == stream
         )
         return max((*got, *missed), default=0)
 
-    def _asked_twice(self, backend: Backend) -> Iterator[Broken]:
+    def _asked_twice(self, backend: SoakBackend) -> Iterator[BrokenPromise]:
         began = Counter((one.visit, one.ask) for one in backend.generations if one.began)
         for (visit, ask), times in began.items():
             if times > 1:
-                yield Broken("upstream", f"Question {visit}, asked once ({ask}), was put {times} times.")
+                yield BrokenPromise(
+                    "upstream", f"Question {visit}, asked once ({ask}), was put {times} times."
+                )
         for (key, life), streams in self.keyed.items():
             if len(streams) > 1:
                 sentence = (
                     f"One idempotency key, {key}, got several streams in life {life}: {sorted(streams)}."
                 )
-                yield Broken("upstream", sentence)
+                yield BrokenPromise("upstream", sentence)
 
-    def _untrue_ends(self, backend: Backend) -> Iterator[Broken]:
+    def _untrue_ends(self, backend: SoakBackend) -> Iterator[BrokenPromise]:
         by_name = {generation.name: generation for generation in backend.generations}
         for record in self.history:
-            if isinstance(record, Told) and record.kind == "clean_end":
+            if isinstance(record, HistoryEvent) and record.kind == "clean_end":
                 generation = by_name.get(record.stream)
                 if generation is None or generation.whole is not True:
-                    yield Broken(
+                    yield BrokenPromise(
                         "ending", f"{record.client} got a clean end of {record.stream}, which has none."
                     )
         for name, codes in self.codes.items():
@@ -141,12 +143,14 @@ class Testimony:
             if generation is None:
                 continue
             if CANCELLED in codes and generation.visit not in self.cancelled:
-                yield Broken("ending", f"{name} was cancelled, and nobody had asked for that.")
+                yield BrokenPromise("ending", f"{name} was cancelled, and nobody had asked for that.")
             if IDLE in codes and generation.silent_s_max < IDLE_S * EARLY_RATIO:
                 silent_s = generation.silent_s_max
-                yield Broken("ending", f"{name} was given up after {silent_s:.1f} s of silence.", timed=True)
+                yield BrokenPromise(
+                    "ending", f"{name} was given up after {silent_s:.1f} s of silence.", timed=True
+                )
 
-    def _gone_too_early(self, backend: Backend) -> Iterator[Broken]:
+    def _gone_too_early(self, backend: SoakBackend) -> Iterator[BrokenPromise]:
         """Whoever reads a stream is no reason to give it up; nor is somebody who left a moment ago."""
         for generation in backend.generations:
             if CLIENT_GONE not in self.codes[generation.name]:
@@ -156,7 +160,7 @@ class Testimony:
             for who, from_s, until_s in self.present[generation.name]:
                 if min(until_s, end_s) - max(from_s, start_s) > SLACK_S:
                     sentence = f"{generation.name} was given up, and {who} was still there."
-                    yield Broken("ending", sentence, timed=True)
+                    yield BrokenPromise("ending", sentence, timed=True)
 
     def attached(self, client: str, stream: str, after: int, principal: str, at_s: float) -> None:
         """Record an answer that carries a stream."""

@@ -8,7 +8,7 @@ import pytest
 from sidecar.verify.results import ScenarioResult
 from sidecar.verify.results_json import to_json
 from sidecar.verify.scenarios import SCENARIOS
-from tests.kit.acceptance import NETWORK, Run, run
+from tests.kit.acceptance import NETWORK, AcceptanceRun, run
 from tests.kit.acceptance_table import GROUPS, MEASURED, PROMISE, RUN
 from tests.kit.scrape import Scrape
 
@@ -41,7 +41,7 @@ def measured(request: pytest.FixtureRequest) -> Measure:
 
 
 @pytest.fixture(scope="module")
-def played(request: pytest.FixtureRequest) -> Run:
+def played(request: pytest.FixtureRequest) -> AcceptanceRun:
     """Play those scenarios that the chosen tests are about, side by side."""
     chosen = {
         name
@@ -54,7 +54,7 @@ def played(request: pytest.FixtureRequest) -> Run:
 
 
 @pytest.fixture
-def ran(request: pytest.FixtureRequest, played: Run) -> Run:
+def ran(request: pytest.FixtureRequest, played: AcceptanceRun) -> AcceptanceRun:
     """Return the run; its first test carries it to the results."""
     if not played.written_down:
         played.written_down = True
@@ -63,36 +63,36 @@ def ran(request: pytest.FixtureRequest, played: Run) -> Run:
 
 
 @pytest.fixture
-def live(ran: Run) -> Scrape:
+def live(ran: AcceptanceRun) -> Scrape:
     """Return the metrics of the sidecar that the network scenarios went through."""
     return Scrape.of_text(ran.metrics)
 
 
 @pytest.fixture
-def slow_3g(ran: Run) -> ScenarioResult:
+def slow_3g(ran: AcceptanceRun) -> ScenarioResult:
     return ran.scenarios["slow-3g"]
 
 
 @pytest.fixture
-def stall(ran: Run) -> ScenarioResult:
+def stall(ran: AcceptanceRun) -> ScenarioResult:
     return ran.scenarios["stall"]
 
 
 @pytest.fixture
-def packet_loss(ran: Run) -> ScenarioResult:
+def packet_loss(ran: AcceptanceRun) -> ScenarioResult:
     return ran.scenarios["packet-loss"]
 
 
 @pytest.fixture
-def network_handoff(ran: Run) -> ScenarioResult:
+def network_handoff(ran: AcceptanceRun) -> ScenarioResult:
     return ran.scenarios["network-handoff"]
 
 
 @pytest.fixture
-def rapid_reconnects(ran: Run) -> ScenarioResult:
+def rapid_reconnects(ran: AcceptanceRun) -> ScenarioResult:
     return ran.scenarios["rapid-reconnects"]
 
 
 @pytest.fixture
-def user_experience(ran: Run) -> ScenarioResult:
+def user_experience(ran: AcceptanceRun) -> ScenarioResult:
     return ran.scenarios["user-experience"]

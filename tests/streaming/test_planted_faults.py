@@ -26,7 +26,7 @@ RUN_S = 240
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class PlantedFault:
     """A change of one file of the package, the tests that meet it, and the one that has to fail."""
 
     file: str
@@ -37,42 +37,42 @@ class Fault:
 
 
 FAULTS = {
-    "the client gives up a slow answer": Fault(
+    "the client gives up a slow answer": PlantedFault(
         "client/connection.py",
         "async with asyncio.timeout(within_s):",
         "async with asyncio.timeout(0.3):",
         "slow_3g",
         "test_scenario_slow_3g_completes_95_percent",
     ),
-    "heartbeats hide a silent backend": Fault(
+    "heartbeats hide a silent backend": PlantedFault(
         "streams/subscriber.py",
         "idle_s = int(stream.clock() - stream.last_byte_at)",
         "idle_s = 0",
         "stall",
         "test_scenario_stall_recovers_within_5_seconds",
     ),
-    "a resume skips one event": Fault(
+    "a resume skips one event": PlantedFault(
         "streams/subscriber.py",
         "self.position = position\n",
         "self.position = position + bool(position)\n",
         "packet_loss",
         "test_scenario_packet_loss_is_100_percent_after_replay",
     ),
-    "a resume is refused": Fault(
+    "a resume is refused": PlantedFault(
         "sse/event_id.py",
         "return any(verdicts)",
         "return False",
         "network_handoff",
         "test_scenario_network_handoff_is_automatic",
     ),
-    "reconnects do not back off": Fault(
+    "reconnects do not back off": PlantedFault(
         "sse/backoff.py",
         "DELAYS_S = (1.0, 2.0, 4.0, 5.0)",
         "DELAYS_S = (1.0, 1.0, 1.0, 1.0)",
         "rapid_reconnects",
         "test_scenario_rapid_reconnects_wait_1_2_4_5_seconds",
     ),
-    "a truncated answer looks complete": Fault(
+    "a truncated answer looks complete": PlantedFault(
         "sse/verdict.py",
         "return Ending(Outcome.UPSTREAM_TRUNCATED, errors.UpstreamTruncated, silent=SilentKind.TRUNCATED)",
         "return Ending(Outcome.COMPLETED)",
@@ -91,7 +91,7 @@ class Ran(NamedTuple):
     output: str
 
 
-def _run(folder: Path, fault: Fault | None) -> Ran:
+def _run(folder: Path, fault: PlantedFault | None) -> Ran:
     _copy(folder)
     chosen = []
     if fault is not None:

@@ -36,7 +36,7 @@ from sidecar.proxy.principal import fingerprint
 from sidecar.sse import event_id, framing, verdict
 from sidecar.sse.backoff import delay_s
 from sidecar.streams.idempotency import IdempotencyStore
-from sidecar.streams.replay_log import Gap, ReplayLog
+from sidecar.streams.replay_log import LogGap, ReplayLog
 from sidecar.verify.results import ScenarioResult
 from tests.kit.mutants import alone
 from tests.kit.promql import could_select, expected, firing
@@ -145,9 +145,9 @@ def test_unit_a_trimmed_part_is_told_as_a_gap() -> None:
     log = ReplayLog()
     log.append_all([b"data: %d\n" % number for number in range(1, 6)])
     log.trim(events_max=2, bytes_max=1000)
-    assert log.gap_before(1) == Gap(2, 3, "trimmed")
+    assert log.gap_before(1) == LogGap(2, 3, "trimmed")
     assert log.gap_before(3) is None
-    assert log.gap_before(9) == Gap(6, 9, "beyond")
+    assert log.gap_before(9) == LogGap(6, 9, "beyond")
 
 
 def test_unit_a_gap_event_has_no_id() -> None:
@@ -174,7 +174,7 @@ CHUNK = (
 
 
 def outcome(*events: bytes) -> Outcome:
-    watching = verdict.Verdict()
+    watching = verdict.StreamVerdict()
     for event in events:
         watching.observe(event)
     return watching.ending(events=len(events)).outcome
@@ -198,9 +198,9 @@ def test_unit_an_empty_answer_is_a_failure() -> None:
 
 def test_unit_a_failure_is_told_in_the_form_of_the_protocol() -> None:
     """Each protocol's clients receive a failure in the form that they know, never a made-up end."""
-    openai = verdict.terminal(verdict.Family.OPENAI_CHAT, errors.UpstreamTruncated, TOKEN)
-    anthropic = verdict.terminal(verdict.Family.ANTHROPIC, errors.UpstreamTruncated, TOKEN)
-    unknown = verdict.terminal(verdict.Family.UNKNOWN, errors.UpstreamTruncated, TOKEN)
+    openai = verdict.terminal(verdict.ProtocolFamily.OPENAI_CHAT, errors.UpstreamTruncated, TOKEN)
+    anthropic = verdict.terminal(verdict.ProtocolFamily.ANTHROPIC, errors.UpstreamTruncated, TOKEN)
+    unknown = verdict.terminal(verdict.ProtocolFamily.UNKNOWN, errors.UpstreamTruncated, TOKEN)
     assert json.loads(framing.data_of(openai))["error"]["code"] == "err-sidecar-upstream-truncated"
     assert framing.type_of(anthropic) == b"error"
     assert framing.type_of(unknown) == b"sse-error"

@@ -12,7 +12,7 @@ import click
 from sidecar import __version__
 from sidecar.verify.load import load_run
 from sidecar.verify.load.load_run import LoadFailed
-from sidecar.verify.load.workload import Load
+from sidecar.verify.load.workload import Workload
 from sidecar.verify.output import write
 from sidecar.verify.own import NotStarted
 from sidecar.verify.report.figures import quantity
@@ -61,7 +61,7 @@ def load(users: tuple[int, ...], streams: int | None, seconds: float | None, see
     if streams and seconds:
         raise click.UsageError("--streams or --seconds, not both")
     loads = [
-        Load(users=count, seed=seed, streams=streams or 0, seconds=seconds or SECONDS_DEFAULT)
+        Workload(users=count, seed=seed, streams=streams or 0, seconds=seconds or SECONDS_DEFAULT)
         for count in users
     ]
     started, began = datetime.now(UTC), time.monotonic()
@@ -83,7 +83,7 @@ def load(users: tuple[int, ...], streams: int | None, seconds: float | None, see
         sys.exit(EXIT_FAILED)
 
 
-def _run(each: Load) -> LoadResult:
+def _run(each: Workload) -> LoadResult:
     click.echo(f"{each.users} people, an event every {each.pace.interval_s:.2f} s in each answer")
     try:
         found = asyncio.run(load_run.run(each, click.echo))

@@ -8,7 +8,7 @@ import click
 
 from sidecar.faultnet.control import Control
 from sidecar.faultnet.network import FaultyNetwork
-from sidecar.faultnet.target import PathError, Target
+from sidecar.faultnet.target import ListenAddress, PathError
 from sidecar.faultnet.toxic_words import TYPES, toxic_of_text
 from sidecar.faultnet.toxics import Toxic
 from sidecar.server.server import admin_listener, listening_socket
@@ -28,7 +28,7 @@ class _Address(click.ParamType[tuple[str, int]]):
     ) -> tuple[str, int]:
         text = str(value)
         try:
-            return Target.of(text if "://" in text else f"http://{text}")
+            return ListenAddress.of(text if "://" in text else f"http://{text}")
         except PathError as error:
             self.fail(str(error), param, ctx)
 

@@ -15,12 +15,12 @@ from sidecar.cli.verify.load import load
 from sidecar.cli.verify.proxy import proxy
 from sidecar.cli.verify.report import report
 from sidecar.client.options import check_url
-from sidecar.faultnet.target import PathError, Target
+from sidecar.faultnet.target import ListenAddress, PathError
 from sidecar.verify.output import write
 from sidecar.verify.own import NotStarted
-from sidecar.verify.person import Question
+from sidecar.verify.person import UserRequest
 from sidecar.verify.results import Results
-from sidecar.verify.run import Plan, run
+from sidecar.verify.run import RunPlan, run
 from sidecar.verify.scenarios import SCENARIOS
 from sidecar.verify.subject import ANSWER_S, DIRECT, SIDECAR
 
@@ -112,7 +112,7 @@ def _verify(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     specs = _specs(target, compare)
     question = _question(method, fields, body)
-    plan = Plan(
+    plan = RunPlan(
         specs=specs,
         seed=random.randrange(SEED_MAX) if seed is None else seed,  # noqa: S311 - repeatable, guards nothing
         users=users,
@@ -140,7 +140,7 @@ def _write(results: Results, folder: Path) -> None:
         _leave(f"cannot write {folder}: {error.strerror or error}")
 
 
-def _run(plan: Plan) -> Results:
+def _run(plan: RunPlan) -> Results:
     click.echo(f"seed {plan.seed}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # its servers are to end with it
     try:
@@ -180,16 +180,16 @@ def _check(spec: str) -> None:
     """Raise click.UsageError for what is neither a name of ours nor an address that a path can lead to."""
     try:
         check_url(spec)
-        Target.of(spec)
+        ListenAddress.of(spec)
     except ValueError as error:
         raise click.UsageError(f"{error}, and neither {DIRECT} nor {SIDECAR}") from None
     except PathError as error:
         raise click.UsageError(str(error)) from None
 
 
-def _question(method: str | None, fields: tuple[str, ...], body: str | None) -> Question:
+def _question(method: str | None, fields: tuple[str, ...], body: str | None) -> UserRequest:
     headers = dict(map(header_field, fields))
     if body is not None:
         headers.setdefault("content-type", "application/json")
     method = (method or ("GET" if body is None else "POST")).upper()
-    return Question(url="", method=method, headers=headers, body=(body or "").encode())
+    return UserRequest(url="", method=method, headers=headers, body=(body or "").encode())

@@ -32,7 +32,7 @@ _TARGET = ":target"
 
 
 @dataclass(slots=True)
-class UpstreamRequest:
+class OutgoingRequest:
     """One request to the backend; ``body`` None: it has none. Time limits in seconds, 0: none."""
 
     method: str
@@ -48,7 +48,7 @@ class UpstreamRequest:
 class Upstream(Protocol):
     """Where requests go."""
 
-    async def request(self, request: UpstreamRequest) -> UpstreamResponse:
+    async def request(self, request: OutgoingRequest) -> UpstreamResponse:
         """Send a request and wait for the response head; raises UpstreamError."""
         ...
 
@@ -75,7 +75,7 @@ class AiohttpUpstream:
             if session is not None:
                 await session.close()
 
-    async def request(self, request: UpstreamRequest) -> UpstreamResponse:
+    async def request(self, request: OutgoingRequest) -> UpstreamResponse:
         """Send it once; again only if a pooled connection turned out dead, so nothing is done twice."""
         if request.body is not None or request.method not in REUSABLE_METHODS:
             return await self._send(self._fresh, request, _attempt(request))
@@ -88,7 +88,7 @@ class AiohttpUpstream:
         return await self._send(self._fresh, request, _attempt(request))
 
     async def _send(
-        self, session: aiohttp.ClientSession | None, request: UpstreamRequest, attempt: Attempt
+        self, session: aiohttp.ClientSession | None, request: OutgoingRequest, attempt: Attempt
     ) -> AiohttpResponse:
         if session is None:
             message = "enter the upstream with `async with` first"
@@ -114,7 +114,7 @@ class AiohttpUpstream:
             raise errors.UpstreamBadResponse(f"status {response.status} or a field that no message may carry")
         return AiohttpResponse(response)
 
-    def _fields(self, request: UpstreamRequest) -> CIMultiDict[str]:
+    def _fields(self, request: OutgoingRequest) -> CIMultiDict[str]:
         fields = CIMultiDict((_text(name), _text(value)) for name, value in request.fields)
         fields[_TARGET] = _text(self._prefix + request.target if request.target != b"*" else b"*")
         return fields
@@ -172,7 +172,7 @@ def _can_be_relayed(response: aiohttp.ClientResponse) -> bool:
     )
 
 
-def _attempt(request: UpstreamRequest) -> Attempt:
+def _attempt(request: OutgoingRequest) -> Attempt:
     return Attempt(request.body, request.first_byte_timeout_s, request.connected)
 
 

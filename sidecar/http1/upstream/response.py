@@ -13,7 +13,7 @@ from sidecar.http1.upstream.errors import own_error
 from sidecar.observability import errors
 
 
-class Sink(Protocol):
+class BodySink(Protocol):
     """What takes a body as it comes."""
 
     def took(self, chunk: bytes) -> None:
@@ -42,7 +42,7 @@ class UpstreamResponse(Protocol):
         """
         ...
 
-    def relay(self, sink: Sink) -> None:
+    def relay(self, sink: BodySink) -> None:
         """Hand the body on to ``sink`` as it comes, instead of ``read``."""
         ...
 
@@ -113,7 +113,7 @@ class AiohttpResponse:
         empty = self._content is aiohttp.EMPTY_PAYLOAD
         self._buffer: deque[bytes] = deque() if empty else self._content._buffer  # noqa: SLF001 - see _held
         self._protocol: UpstreamProtocol | None = None
-        self._sink: Sink | None = None
+        self._sink: BodySink | None = None
         self._paused = False
         self._over = False
         self._waiter: asyncio.Future[None] | None = None
@@ -139,7 +139,7 @@ class AiohttpResponse:
             await self._waiter
         return chunk
 
-    def relay(self, sink: Sink) -> None:
+    def relay(self, sink: BodySink) -> None:
         """See UpstreamResponse."""
         self._sink = sink
         self._content.on_eof(self._note_over)
@@ -208,7 +208,7 @@ class AiohttpResponse:
     def _note_over(self) -> None:
         self._over = True
 
-    def _finish(self, sink: Sink) -> None:
+    def _finish(self, sink: BodySink) -> None:
         broken = self._content.exception()
         self._let_go()
         if broken is None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from sidecar.http1.headers import STREAM_HEADER, first
-from sidecar.http1.upstream.client import Upstream, UpstreamRequest
+from sidecar.http1.upstream.client import OutgoingRequest, Upstream
 from sidecar.http1.upstream.response import UpstreamResponse
 from sidecar.observability import errors
 from sidecar.server.canary.known_stream import EVENTS, KnownStream, difference
@@ -52,7 +52,7 @@ class CanaryProbe:
     async def _ask(self, status: int, seq: int | None = None) -> UpstreamResponse:
         position = [] if seq is None else [(b"last-event-id", b"%b.%d" % (self.stream.encode(), seq))]
         response = await self._sidecar.request(
-            UpstreamRequest("GET", self._target, [*self._fields, *position])
+            OutgoingRequest("GET", self._target, [*self._fields, *position])
         )
         if response.status != status:
             response.close()

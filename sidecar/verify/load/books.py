@@ -15,7 +15,7 @@ from sidecar.admin import key_numbers
 from sidecar.config.routes import CANARY_ROUTE
 from sidecar.observability.slo import SLO
 from sidecar.verify.prometheus import CONFIG
-from sidecar.verify.prometheus_api import PrometheusApi, Sample
+from sidecar.verify.prometheus_api import PrometheusApi, VectorSample
 
 SCRAPE_INTERVAL_S = 1.0
 SCRAPED_S = 30.0
@@ -78,7 +78,7 @@ class OfPrometheus:
 class OfItself:
     """Books as the sidecar shows them on ``/metrics``."""
 
-    samples: Sequence[Sample]
+    samples: Sequence[VectorSample]
     name: str = "the sidecar's own /metrics"
 
     async def total(self, metric: str, **labels: str) -> float:
@@ -104,7 +104,7 @@ class OfItself:
         found = key_numbers.quantile(share, [edge for edge in edges if edge < inf], counts)
         return found[0] if found is not None else nan
 
-    def _of(self, metric: str, labels: dict[str, str]) -> list[Sample]:
+    def _of(self, metric: str, labels: dict[str, str]) -> list[VectorSample]:
         return [
             each
             for each in self.samples
@@ -149,7 +149,7 @@ async def of_itself(admin_url: str) -> OfItself:
     families = text_string_to_metric_families(text)
     return OfItself(
         [
-            Sample({"__name__": sample.name, **sample.labels}, sample.value)
+            VectorSample({"__name__": sample.name, **sample.labels}, sample.value)
             for family in families
             for sample in family.samples
         ]

@@ -16,7 +16,7 @@ import aiohttp
 from sidecar.verify.load.account import Account
 from sidecar.verify.load.cell import Cell
 from sidecar.verify.load.talk import Pace, draw
-from sidecar.verify.load.visit import Visit, Visitor, draw_habit
+from sidecar.verify.load.visit import UserVisit, Visitor, draw_habit
 from sidecar.verify.program import HOST
 
 CELLS = 4
@@ -26,7 +26,7 @@ TELL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LoadShare:
     """This process's part of a load: the ``part``-th of ``parts`` people-processes.
 
     ``streams``: how many questions are asked in all its people; 0: as many as they come to in ``seconds``.
@@ -49,16 +49,16 @@ class Part:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_argument(cls, text: str) -> "Part":
+    def from_argument(cls, text: str) -> "LoadShare":
         """Read an argument of the command line."""
         said: dict[str, Any] = json.loads(text)
         return cls(**said | {"pace": Pace(**said["pace"])})
 
 
-class Crowd:
+class UserGroup:
     """The people of one part."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: LoadShare) -> None:
         self.account = Account()
         self.asked = self.under_way = 0
         self._part = part
@@ -90,7 +90,7 @@ class Crowd:
                     fails = "fails" if talk.fails else "goes on"
                     self.account.did[f"backend: {talk.fault}, {fails}"] += 1
                 self.under_way += 1
-                self.account.add(await Visit(visitor, talk, draw_habit(talk, drawn), drawn).run())
+                self.account.add(await UserVisit(visitor, talk, draw_habit(talk, drawn), drawn).run())
                 self.under_way -= 1
                 await asyncio.sleep(chance.uniform(*THINK_S))
 
@@ -101,7 +101,7 @@ class Crowd:
 
 
 @asynccontextmanager
-async def _cell(part: Part, number: int) -> AsyncIterator[Cell]:
+async def _cell(part: LoadShare, number: int) -> AsyncIterator[Cell]:
     address = urlsplit(part.url)
     cell = Cell(
         address.hostname or HOST, address.port or 80, f"{part.seed}/cell {part.part} {number}", part.calm
@@ -126,8 +126,8 @@ def _session(login: str) -> aiohttp.ClientSession:
     )
 
 
-async def _run(part: Part) -> None:
-    crowd = Crowd(part)
+async def _run(part: LoadShare) -> None:
+    crowd = UserGroup(part)
     telling = asyncio.create_task(_tell(crowd))
     try:
         account = await crowd.run()
@@ -136,7 +136,7 @@ async def _run(part: Part) -> None:
     _say({"account": account.as_json()})
 
 
-async def _tell(crowd: Crowd) -> None:
+async def _tell(crowd: UserGroup) -> None:
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + TELL_S
@@ -152,4 +152,4 @@ def _say(what: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_run(Part.from_argument(sys.argv[1])))
+    asyncio.run(_run(LoadShare.from_argument(sys.argv[1])))

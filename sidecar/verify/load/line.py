@@ -6,16 +6,16 @@ from socket import SO_LINGER, SOL_SOCKET
 
 import aiohttp
 
-from sidecar.client.answer import Head
-from sidecar.client.connection import Answer, HttpAnswer, HttpNetwork, Lost
-from sidecar.client.course import Loss
+from sidecar.client.answer import ResponseHead
+from sidecar.client.connection import HttpAnswer, HttpNetwork, Lost, StreamResponse
+from sidecar.client.course import ConnectionLoss
 from sidecar.client.request import Request
 from sidecar.faultnet.dark import RESET_ON_CLOSE
 
 CLOSED, CANCEL = b'"state":"closed"', "/cancel"
 
 
-class Line(HttpNetwork):
+class ClientSession(HttpNetwork):
     """What one client asks with; ``session`` is the person's and stays open."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
@@ -28,9 +28,9 @@ class Line(HttpNetwork):
 
         self._answer: _Darkening | None = None
         self._response: aiohttp.ClientResponse | None = None
-        self._dark: list[Answer] = []
+        self._dark: list[StreamResponse] = []
 
-    async def ask(self, request: Request, within_s: float) -> Answer:  # type: ignore[override]
+    async def ask(self, request: Request, within_s: float) -> StreamResponse:  # type: ignore[override]
         """See Network."""
         answer = await super().ask(request, within_s)
         stream = answer.head.headers.get("sse-stream", "")
@@ -73,8 +73,8 @@ class Line(HttpNetwork):
 class _Darkening:
     """An answer that can go dark: from then on nothing comes, and its socket stays open."""
 
-    def __init__(self, answer: HttpAnswer, dark: list[Answer]) -> None:
-        self.head: Head = answer.head
+    def __init__(self, answer: HttpAnswer, dark: list[StreamResponse]) -> None:
+        self.head: ResponseHead = answer.head
         self._answer = answer
         self._all_dark = dark
         self._dark = asyncio.Event()
@@ -90,7 +90,7 @@ class _Darkening:
         if not self._dark.is_set():
             return await self._answer.chunk()
         await self._closed.wait()
-        raise Lost(Loss("The connection was lost."))
+        raise Lost(ConnectionLoss("The connection was lost."))
 
     def go_dark(self) -> None:
         """See Line."""

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from sidecar.verify.load import audit
 from sidecar.verify.load.account import Account
 from sidecar.verify.load.books import Books, after_last_scrape, of_itself, scraping
-from sidecar.verify.load.crowd import Part
+from sidecar.verify.load.crowd import LoadShare
 from sidecar.verify.load.machine import Machine
-from sidecar.verify.load.workload import Load
+from sidecar.verify.load.workload import Workload
 from sidecar.verify.own import Server, own
-from sidecar.verify.program import Missing, last_words, program
+from sidecar.verify.program import ProgramMissing, last_words, program
 from sidecar.verify.prometheus import prometheus
 from sidecar.verify.prometheus_api import PrometheusApi
 from sidecar.verify.results import LoadResult
@@ -43,7 +43,7 @@ class LoadFailed(Exception):
 
 
 @dataclass(slots=True)
-class Progress:
+class LoadProgress:
     """How far people are, by the process they live in."""
 
     asked: dict[int, int] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Progress:
         return f"{seconds:4.0f} s  {asked} questions asked, {now} answers under way, {broken} promises broken"
 
 
-async def run(load: Load, tell: Callable[[str], None] = lambda _: None) -> LoadResult:
+async def run(load: Workload, tell: Callable[[str], None] = lambda _: None) -> LoadResult:
     """Do it all; ``tell`` gets a line per second. Raises LoadFailed, and NotStarted of ``own``."""
     allow_open_files()
     with TemporaryDirectory(prefix="sse-load-") as name:
@@ -76,9 +76,9 @@ async def run(load: Load, tell: Callable[[str], None] = lambda _: None) -> LoadR
 
 
 async def _run(
-    load: Load, sidecar: Server, api: PrometheusApi | None, directory: Path, tell: Callable[[str], None]
+    load: Workload, sidecar: Server, api: PrometheusApi | None, directory: Path, tell: Callable[[str], None]
 ) -> LoadResult:
-    began, progress, machine = time.monotonic(), Progress(), Machine()
+    began, progress, machine = time.monotonic(), LoadProgress(), Machine()
     parts = [_people(part, directory, progress) for part in load.parts(sidecar.url)]
     telling = asyncio.create_task(_tell(progress, tell))
     try:
@@ -114,7 +114,7 @@ async def _run(
     )
 
 
-def _did(account: Account, progress: Progress) -> dict[str, int]:
+def _did(account: Account, progress: LoadProgress) -> dict[str, int]:
     more = {
         "answers under way at once, at most": progress.under_way_max,
         "messages handed to people": account.events,
@@ -133,12 +133,12 @@ async def _prometheus(sidecar: Server, directory: Path) -> AsyncIterator[Prometh
         admin = urlsplit(sidecar.admin_url).netloc
         try:
             api = await stack.enter_async_context(prometheus(scraping(admin), directory / "prometheus"))
-        except Missing:
+        except ProgramMissing:
             api = None
         yield api
 
 
-async def _people(part: Part, directory: Path, progress: Progress) -> Account:
+async def _people(part: LoadShare, directory: Path, progress: LoadProgress) -> Account:
     """Run one process of people and return their account; raises LoadFailed."""
     log = directory / f"people-{part.part}.log"
     log.touch()
@@ -159,7 +159,7 @@ async def _people(part: Part, directory: Path, progress: Progress) -> Account:
     return account
 
 
-def _read(part: Part, lines: list[str], progress: Progress) -> Account | None:
+def _read(part: LoadShare, lines: list[str], progress: LoadProgress) -> Account | None:
     for line in lines:
         said = json.loads(line) if line.startswith("{") and line.endswith("}\n") else {}
         if "account" in said:
@@ -169,7 +169,7 @@ def _read(part: Part, lines: list[str], progress: Progress) -> Account | None:
     return None
 
 
-async def _tell(progress: Progress, tell: Callable[[str], None]) -> None:
+async def _tell(progress: LoadProgress, tell: Callable[[str], None]) -> None:
     began = time.monotonic()
     while True:
         await asyncio.sleep(TELL_S)

@@ -14,8 +14,8 @@ from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 
-from sidecar.demo.answers import MODEL_DEFAULT, AiSdk, Answer, Anthropic, OpenAIChat
-from sidecar.demo.faults import Fault
+from sidecar.demo.answers import MODEL_DEFAULT, AiSdk, Anthropic, DemoAnswer, OpenAIChat
+from sidecar.demo.faults import DemoFault
 from sidecar.demo.words import tokens
 from sidecar.observability.labels import Outcome
 
@@ -25,21 +25,21 @@ FAILURE_EVERY = 400
 FAILURE_FROM = 350
 """The failing one is among the last of its ``FAILURE_EVERY``: short runs stay within the objective."""
 
-FAILURES: dict[Fault, Outcome] = {
-    Fault.RESET: Outcome.UPSTREAM_TRUNCATED,
-    Fault.STATUS: Outcome.UPSTREAM_ERROR,
-    Fault.TRUNCATE: Outcome.UPSTREAM_TRUNCATED,
-    Fault.ERROR: Outcome.UPSTREAM_ERROR,
-    Fault.NO_TERMINAL: Outcome.UPSTREAM_TRUNCATED,
-    Fault.STALL: Outcome.STALL_UNRECOVERED,
-    Fault.EMPTY: Outcome.UPSTREAM_TRUNCATED,
+FAILURES: dict[DemoFault, Outcome] = {
+    DemoFault.RESET: Outcome.UPSTREAM_TRUNCATED,
+    DemoFault.STATUS: Outcome.UPSTREAM_ERROR,
+    DemoFault.TRUNCATE: Outcome.UPSTREAM_TRUNCATED,
+    DemoFault.ERROR: Outcome.UPSTREAM_ERROR,
+    DemoFault.NO_TERMINAL: Outcome.UPSTREAM_TRUNCATED,
+    DemoFault.STALL: Outcome.STALL_UNRECOVERED,
+    DemoFault.EMPTY: Outcome.UPSTREAM_TRUNCATED,
 }
 """What the backend really loses, in turn, and what the sidecar calls it; STATUS begins no stream at all."""
 
 STALL_SHARE = 0.03
 """Of the answers: the backend is silent in the middle, and then goes on."""
 
-FORMS = (Fault.CRLF, Fault.CR, Fault.BOM)
+FORMS = (DemoFault.CRLF, DemoFault.CR, DemoFault.BOM)
 FORM_SHARE = 0.05
 """Of the answers: other line ends, or a byte order mark."""
 
@@ -49,18 +49,18 @@ _volatile = re.compile(r'"(?:id|created|messageId)":(?:"[^"]*"|\d+),?')
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class RequestStyle:
     """A way to ask: where, and how the answer looks."""
 
     path: str
-    answer: Callable[[], Answer]
+    answer: Callable[[], DemoAnswer]
     share: float
 
 
 FAMILIES = (
-    Family("/v1/chat/completions", partial(OpenAIChat, MODEL_DEFAULT, str(MESSAGES)), 0.5),
-    Family("/v1/messages", partial(Anthropic, MODEL_DEFAULT, str(MESSAGES)), 0.3),
-    Family("/api/ai-sdk", partial(AiSdk, MODEL_DEFAULT, str(MESSAGES)), 0.2),
+    RequestStyle("/v1/chat/completions", partial(OpenAIChat, MODEL_DEFAULT, str(MESSAGES)), 0.5),
+    RequestStyle("/v1/messages", partial(Anthropic, MODEL_DEFAULT, str(MESSAGES)), 0.3),
+    RequestStyle("/api/ai-sdk", partial(AiSdk, MODEL_DEFAULT, str(MESSAGES)), 0.2),
 )
 
 
@@ -73,15 +73,15 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class UserDialogue:
     """One question and its answer. ``fault`` is what the backend does, at event ``at``."""
 
     number: int
-    family: Family
+    family: RequestStyle
     tokens: int
     pace: Pace
     seed: str
-    fault: Fault | None
+    fault: DemoFault | None
     at: int
 
     @property
@@ -92,7 +92,7 @@ class Talk:
     @property
     def recovers(self) -> bool:
         """Whether it stalls, and goes on."""
-        return self.fault is Fault.STALL and self.number % FAILURE_EVERY < FAILURE_FROM
+        return self.fault is DemoFault.STALL and self.number % FAILURE_EVERY < FAILURE_FROM
 
     @property
     def outcome(self) -> Outcome:
@@ -128,9 +128,9 @@ class Talk:
         whole = list(self._whole())
         if not self.fails:
             return whole
-        if self.fault in (Fault.EMPTY, Fault.STATUS):
+        if self.fault in (DemoFault.EMPTY, DemoFault.STATUS):
             return []
-        if self.fault is Fault.NO_TERMINAL:
+        if self.fault is DemoFault.NO_TERMINAL:
             return whole[: -len(list(self.family.answer().terminal()))]
         return whole[: self.at]
 
@@ -151,21 +151,21 @@ def _content_of_block(block: str) -> str:
     return content(fields.get("event", "message"), fields["data"])
 
 
-def draw(number: int, seed: int, pace: Pace) -> tuple[Talk, random.Random]:
+def draw(number: int, seed: int, pace: Pace) -> tuple[UserDialogue, random.Random]:
     """Make up question ``number`` of a run, 0, 1, 2 ..., and return the chance that goes on with it."""
     chance = random.Random(f"{seed}/{number}")  # noqa: S311 - a load, no secret
     (family,) = chance.choices(FAMILIES, [each.share for each in FAMILIES])
     length = chance.randint(*TOKENS)
     fault = _fault(number, seed, chance)
-    return Talk(number, family, length, pace, f"{seed}-{number}", fault, length // 2), chance
+    return UserDialogue(number, family, length, pace, f"{seed}-{number}", fault, length // 2), chance
 
 
-def _fault(number: int, seed: int, chance: random.Random) -> Fault | None:
+def _fault(number: int, seed: int, chance: random.Random) -> DemoFault | None:
     cycle, at = divmod(number, FAILURE_EVERY)
     if at >= FAILURE_FROM:
         drawn = random.Random(f"{seed}/failure {cycle}")  # noqa: S311 - a load, no secret
         if at == drawn.randrange(FAILURE_FROM, FAILURE_EVERY):
             return [*FAILURES][cycle % len(FAILURES)]
     elif chance.random() < STALL_SHARE:
-        return Fault.STALL
+        return DemoFault.STALL
     return chance.choice(FORMS) if chance.random() < FORM_SHARE else None

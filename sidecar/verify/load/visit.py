@@ -14,14 +14,14 @@ import aiohttp
 from sidecar.client import Event, EventSource, Recovery, State, StreamFailed
 from sidecar.client.connection import Network
 from sidecar.client.told import failure_of
-from sidecar.demo.faults import Fault
+from sidecar.demo.faults import DemoFault
 from sidecar.observability.labels import Outcome
 from sidecar.sse import event_id
 from sidecar.verify import invariants
-from sidecar.verify.history import Attached, Finished, Left, Opened, Received, Record, Sent, Told
+from sidecar.verify.history import Attached, Finished, HistoryEvent, Left, Opened, Received, Record, Sent
 from sidecar.verify.load.account import Account
-from sidecar.verify.load.line import Line
-from sidecar.verify.load.talk import Talk, content
+from sidecar.verify.load.line import ClientSession
+from sidecar.verify.load.talk import UserDialogue, content
 
 MORE_S = 120.0
 """Whoever has not been told so long after the end how an answer ends was never told."""
@@ -65,7 +65,7 @@ MORE_TOKENS = 40
 """What is stopped is a long answer: how it ended does not depend on who was faster."""
 
 
-def draw_habit(talk: Talk, chance: random.Random) -> Habit:
+def draw_habit(talk: UserDialogue, chance: random.Random) -> Habit:
     """Make up what somebody does with an answer; one that fails is read until that is told."""
     (drawn,) = chance.choices([*HABITS], [*HABITS.values()])
     return Habit.READS if talk.fails else drawn
@@ -80,10 +80,10 @@ class Visitor:
     stall_s: float
 
 
-class Visit:
+class UserVisit:
     """One question, over however many connections and clients it takes."""
 
-    def __init__(self, visitor: Visitor, talk: Talk, habit: Habit, chance: random.Random) -> None:
+    def __init__(self, visitor: Visitor, talk: UserDialogue, habit: Habit, chance: random.Random) -> None:
         self.account = Account()
         self._visitor = visitor
         self._chance = chance
@@ -119,7 +119,7 @@ class Visit:
         return self.account
 
     async def _read(self) -> None:
-        line = Line(self._visitor.session)
+        line = ClientSession(self._visitor.session)
         async with self._client(line) as events:
             await self._take_all(events, partial(self._act, events, line))
         back = self.habit is Habit.RETURNS and events.state is State.CLOSED and events.stream
@@ -128,7 +128,7 @@ class Visit:
         else:
             self._settle(events, line)
 
-    async def _come_back(self, line: Line, events: EventSource) -> None:
+    async def _come_back(self, line: ClientSession, events: EventSource) -> None:
         """A page that is loaded again goes on where it was, with a client that knows the stream's name."""
         self._left_at = time.monotonic()
         await asyncio.sleep(self._chance.uniform(*AWAY_S))
@@ -156,7 +156,7 @@ class Visit:
         except StreamFailed:
             self._tell_end()
 
-    async def _act(self, events: EventSource, line: Line) -> None:
+    async def _act(self, events: EventSource, line: ClientSession) -> None:
         if self.habit is Habit.IS_CUT:
             line.cut()
         elif self.habit is Habit.MOVES:
@@ -182,11 +182,11 @@ class Visit:
         if not self._terminal:
             self._terminal = True
             self.account.failures_told += 1
-            self._records.append(Told("person", self._name, "terminal"))
+            self._records.append(HistoryEvent("person", self._name, "terminal"))
 
-    def _client(self, line: Line, **options: Any) -> "_Client":  # noqa: ANN401 - the client's own
+    def _client(self, line: ClientSession, **options: Any) -> "_Client":  # noqa: ANN401 - the client's own
         talk = self._talk
-        refused = talk.fault is Fault.STATUS
+        refused = talk.fault is DemoFault.STATUS
         return _Client(
             line,
             f"{self._visitor.url}{talk.target}",
@@ -228,7 +228,7 @@ class Visit:
         else:
             self.account.returns_in_doubt += attempts
 
-    def _settle(self, events: EventSource, line: Line) -> None:
+    def _settle(self, events: EventSource, line: ClientSession) -> None:
         """Say how the sidecar has to count this stream, and what its reader knows of its end."""
         account, state = self.account, events.state
         account.dropped += events.duplicates
@@ -241,7 +241,7 @@ class Visit:
             account.asked_again += len(line.streams) - 1
             account.breach(f"{self._name} took {len(line.streams)} upstream requests, not one.")
         if state is State.COMPLETED:
-            self._records.append(Told("person", self._name, "clean_end"))
+            self._records.append(HistoryEvent("person", self._name, "clean_end"))
             account.end(Outcome.COMPLETED)
         elif state is State.FAILED:
             self._settle_failed(events)
@@ -257,7 +257,7 @@ class Visit:
         told = " ".join(part for part in (events.reason, events.code, events.detail) if part)
         self.account.breach(f"{self._name}, {self.habit}: it failed, though the backend did not: {told}")
 
-    def _settle_left(self, events: EventSource, line: Line) -> None:
+    def _settle_left(self, events: EventSource, line: ClientSession) -> None:
         cancelled = self.habit is Habit.CANCELS and events.reason.startswith("You stopped")
         word = Outcome.CLIENT_CANCELLED if cancelled else Outcome.CLIENT_LEFT
         is_sure = cancelled or self.habit is not Habit.CANCELS  # the word of one that failed may have arrived
@@ -272,7 +272,7 @@ class Visit:
         """Hold the record against what the backend sent."""
         account, talk = self.account, self._talk
         truth = talk.truth()
-        if talk.fault is not Fault.STATUS:
+        if talk.fault is not DemoFault.STATUS:
             backend: list[Record] = [Opened(self._name)]
             backend += [Sent(self._name, seq, each) for seq, each in enumerate(truth, 1)]
             found = invariants.check([*backend, Finished(self._name, whole=not talk.fails), *self._records])
@@ -289,7 +289,7 @@ class Visit:
 class _Client(EventSource):
     """The client, with a line that can be broken."""
 
-    def __init__(self, line: Line, url: str, **options: Any) -> None:  # noqa: ANN401 - see EventSource
+    def __init__(self, line: ClientSession, url: str, **options: Any) -> None:  # noqa: ANN401 - see EventSource
         super().__init__(url, **options)
         self._line = line
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import ceil
 from statistics import mean
 
-from sidecar.verify.load.crowd import Part
+from sidecar.verify.load.crowd import LoadShare
 from sidecar.verify.load.talk import TOKENS, Pace
 
 USERS_PER_PROCESS = 250
@@ -30,7 +30,7 @@ ROUTES = {"openai": "/v1/chat/completions", "claude": "/v1/messages", "ai-sdk": 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class Workload:
     """How many people, and for how many streams or, where that is 0, for how many seconds."""
 
     users: int
@@ -72,11 +72,11 @@ class Load:
         routes = [{"name": name, "path": path, "methods": ["POST"], **quick} for name, path in ROUTES.items()]
         return {"routes": routes}
 
-    def parts(self, url: str) -> list[Part]:
+    def parts(self, url: str) -> list[LoadShare]:
         """Split the people over processes."""
         count = ceil(self.users / USERS_PER_PROCESS)
         return [
-            Part(
+            LoadShare(
                 url=url,
                 users=len(range(part, self.users, count)),
                 part=part,

@@ -11,7 +11,7 @@ WITHOUT_SIDECAR = "direct"
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ComparisonColumn:
     """One target of one run. ``label`` tells it from every other column."""
 
     label: str
@@ -25,7 +25,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparisonRow:
     """One scenario at every target; None where it did not run."""
 
     number: int
@@ -63,12 +63,12 @@ class Comparison:
         return [*told[:deciding], *map(_of_load, self.loads), *told[deciding:]]
 
 
-def _columns(runs: Sequence[Results]) -> Iterator[Column]:
+def _columns(runs: Sequence[Results]) -> Iterator[ComparisonColumn]:
     pairs = [(run, target) for run in runs for target in run.targets]
     alone = all(target.name == WITHOUT_SIDECAR for _, target in pairs)
     labels = _labels(pairs)
     for label, (run, target) in zip(labels, pairs, strict=True):
-        yield Column(label, run, target, alone or target.name != WITHOUT_SIDECAR)
+        yield ComparisonColumn(label, run, target, alone or target.name != WITHOUT_SIDECAR)
 
 
 def _labels(pairs: Sequence[tuple[Results, TargetResult]]) -> list[str]:
@@ -89,13 +89,15 @@ def _name_and_path(run: Results, target: TargetResult) -> str:
     return f"{target.name} ({run.path.kind if run.path else 'no path'})"
 
 
-def _rows(columns: Sequence[Column]) -> Iterator[Row]:
+def _rows(columns: Sequence[ComparisonColumn]) -> Iterator[ComparisonRow]:
     found = {each.name: each for column in columns for each in column.target.scenarios}
     for name, one in sorted(found.items(), key=lambda item: (item[1].number, item[0])):
-        yield Row(one.number, name, one.title, one.promise, [column.scenario(name) for column in columns])
+        yield ComparisonRow(
+            one.number, name, one.title, one.promise, [column.scenario(name) for column in columns]
+        )
 
 
-def _of_target(column: Column) -> str:
+def _of_target(column: ComparisonColumn) -> str:
     name = column.label if column.decides else f"{column.label}, which decides nothing"
     scenarios = column.target.scenarios
     failed = [each for each in scenarios if each.verdict == "failed"]

@@ -6,7 +6,7 @@ import click
 
 from sidecar.faultnet.real_path import PIECES as REAL
 from sidecar.faultnet.userspace_path import PIECES as USERSPACE
-from sidecar.verify.scenarios import SCENARIOS, Part
+from sidecar.verify.scenarios import SCENARIOS, ScenarioPart
 
 SCENARIO_HEAD = ("Scenario", "`--scenario`", "What happens", "What is promised")
 OPTION_HEAD = ("Option", "Default", "What it does")
@@ -21,7 +21,7 @@ def scenario_rows() -> Iterator[list[str]]:
         yield [f"{each.number}. {each.title}", f"`{each.name}`", happens, each.promise]
 
 
-def _happens(part: Part) -> str:
+def _happens(part: ScenarioPart) -> str:
     asks = {"own": " (own backends only)", "sidecar": " (behind a sidecar only)", "any": ""}
     return part.name + asks[part.needs]
 

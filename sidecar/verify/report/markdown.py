@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from sidecar.verify.report.comparison import Comparison, Row
+from sidecar.verify.report.comparison import Comparison, ComparisonRow
 from sidecar.verify.report.figures import count, quantity
 from sidecar.verify.report.measures import (
     MEASURES,
@@ -44,7 +44,7 @@ def _verdicts(comparison: Comparison) -> Iterator[str]:
         yield _table(head, map(_verdict_row, comparison.rows))
 
 
-def _verdict_row(row: Row) -> list[str]:
+def _verdict_row(row: ComparisonRow) -> list[str]:
     return [f"{row.number}. {row.title}", row.promise, *map(_verdict, row.cells)]
 
 
@@ -54,7 +54,7 @@ def _verdict(result: ScenarioResult | None) -> str:
     return " ".join([result.verdict, *(f"- {reason}" for reason in result.reasons)])
 
 
-def _scenario(comparison: Comparison, row: Row) -> Iterator[str]:
+def _scenario(comparison: Comparison, row: ComparisonRow) -> Iterator[str]:
     labels = [column.label for column in comparison.columns]
     yield f"## {row.number}. {_safe(row.title)}"
     yield f"Promise: {_safe(row.promise)}"

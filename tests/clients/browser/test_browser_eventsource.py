@@ -13,10 +13,10 @@ from playwright.async_api import Page
 from sidecar.streams.subscriber import Subscriber
 from tests.clients.sdk.cut import beaten, cut, delivered
 from tests.kit.chromium import CLOSED, Dispatched, event_source, needs_chromium, page_at
-from tests.kit.fake_upstream import SSE_HEADERS, Ending, FakeUpstream, Script, UpstreamRequest, plain, sse
+from tests.kit.fake_upstream import SSE_HEADERS, Ending, FakeUpstream, RecordedRequest, Script, plain, sse
 from tests.kit.protocols import OPENAI
 from tests.kit.relayed import relayed
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
@@ -27,13 +27,13 @@ REPLAYS = 20
 
 
 @dataclass
-class Front:
+class PageOrigin:
     """A page of the sidecar's origin; ``asked`` are the requests that reached the backend for a stream."""
 
     page: Page
     up: FakeUpstream
-    sc: Running
-    asked: list[UpstreamRequest]
+    sc: RunningSidecar
+    asked: list[RecordedRequest]
 
     @property
     def url(self) -> str:
@@ -46,13 +46,13 @@ class Front:
 
 
 @asynccontextmanager
-async def fronted(*scripts: Script, origin: str = "") -> AsyncIterator[Front]:
+async def fronted(*scripts: Script, origin: str = "") -> AsyncIterator[PageOrigin]:
     """Run all; ``scripts`` are what the backend answers to /events; the page is of ``origin``, or of ours."""
     async with relayed(ROUTE) as (up, sc):
-        asked: list[UpstreamRequest] = []
+        asked: list[RecordedRequest] = []
         answers = list(scripts)
 
-        def route(request: UpstreamRequest) -> Script:
+        def route(request: RecordedRequest) -> Script:
             if request.target != "/events":
                 return BLANK
             asked.append(request)
@@ -60,7 +60,7 @@ async def fronted(*scripts: Script, origin: str = "") -> AsyncIterator[Front]:
 
         up.route(route)
         async with page_at(origin or f"http://127.0.0.1:{sc.port}/") as page:
-            yield Front(page, up, sc, asked)
+            yield PageOrigin(page, up, sc, asked)
 
 
 def _blocks(first: int, last: int) -> bytes:

@@ -10,9 +10,9 @@ from playwright.async_api import Page
 
 from tests.clients.sdk.cut import delivered, kill
 from tests.kit.chromium import needs_chromium, page_at
-from tests.kit.fake_upstream import SSE_HEADERS, FakeUpstream, Script, UpstreamRequest, plain, sse
+from tests.kit.fake_upstream import SSE_HEADERS, FakeUpstream, RecordedRequest, Script, plain, sse
 from tests.kit.relayed import relayed
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.timeout(120)]
 
@@ -30,12 +30,12 @@ WAIT_MS = 20_000
 
 
 @dataclass
-class Scene:
+class BrowserScene:
     """A page, the sidecar, and what the backend was asked."""
 
     page: Page
-    sc: Running
-    asked: list[UpstreamRequest]
+    sc: RunningSidecar
+    asked: list[RecordedRequest]
 
     async def read(self, **options: object) -> None:
         base = f"http://127.0.0.1:{self.sc.port}"
@@ -49,17 +49,17 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(script: Script, *, elsewhere: bool = False) -> AsyncIterator[Scene]:
-    asked: list[UpstreamRequest] = []
+async def scene(script: Script, *, elsewhere: bool = False) -> AsyncIterator[BrowserScene]:
+    asked: list[RecordedRequest] = []
 
-    def route(request: UpstreamRequest) -> Script:
+    def route(request: RecordedRequest) -> Script:
         asked.append(request)
         return script if request.target == "/events" else BLANK
 
     async with FakeUpstream(lambda _: BLANK) as other, relayed({"heartbeat_s": 0.1}) as (up, sc):
         up.route(route)
         async with page_at(other.url if elsewhere else f"http://127.0.0.1:{sc.port}") as page:
-            yield Scene(page, sc, asked)
+            yield BrowserScene(page, sc, asked)
 
 
 async def test_from_another_origin_it_resumes_without_one_preflight() -> None:

@@ -14,7 +14,7 @@ import pytest
 from sidecar.demo.words import tokens
 from sidecar.observability.labels import ReportVerdict
 from tests.kit.chromium import needs_chromium
-from tests.kit.runs import MISFORTUNES, Field, Plan, Run, field_of_runs
+from tests.kit.runs import MISFORTUNES, DevicePlan, DeviceRun, Field, field_of_runs
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
@@ -30,7 +30,7 @@ async def test_whatever_happens_the_page_shows_what_the_backend_wrote_and_says_h
     print(f"SSE_RUNS_SEED={seed}")  # noqa: T201 - shown when it fails
     async with field_of_runs() as field:
         began = time.monotonic()
-        runs = await _all(field, [Plan.of(seed, number) for number in range(RUNS)])
+        runs = await _all(field, [DevicePlan.of(seed, number) for number in range(RUNS)])
         print(f"{RUNS} runs in {time.monotonic() - began:.1f} s")  # noqa: T201 - shown when it fails
         wrong = [fault for run in runs for fault in _faults(field, run)]
         assert not wrong, f"SSE_RUNS_SEED={seed}: {wrong[:5]}"
@@ -68,10 +68,10 @@ def _unconfirmed(field: Field, stopped: set[str]) -> list[str]:
     return found
 
 
-async def _all(field: Field, plans: list[Plan]) -> list[Run]:
+async def _all(field: Field, plans: list[DevicePlan]) -> list[DeviceRun]:
     free = asyncio.Semaphore(AT_ONCE)
 
-    async def one(plan: Plan) -> Run:
+    async def one(plan: DevicePlan) -> DeviceRun:
         async with free:
             return await field.run(plan)
 
@@ -80,7 +80,7 @@ async def _all(field: Field, plans: list[Plan]) -> list[Run]:
     return [task.result() for task in tasks]
 
 
-def _faults(field: Field, run: Run) -> list[str]:
+def _faults(field: Field, run: DeviceRun) -> list[str]:
     """Return what is wrong with a run, in words."""
     truth = "".join(tokens(run.plan.seed, run.plan.tokens))
     stopped = "cancel" in run.hit

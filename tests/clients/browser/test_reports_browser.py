@@ -10,9 +10,9 @@ from playwright.async_api import Page
 from sidecar.cli.client import row
 from sidecar.proxy.client_scripts import SCRIPTS
 from tests.kit.chromium import needs_chromium, page_at
-from tests.kit.fake_upstream import SSE_HEADERS, FakeUpstream, Script, UpstreamRequest, plain, sse
+from tests.kit.fake_upstream import SSE_HEADERS, FakeUpstream, RecordedRequest, Script, plain, sse
 from tests.kit.relayed import relayed
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
@@ -36,12 +36,12 @@ READ = """async ([base, url]) => {
 
 
 @dataclass
-class Scene:
+class ReportScene:
     """A page, of the sidecar's origin or of another, and the sidecar."""
 
     page: Page
-    sc: Running
-    requests: list[UpstreamRequest]
+    sc: RunningSidecar
+    requests: list[RecordedRequest]
 
     @property
     def url(self) -> str:
@@ -56,10 +56,10 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(script: Script, *, elsewhere: bool) -> AsyncIterator[Scene]:
-    asked: list[UpstreamRequest] = []
+async def scene(script: Script, *, elsewhere: bool) -> AsyncIterator[ReportScene]:
+    asked: list[RecordedRequest] = []
 
-    def route(request: UpstreamRequest) -> Script:
+    def route(request: RecordedRequest) -> Script:
         asked.append(request)
         return script if request.target == "/events" else BLANK
 
@@ -67,7 +67,7 @@ async def scene(script: Script, *, elsewhere: bool) -> AsyncIterator[Scene]:
         up.route(route)
         origin = other.url if elsewhere else f"http://127.0.0.1:{sc.port}"
         async with page_at(origin) as page:
-            yield Scene(page, sc, asked)
+            yield ReportScene(page, sc, asked)
 
 
 async def test_a_tag_as_it_is_printed_loads_its_module_and_one_of_other_bytes_is_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page
 
 from tests.kit.chromium import needs_chromium, page_at
-from tests.kit.fake_upstream import FakeUpstream, Script, UpstreamRequest, plain
+from tests.kit.fake_upstream import FakeUpstream, RecordedRequest, Script, plain
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
@@ -38,7 +38,7 @@ SHOWN = """(part) => {
 }"""
 
 
-class Shown:
+class StatusPage:
     """The element and its stream."""
 
     def __init__(self, page: Page) -> None:
@@ -63,21 +63,21 @@ class Shown:
         await self.page.clock.run_for(round(seconds * 1000))
 
 
-def _site(request: UpstreamRequest) -> Script:
+def _site(request: RecordedRequest) -> Script:
     if request.target.startswith("/status.js"):
         return plain(headers=[("Content-Type", "text/javascript")], body=MODULE)
     return plain(headers=[("Content-Type", "text/html"), POLICY], body=PAGE)
 
 
 @asynccontextmanager
-async def _shown() -> AsyncIterator[Shown]:
+async def _shown() -> AsyncIterator[StatusPage]:
     """Open a page with a strict policy and a clock that stands still."""
     async with FakeUpstream(_site) as site, page_at("about:blank") as page:
         await page.clock.install(time=0)
         await page.goto(site.url)
         await page.clock.pause_at(1_000_000)
         await page.evaluate("customElements.whenDefined('sse-status').then(() => null)")
-        yield Shown(page)
+        yield StatusPage(page)
 
 
 STATES: list[tuple[dict[str, Any], str, str]] = [

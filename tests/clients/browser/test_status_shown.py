@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from sidecar.observability.errors import ResumeExpired
-from tests.kit.chat import STALL_S, Chat, chatting
+from tests.kit.chat import STALL_S, ChatSite, chatting
 from tests.kit.chromium import needs_chromium
 from tests.kit.stands import STANDS
 
@@ -40,7 +40,7 @@ WAIT_MS = 20_000
 RECOVERY_S_MAX = 5.0
 
 
-async def _violations(chat: Chat) -> list[str]:
+async def _violations(chat: ChatSite) -> list[str]:
     """Return what axe-core finds, each with the first element that it is true of."""
     result: dict[str, Any] = await chat.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [f"{found['id']}: {json.dumps(found['nodes'][0]['target'])}" for found in result["violations"]]

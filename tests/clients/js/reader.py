@@ -18,7 +18,7 @@ LINE_BYTES_MAX = 16 * 1024 * 1024
 Said = dict[str, Any]
 
 
-class Reader:
+class JsReader:
     """What a stream dispatches, in order; ``send`` calls a method of it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -81,7 +81,7 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(url: str, *types: str, **options: object) -> AsyncIterator[Reader]:
+async def reading(url: str, *types: str, **options: object) -> AsyncIterator[JsReader]:
     """Let the client read ``url``; ``types`` are further event types that it listens for."""
     asked = json.dumps({"url": url, "options": options, "types": types})
     process = await asyncio.create_subprocess_exec(
@@ -92,7 +92,7 @@ async def reading(url: str, *types: str, **options: object) -> AsyncIterator[Rea
         stdout=subprocess.PIPE,
         limit=LINE_BYTES_MAX,
     )
-    reader = Reader(process)
+    reader = JsReader(process)
     listening = asyncio.create_task(reader.listen())
     try:
         yield reader

@@ -18,7 +18,7 @@ from tests.clients.js.reader import LONG_S, reading
 from tests.kit.deadline import within
 from tests.kit.fake_upstream import FakeUpstream, plain, sse
 from tests.kit.relayed import assert_conserved
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 pytestmark = [pytest.mark.needs("node"), pytest.mark.timeout(150)]
 
@@ -34,10 +34,10 @@ POST = {
 }
 
 
-class Scene(NamedTuple):
+class NodeScene(NamedTuple):
     """The sidecar, the network in front of it, and where to ask."""
 
-    sc: Running
+    sc: RunningSidecar
     network: FaultyNetwork
 
     def url(self, path: str, **course: object) -> str:
@@ -58,19 +58,19 @@ class Scene(NamedTuple):
 
 
 @asynccontextmanager
-async def scene(upstream: str) -> AsyncIterator[Scene]:
+async def scene(upstream: str) -> AsyncIterator[NodeScene]:
     """Run the sidecar and the network; at the end every stream and message is accounted for."""
     async with (
         running(upstream, routes=[CHAT, ROUTE]) as sc,
         FaultyNetwork("127.0.0.1", sc.port) as network,
         within(LONG_S * 4, lambda: "the scene did not end"),
     ):
-        yield Scene(sc, network)
+        yield NodeScene(sc, network)
         assert_conserved(sc)
 
 
 @asynccontextmanager
-async def demo() -> AsyncIterator[Scene]:
+async def demo() -> AsyncIterator[NodeScene]:
     """Run the demo backend behind it."""
     async with running_backend(create_app()) as url, scene(url) as at:
         yield at

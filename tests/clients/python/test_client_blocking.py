@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 
 from sidecar.client import State, StreamFailed
-from sidecar.client.blocking import EventSource
+from sidecar.client.blocking import BlockingEventSource
 from tests.kit.deadline import WAIT_S
 from tests.kit.fake_sidecar import SIDECAR_HEADERS, STREAM, FakeSidecar, end, event
 from tests.kit.fake_upstream import plain, sse
@@ -35,7 +35,7 @@ async def aside(work: Callable[[], T]) -> T:
 
 async def test_it_reads_a_stream_over_a_broken_connection() -> None:
     def read() -> tuple[list[str], State, str]:
-        with EventSource(url) as events:
+        with BlockingEventSource(url) as events:
             return [event.data for event in events], events.state, events.position
 
     async with fake() as up:
@@ -47,7 +47,7 @@ async def test_it_reads_a_stream_over_a_broken_connection() -> None:
 
 
 def test_outside_its_block_it_says_so_and_waits_for_nothing() -> None:
-    events = EventSource("http://127.0.0.1:1/")
+    events = BlockingEventSource("http://127.0.0.1:1/")
     uses: tuple[Callable[[], object], ...] = (
         lambda: next(events),
         events.cancel,
@@ -67,7 +67,7 @@ def test_outside_its_block_it_says_so_and_waits_for_nothing() -> None:
 
 async def test_a_failed_stream_raises_after_its_last_message() -> None:
     def read() -> list[str]:
-        with EventSource(url) as events:
+        with BlockingEventSource(url) as events:
             seen = [next(events).data, next(events).data]
             with pytest.raises(StreamFailed, match=r"^Overloaded$"):
                 next(events)
@@ -81,7 +81,7 @@ async def test_a_failed_stream_raises_after_its_last_message() -> None:
 
 async def test_a_program_may_leave_in_the_middle_or_by_an_error_of_its_own() -> None:
     def read() -> State:
-        with pytest.raises(KeyError), EventSource(url) as events:
+        with pytest.raises(KeyError), BlockingEventSource(url) as events:
             raise KeyError(next(events).data)
         return events.state
 
@@ -95,7 +95,7 @@ async def test_a_program_may_leave_in_the_middle_or_by_an_error_of_its_own() -> 
 
 async def test_another_thread_may_close_it() -> None:
     def read() -> list[str]:
-        with EventSource(url) as events:
+        with BlockingEventSource(url) as events:
             seen = [next(events).data]
             threading.Timer(0.05, events.close).start()
             return seen + [event.data for event in events]
@@ -108,7 +108,7 @@ async def test_another_thread_may_close_it() -> None:
 
 async def test_cancel_stops_the_generation() -> None:
     def read() -> tuple[bool, State]:
-        with EventSource(url) as events:
+        with BlockingEventSource(url) as events:
             next(events)
             return events.cancel(), events.state
 
@@ -153,7 +153,7 @@ async def test_a_callback_that_would_wait_for_its_own_thread_is_told_so() -> Non
         def tell(*_: object) -> None:
             events.cancel()
 
-        events = EventSource(url, on_state=tell)
+        events = BlockingEventSource(url, on_state=tell)
         with events:
             next(events)
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from sidecar.client import Event, Gap, State
-from sidecar.client.answer import Head, Meaning, meaning, problem_of
-from sidecar.client.course import Course, Loss
+from sidecar.client.answer import Meaning, ResponseHead, meaning, problem_of
+from sidecar.client.course import ConnectionLoss, StreamCourse
 from sidecar.client.progress import GAPS_MAX, Progress
 from sidecar.client.report import REPORT_BYTES_MAX, report
-from sidecar.client.request import Question, Request, origin
+from sidecar.client.request import Request, StreamRequest, origin
 from sidecar.client.told import failure_of, gap_of, last_seq_of
 from sidecar.client.wait import retry_after_s, wait_s
 
@@ -33,13 +33,13 @@ BARE = Event("message", "x")
 
 class TestWhatIsAskedNext:
     def test_a_get_is_asked_again_behind_its_last_id(self) -> None:
-        question, progress = Question(URL), Progress()
+        question, progress = StreamRequest(URL), Progress()
         assert question.next(progress, {}) == Request("GET", URL, USUAL)
         progress.last_event_id = "7"
         assert question.next(progress, {}) == Request("GET", URL, USUAL | {"last-event-id": "7"})
 
     def test_a_post_is_sent_once_with_a_key_and_its_rest_asked_for_by_name(self) -> None:
-        question, progress = Question(URL, "POST", b"{}", key="k"), Progress()
+        question, progress = StreamRequest(URL, "POST", b"{}", key="k"), Progress()
         fields = {"content-type": "application/json", "authorization": "Bearer t"}
         asked = question.next(progress, fields)
         assert asked == Request("POST", URL, USUAL | fields | {"idempotency-key": "k"}, b"{}", repeats=False)
@@ -53,7 +53,7 @@ class TestWhatIsAskedNext:
         )
 
     def test_a_stream_without_ids_is_asked_for_by_name_and_count(self) -> None:
-        question, progress = Question(URL), Progress()
+        question, progress = StreamRequest(URL), Progress()
         progress.answered(STREAM)
         for _ in range(3):
             progress.take(BARE)
@@ -62,18 +62,18 @@ class TestWhatIsAskedNext:
         assert asked.headers["last-event-id"] == f"{STREAM}.3"
 
     def test_a_stream_that_is_joined_is_never_asked_for_at_its_url(self) -> None:
-        asked = Question(URL, "POST", b"{}", join=STREAM, key="k").next(Progress(STREAM), {})
+        asked = StreamRequest(URL, "POST", b"{}", join=STREAM, key="k").next(Progress(STREAM), {})
         assert asked == Request("GET", f"https://chat.example:8443/_sse/streams/{STREAM}", USUAL)
 
     def test_without_control_nothing_of_a_sidecar_is_asked(self) -> None:
         progress = Progress()
         progress.answered(STREAM)
-        asked = Question(URL, "POST", b"{}", control="", key="k").next(progress, {})
+        asked = StreamRequest(URL, "POST", b"{}", control="", key="k").next(progress, {})
         assert (asked.method, asked.url) == ("POST", URL)
         assert asked.headers == USUAL | {"accept": "text/event-stream"}
 
     def test_what_the_program_says_wins_but_for_the_position(self) -> None:
-        asked = Question(URL, key="k").next(Progress("", "8"), {"accept": "*/*", "last-event-id": "6"})
+        asked = StreamRequest(URL, key="k").next(Progress("", "8"), {"accept": "*/*", "last-event-id": "6"})
         assert (asked.headers["accept"], asked.headers["last-event-id"]) == ("*/*", "8")
 
     @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ class TestWhatIsAskedNext:
 
 
 def _means(status: int, content_type: str = "", code: str = "", **how: bool) -> Meaning:
-    head = Head(status, {"content-type": content_type}, {"code": code})
+    head = ResponseHead(status, {"content-type": content_type}, {"code": code})
     usual = {"repeats": True, "idempotent": False, "renews": False}
     return meaning(head, **(usual | how))
 
@@ -137,19 +137,19 @@ class TestWhatAnAnswerMeans:
     @pytest.mark.parametrize(
         ("head", "reason"),
         [
-            (Head(404, {}, {"title": "There is no such stream."}), "There is no such stream."),
-            (Head(404), "The server refused the request (404)."),
-            (Head(410), "The rest of this is no longer kept. Ask again."),
-            (Head(503), "The server is not available (503)."),
-            (Head(200), "The server answered with something else than an event stream."),
+            (ResponseHead(404, {}, {"title": "There is no such stream."}), "There is no such stream."),
+            (ResponseHead(404), "The server refused the request (404)."),
+            (ResponseHead(410), "The rest of this is no longer kept. Ask again."),
+            (ResponseHead(503), "The server is not available (503)."),
+            (ResponseHead(200), "The server answered with something else than an event stream."),
         ],
     )
-    def test_the_reason_is_a_sentence(self, head: Head, reason: str) -> None:
+    def test_the_reason_is_a_sentence(self, head: ResponseHead, reason: str) -> None:
         assert head.reason == reason
 
     def test_an_api_s_own_error_is_read_like_a_problem_document(self) -> None:
         body = b'{"error":{"message":"You exceeded your quota.","code":"insufficient_quota"}}'
-        head = Head(429, {}, problem_of(body))
+        head = ResponseHead(429, {}, problem_of(body))
         assert (head.reason, head.code) == ("You exceeded your quota.", "insufficient_quota")
 
     @pytest.mark.parametrize("body", [b"", b"<p>", b"[1]", b"7", b"[" * 100_000])
@@ -206,7 +206,7 @@ class TestWhatIsTold:
         ],
     )
     def test_an_error_in_any_family_s_form(self, kind: str, data: str, reason: str, code: str) -> None:
-        assert failure_of(Event(kind, data)) == Loss(reason, code=code)
+        assert failure_of(Event(kind, data)) == ConnectionLoss(reason, code=code)
 
     @pytest.mark.parametrize(
         "data",
@@ -230,7 +230,7 @@ class TestWhatIsTold:
         assert last_seq_of(Event("sse-end", data)) == last_seq
 
 
-def _reported(progress: Progress, course: Course, unread: int = 0) -> dict[str, Any]:
+def _reported(progress: Progress, course: StreamCourse, unread: int = 0) -> dict[str, Any]:
     said = json.loads(report(progress, course, "end", unread=unread))
     assert isinstance(said, dict)
     return said
@@ -238,14 +238,14 @@ def _reported(progress: Progress, course: Course, unread: int = 0) -> dict[str, 
 
 class TestReports:
     def test_a_report_says_counts_and_nothing_else(self) -> None:
-        progress, course = Progress("", f"{STREAM}.2"), Course(10)
+        progress, course = Progress("", f"{STREAM}.2"), StreamCourse(10)
         progress.answered(STREAM)
         course.opened()
         progress.take(stamped(3))
         progress.take(stamped(3))
         progress.missed(Gap(4, 5, "trimmed"))
         progress.take(stamped(6))
-        course.lost(Loss("x", stalled=True), now=10.0, jitter=0.0)
+        course.lost(ConnectionLoss("x", stalled=True), now=10.0, jitter=0.0)
         course.heard(now=11.25, replayed=None)
         course.completed()
         assert _reported(progress, course) == {
@@ -264,7 +264,7 @@ class TestReports:
         }
 
     def test_what_the_program_was_not_handed_does_not_count(self) -> None:
-        progress, course = Progress(), Course(10)
+        progress, course = Progress(), StreamCourse(10)
         progress.answered(STREAM)
         for seq in (1, 2, 3):
             progress.take(stamped(seq))
@@ -272,13 +272,13 @@ class TestReports:
         assert (said["received"], said["last_seq"]) == (1, 1)
 
     def test_a_report_never_outgrows_its_bound(self) -> None:
-        progress, course = Progress("", f"{STREAM}.{10**17}"), Course(0)
+        progress, course = Progress("", f"{STREAM}.{10**17}"), StreamCourse(0)
         progress.answered(STREAM)
         for number in range(GAPS_MAX):
             at = 10**17 + 2 * number + 1
             progress.missed(Gap(at, at, "trimmed"))
         for number in range(200):
-            course.lost(Loss("x"), now=1000.0 * number, jitter=1.0)
+            course.lost(ConnectionLoss("x"), now=1000.0 * number, jitter=1.0)
             course.heard(now=1000.0 * number + 123.456, replayed=None)
         said = report(progress, course, "recovery")
         assert len(said) <= REPORT_BYTES_MAX
@@ -286,7 +286,7 @@ class TestReports:
 
 
 def test_a_final_state_is_final() -> None:
-    course = Course(10)
+    course = StreamCourse(10)
     course.failed("It broke.", "err-x")
     course.completed()
     course.opened()

@@ -13,7 +13,7 @@ from sidecar.demo.words import tokens
 from sidecar.faultnet.network import FaultyNetwork
 from tests.kit.deadline import within
 from tests.kit.demo_backend import QUESTIONS, demo_backend
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 TOKENS = 60
 CUTS = 5
@@ -21,12 +21,12 @@ LONG_S = 50.0
 
 
 @asynccontextmanager
-async def demo() -> AsyncIterator[Running]:
+async def demo() -> AsyncIterator[RunningSidecar]:
     async with demo_backend() as backend, running(f"http://127.0.0.1:{backend.port}") as sc:
         yield sc
 
 
-class Run:
+class DemoRun:
     """One reader behind a network of its own, which is cut at messages that ``chance`` chooses."""
 
     def __init__(self, path: str, chance: random.Random) -> None:
@@ -37,7 +37,7 @@ class Run:
         self.recovered: list[Recovery] = []
         self.stream = ""
 
-    async def read(self, sc: Running) -> None:
+    async def read(self, sc: RunningSidecar) -> None:
         async with FaultyNetwork("127.0.0.1", sc.port) as network:
             events = EventSource(
                 f"http://127.0.0.1:{network.port}{self.target}",
@@ -55,7 +55,7 @@ class Run:
                 assert (events.state, events.duplicates, events.gaps) == (State.COMPLETED, 0, ())
             self.stream = events.stream
 
-    async def again(self, sc: Running) -> list[tuple[str, str]]:
+    async def again(self, sc: RunningSidecar) -> list[tuple[str, str]]:
         """Read the same stream from its start, undisturbed."""
         async with EventSource(f"http://127.0.0.1:{sc.port}/", join=self.stream) as events:
             return [(event.type, event.data) async for event in events]
@@ -67,7 +67,7 @@ async def test_whatever_is_cut_every_reader_sees_the_whole_answer_once() -> None
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201 - shown when the test fails
     chance = random.Random(seed)
-    runs = [Run(path, chance) for path in QUESTIONS for _ in range(4)]
+    runs = [DemoRun(path, chance) for path in QUESTIONS for _ in range(4)]
     async with demo() as sc, within(LONG_S, lambda: f"seed {seed}: not all were read"):
         await asyncio.gather(*(run.read(sc) for run in runs))
         for run in runs:
@@ -82,7 +82,7 @@ async def test_whatever_is_cut_every_reader_sees_the_whole_answer_once() -> None
 async def test_the_text_is_the_backend_s() -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201
-    run = Run("/api/chat", random.Random(seed))
+    run = DemoRun("/api/chat", random.Random(seed))
     async with demo() as sc:
         await run.read(sc)
     said = [json.loads(data)["text"] for kind, data in run.seen if kind == "message"]

@@ -10,9 +10,9 @@ import pytest
 from sidecar.client import EventSource, Gap, Recovery, State, StreamFailed
 from sidecar.faultnet.network import FaultyNetwork
 from tests.kit.deadline import within
-from tests.kit.fake_upstream import FakeUpstream, UpstreamRequest, literal, plain, sse
+from tests.kit.fake_upstream import FakeUpstream, RecordedRequest, literal, plain, sse
 from tests.kit.relayed import relayed
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 QUICK = b"retry: 10\n"
 FIVE = [b"data: %d\n\n" % n for n in range(1, 6)]
@@ -20,11 +20,11 @@ LONG_S = 20.0
 """Longest wait for anything here; the machine may have other things to do."""
 
 
-class Scene(NamedTuple):
+class PythonScene(NamedTuple):
     """A backend, the sidecar, and the network that the client reaches it by."""
 
     up: FakeUpstream
-    sc: Running
+    sc: RunningSidecar
     network: FaultyNetwork
 
     @property
@@ -36,20 +36,20 @@ class Scene(NamedTuple):
 
 
 @asynccontextmanager
-async def scene(route: dict[str, Any] | None = None, **settings: Any) -> AsyncIterator[Scene]:
+async def scene(route: dict[str, Any] | None = None, **settings: Any) -> AsyncIterator[PythonScene]:
     async with (
         relayed(route, **settings) as (up, sc),
         FaultyNetwork("127.0.0.1", sc.port) as network,
         within(LONG_S * 2, lambda: "the scene did not end"),
     ):
-        yield Scene(up, sc, network)
+        yield PythonScene(up, sc, network)
 
 
 async def rest(events: EventSource) -> list[str]:
     return [event.data async for event in events]
 
 
-class TestComingBack:
+class TestResume:
     @pytest.mark.parametrize("method", ["GET", "POST"])
     async def test_a_cut_connection_is_resumed_where_it_broke(self, method: str) -> None:
         go_on = asyncio.Event()
@@ -219,7 +219,7 @@ class TestAsking:
             assert len(at.up.requests) == 2
 
 
-class TestFailures:
+class TestStreamFailures:
     async def test_a_backend_that_breaks_off_is_told_with_its_code(self) -> None:
         async with scene() as at:
             at.up.script(sse(*FIVE[:2], then="reset"))
@@ -323,7 +323,7 @@ class TestLeaving:
             at.up.script(literal(b"", then="stall"))
             async with EventSource(at.url) as events:
                 reading = asyncio.create_task(rest(events))
-                asked: UpstreamRequest = await at.up.request(0, LONG_S)
+                asked: RecordedRequest = await at.up.request(0, LONG_S)
                 assert asked.method == "GET"
                 events.close()
                 assert await reading == []

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from sidecar.client import Recovery, State, StreamFailed
-from sidecar.client.course import Loss
+from sidecar.client.course import ConnectionLoss
 from sidecar.client.request import Request
 from tests.kit.fake_network import (
     REFUSED,
@@ -110,7 +110,7 @@ class TestStall:
 def _losing(times: int, *, message: bool = False) -> FakeNetwork:
     """Return a network that loses every connection, and then completes."""
 
-    def script(number: int, _request: Request) -> FakeAnswer | Loss:
+    def script(number: int, _request: Request) -> FakeAnswer | ConnectionLoss:
         if number == times:
             return status(204)
         return stream(event(number + 1), RESET, headers=SIDECAR) if message else REFUSED

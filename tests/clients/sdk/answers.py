@@ -1,7 +1,7 @@
 """What is asked of every SDK: the cases, and what must hold of what its applications saw."""
 
-from tests.clients.sdk.front import COURSE, HEARTBEATS_MIN, SLOW_MS, STREAM_TYPE, TEXT, Front
-from tests.clients.sdk.seen import Seen
+from tests.clients.sdk.front import COURSE, HEARTBEATS_MIN, SLOW_MS, STREAM_TYPE, TEXT, SdkEndpoint
+from tests.clients.sdk.seen import SdkResult
 
 FAULTS = ("reset", "truncate", "no_terminal", "error", "empty")
 AT_ONCE: dict[str, object] = {**COURSE, "interval_ms": 0}
@@ -15,7 +15,7 @@ def faulty(fault: str) -> dict[str, object]:
     return {**AT_ONCE, "fault": fault}
 
 
-def assert_the_same(front: Front, direct: Seen, *relayed: Seen) -> None:
+def assert_the_same(front: SdkEndpoint, direct: SdkResult, *relayed: SdkResult) -> None:
     """Check that nothing was added to a whole answer, lost from it or changed, in spite of heartbeats."""
     assert (direct.text, direct.error) == (TEXT, "")
     for seen in relayed:
@@ -24,7 +24,7 @@ def assert_the_same(front: Front, direct: Seen, *relayed: Seen) -> None:
     assert front.sc.outcomes() == {"completed": len(relayed)}
 
 
-def assert_one_generation(front: Front, cut: Seen, again: Seen) -> None:
+def assert_one_generation(front: SdkEndpoint, cut: SdkResult, again: SdkResult) -> None:
     """Check that a cut was told, and that asking again gave the answer that was already being written."""
     assert cut.error
     assert TEXT.startswith(cut.text)
@@ -33,7 +33,7 @@ def assert_one_generation(front: Front, cut: Seen, again: Seen) -> None:
     assert front.sc.outcomes() == {"completed": 1}
 
 
-def assert_told(front: Front, *relayed: Seen) -> None:
+def assert_told(front: SdkEndpoint, *relayed: SdkResult) -> None:
     """Check that every application got an error, after nothing that was not part of the answer."""
     for seen in relayed:
         assert seen.error

@@ -11,7 +11,7 @@ from sidecar.demo.webapi import create_app
 from sidecar.demo.webapi import running as running_backend
 from sidecar.demo.words import tokens
 from tests.kit.relayed import assert_conserved
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 TOKENS = 6
 TEXT = "".join(tokens("sdk", TOKENS))
@@ -47,12 +47,12 @@ def _accept_of(scope: MutableMapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Front:
+class SdkEndpoint:
     """Where to ask, and what came of it; ``accepts`` are the Accept fields that the backend was sent."""
 
     direct: str
     relayed: str
-    sc: Running
+    sc: RunningSidecar
     accepts: list[str]
 
     @property
@@ -61,7 +61,7 @@ class Front:
 
 
 @asynccontextmanager
-async def fronted(route: dict[str, Any] | None = None) -> AsyncIterator[Front]:
+async def fronted(route: dict[str, Any] | None = None) -> AsyncIterator[SdkEndpoint]:
     """Run both; at the end every stream and message is accounted for, and no failure leaked."""
     accepts: list[str] = []
     app = create_app()
@@ -70,6 +70,6 @@ async def fronted(route: dict[str, Any] | None = None) -> AsyncIterator[Front]:
         running_backend(app) as url,
         running(url, routes=[CHAT, {**EVERYTHING, **(route or {})}]) as sc,
     ):
-        yield Front(url, f"http://127.0.0.1:{sc.port}", sc, accepts)
+        yield SdkEndpoint(url, f"http://127.0.0.1:{sc.port}", sc, accepts)
         await sc.until(lambda: not sc.metric("sse_subscribers"))
         assert_conserved(sc)

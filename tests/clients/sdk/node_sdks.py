@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.clients.sdk.seen import Seen
+from tests.clients.sdk.seen import SdkResult
 from tests.kit.deadline import within
 
 HOME = Path(__file__).parent
@@ -58,7 +58,7 @@ def _version(program: str) -> tuple[int, ...]:
     return tuple(int(part) for part in said.stdout.strip().removeprefix("v").split(".")[:2])
 
 
-async def run(script: str, *cases: Case) -> list[Seen]:
+async def run(script: str, *cases: Case) -> list[SdkResult]:
     """Let a script read all cases at once; AssertionError with what it said if it fails."""
     process = await asyncio.create_subprocess_exec(
         node(),
@@ -75,4 +75,4 @@ async def run(script: str, *cases: Case) -> list[Seen]:
             process.kill()
             await process.wait()
     assert process.returncode == 0, said.decode()
-    return [Seen(**one) for one in json.loads(out)]
+    return [SdkResult(**one) for one in json.loads(out)]

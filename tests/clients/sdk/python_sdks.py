@@ -8,7 +8,7 @@ import httpx
 import openai
 from httpx_sse import aconnect_sse
 
-from tests.clients.sdk.seen import Seen
+from tests.clients.sdk.seen import SdkResult
 from tests.kit.eventsource import Parser
 
 QUESTION = "Why?"
@@ -16,7 +16,7 @@ Query = Mapping[str, object]
 Headers = Mapping[str, str]
 
 
-Read = Callable[[str, Query, Headers, Seen], Awaitable[None]]
+Read = Callable[[str, Query, Headers, SdkResult], Awaitable[None]]
 
 
 def _openai(url: str, query: Query, headers: Headers) -> openai.AsyncOpenAI:
@@ -25,7 +25,7 @@ def _openai(url: str, query: Query, headers: Headers) -> openai.AsyncOpenAI:
     )
 
 
-async def openai_chat(url: str, query: Query, headers: Headers, seen: Seen) -> None:
+async def openai_chat(url: str, query: Query, headers: Headers, seen: SdkResult) -> None:
     """Read ``chat.completions.create(stream=True)``."""
     async with _openai(url, query, headers) as sdk:
         stream = await sdk.chat.completions.create(
@@ -36,14 +36,14 @@ async def openai_chat(url: str, query: Query, headers: Headers, seen: Seen) -> N
                 seen.note(f"{chunk.object} {choice.finish_reason}", choice.delta.content)
 
 
-async def openai_responses(url: str, query: Query, headers: Headers, seen: Seen) -> None:
+async def openai_responses(url: str, query: Query, headers: Headers, seen: SdkResult) -> None:
     """Read ``responses.create(stream=True)``."""
     async with _openai(url, query, headers) as sdk:
         async for event in await sdk.responses.create(model="demo-1", input=QUESTION, stream=True):
             seen.note(event.type, event.delta if event.type == "response.output_text.delta" else "")
 
 
-async def openai_responses_helper(url: str, query: Query, headers: Headers, seen: Seen) -> None:
+async def openai_responses_helper(url: str, query: Query, headers: Headers, seen: SdkResult) -> None:
     """Read ``responses.stream()``."""
     async with (
         _openai(url, query, headers) as sdk,
@@ -54,7 +54,7 @@ async def openai_responses_helper(url: str, query: Query, headers: Headers, seen
         await stream.get_final_response()
 
 
-async def anthropic_messages(url: str, query: Query, headers: Headers, seen: Seen) -> None:
+async def anthropic_messages(url: str, query: Query, headers: Headers, seen: SdkResult) -> None:
     """Read ``messages.stream()``."""
     async with (
         anthropic.AsyncAnthropic(
@@ -68,7 +68,7 @@ async def anthropic_messages(url: str, query: Query, headers: Headers, seen: See
             seen.note(event.type, event.text if event.type == "text" else "")
 
 
-async def httpx_sse(url: str, query: Query, headers: Headers, seen: Seen) -> None:
+async def httpx_sse(url: str, query: Query, headers: Headers, seen: SdkResult) -> None:
     """Read the demo's own dialect with httpx-sse, which sets the Accept field itself."""
     async with (
         httpx.AsyncClient() as client,
@@ -78,7 +78,7 @@ async def httpx_sse(url: str, query: Query, headers: Headers, seen: Seen) -> Non
             seen.note(event.event, json.loads(event.data).get("text"), event.id)
 
 
-async def httpx_alone(url: str, query: Query, headers: Headers, seen: Seen) -> None:
+async def httpx_alone(url: str, query: Query, headers: Headers, seen: SdkResult) -> None:
     """Read the demo's own dialect as the standard says, from the bytes that httpx hands out."""
     parser = Parser()
     async with (
@@ -100,9 +100,9 @@ READERS: dict[str, Read] = {
 }
 
 
-async def read(reader: Read, url: str, query: Query, headers: Headers | None = None) -> Seen:
+async def read(reader: Read, url: str, query: Query, headers: Headers | None = None) -> SdkResult:
     """Read to the end, or to the error, which is then part of what was seen."""
-    seen = Seen()
+    seen = SdkResult()
     try:
         await reader(url, query, headers or {}, seen)
     except Exception as error:  # noqa: BLE001 - whatever an SDK raises is what its application gets

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Seen:
+class SdkResult:
     """The text, the kinds of everything that was handed over, the ids where the SDK tells them, the error."""
 
     text: str = ""

@@ -13,7 +13,7 @@ from tests.clients.sdk.cut import beaten, cut, delivered
 from tests.kit.chromium import needs_chromium, page_at
 from tests.kit.fake_upstream import FakeUpstream, Script, plain, sse
 from tests.kit.relayed import relayed
-from tests.kit.running import Running
+from tests.kit.running import RunningSidecar
 
 pytestmark = [
     pytest.mark.browser,
@@ -52,7 +52,7 @@ async def _serve_modules(page: Page) -> None:
 
 
 @asynccontextmanager
-async def opened(script: Script) -> AsyncIterator[tuple[Page, FakeUpstream, Running]]:
+async def opened(script: Script) -> AsyncIterator[tuple[Page, FakeUpstream, RunningSidecar]]:
     """Open a page of the sidecar's origin; ``script`` is what the backend answers to /events."""
     async with relayed(ROUTE) as (up, sc):
         up.route(lambda request: script if request.target == "/events" else BLANK)

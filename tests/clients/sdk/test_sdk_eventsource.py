@@ -7,7 +7,7 @@ import pytest
 from tests.clients.sdk import node_sdks
 from tests.clients.sdk.cut import beaten, cut, delivered
 from tests.clients.sdk.node_sdks import case
-from tests.clients.sdk.seen import Seen
+from tests.clients.sdk.seen import SdkResult
 from tests.kit.fake_upstream import Ending, FakeUpstream, sse
 from tests.kit.relayed import relayed
 
@@ -39,7 +39,7 @@ def _ids(up: FakeUpstream, stream: str, last: int) -> list[str]:
     return [f"{stream}.{n}" for n in range(1, last + 1)]
 
 
-def _stream_of(seen: Seen) -> str:
+def _stream_of(seen: SdkResult) -> str:
     return seen.ids[0].rpartition(".")[0]
 
 

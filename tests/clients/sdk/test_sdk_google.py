@@ -12,7 +12,7 @@ from tests.clients.sdk import google_wire as wire
 from tests.clients.sdk import node_sdks
 from tests.clients.sdk.cut import delivered, kill
 from tests.clients.sdk.node_sdks import case
-from tests.clients.sdk.seen import Seen
+from tests.clients.sdk.seen import SdkResult
 from tests.kit.fake_upstream import Ending, sse
 from tests.kit.relayed import relayed
 
@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Unclosed connection:ResourceWarning"),
 ]
 
-Read = Callable[[str], Coroutine[None, None, Seen]]
+Read = Callable[[str], Coroutine[None, None, SdkResult]]
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +33,8 @@ def _collected() -> Iterator[None]:
     gc.collect()
 
 
-async def read_in_python(url: str) -> Seen:
-    seen = Seen()
+async def read_in_python(url: str) -> SdkResult:
+    seen = SdkResult()
     options = HttpOptions(base_url=url)
     async with genai.Client(api_key="demo", http_options=options).aio as sdk:
         try:
@@ -46,7 +46,7 @@ async def read_in_python(url: str) -> Seen:
     return seen
 
 
-async def read_in_node(url: str) -> Seen:
+async def read_in_node(url: str) -> SdkResult:
     (seen,) = await node_sdks.run("google", case(url))
     return seen
 

@@ -8,7 +8,7 @@ import pytest
 from httpx_sse import aconnect_sse
 
 from tests.clients.sdk.cut import beaten, cut, delivered
-from tests.kit.eventsource import Event, Parser
+from tests.kit.eventsource import DispatchedEvent, Parser
 from tests.kit.fake_upstream import sse
 from tests.kit.relayed import relayed
 
@@ -17,10 +17,10 @@ pytestmark = pytest.mark.sdk
 ROUTE = {"heartbeat_s": 0.05, "linger_s": 5}
 EVENTS = 9
 
-Read = Callable[[str, str], AsyncIterator[Event]]
+Read = Callable[[str, str], AsyncIterator[DispatchedEvent]]
 
 
-async def by_httpx_sse(url: str, last_event_id: str) -> AsyncIterator[Event]:
+async def by_httpx_sse(url: str, last_event_id: str) -> AsyncIterator[DispatchedEvent]:
     """Read one connection to its end."""
     position = {"Last-Event-ID": last_event_id} if last_event_id else {}
     async with (
@@ -30,10 +30,10 @@ async def by_httpx_sse(url: str, last_event_id: str) -> AsyncIterator[Event]:
         if source.response.status_code == httpx.codes.NO_CONTENT:
             return
         async for event in source.aiter_sse():
-            yield Event(event.event, event.data, event.id)
+            yield DispatchedEvent(event.event, event.data, event.id)
 
 
-async def by_httpx(url: str, last_event_id: str) -> AsyncIterator[Event]:
+async def by_httpx(url: str, last_event_id: str) -> AsyncIterator[DispatchedEvent]:
     """Read one connection to its end."""
     position = {"Last-Event-ID": last_event_id} if last_event_id else {}
     headers = {"Accept": "text/event-stream", **position}
@@ -44,7 +44,7 @@ async def by_httpx(url: str, last_event_id: str) -> AsyncIterator[Event]:
                 yield event
 
 
-async def read_all(read: Read, url: str, seen: list[Event]) -> int:
+async def read_all(read: Read, url: str, seen: list[DispatchedEvent]) -> int:
     """Read until a connection ends cleanly, coming back after every other end; return how many it took."""
     connections = 0
     while True:
@@ -68,7 +68,7 @@ async def test_an_application_that_sends_its_last_id_misses_nothing_and_gets_not
     async with relayed(ROUTE) as (up, sc):
         gates = [asyncio.Event(), asyncio.Event()]
         up.script(sse(_events(1, 3), gates[0], _events(4, 6), gates[1], _events(7, EVENTS)))
-        seen: list[Event] = []
+        seen: list[DispatchedEvent] = []
         reading = asyncio.create_task(read_all(read, f"http://127.0.0.1:{sc.port}/", seen))
         for events, gate in zip((3, 6), gates, strict=True):
             stream = await delivered(sc, events)
@@ -77,7 +77,7 @@ async def test_an_application_that_sends_its_last_id_misses_nothing_and_gets_not
             await beaten(sc)
             gate.set()
         assert await reading == 3
-        assert seen == [Event("message", str(n), f"{stream.id}.{n}") for n in range(1, EVENTS + 1)]
+        assert seen == [DispatchedEvent("message", str(n), f"{stream.id}.{n}") for n in range(1, EVENTS + 1)]
         assert [event async for event in read(f"http://127.0.0.1:{sc.port}/", seen[-1].last_event_id)] == []
         assert len(up.requests) == 1
         assert sc.outcomes() == {"completed": 1}

@@ -11,7 +11,7 @@ from tests.clients.sdk import node_sdks
 from tests.clients.sdk.cut import beaten, cut, delivered
 from tests.clients.sdk.mcp_server import STEPS, counting_server
 from tests.clients.sdk.node_sdks import case
-from tests.clients.sdk.seen import Seen
+from tests.clients.sdk.seen import SdkResult
 from tests.kit.running import running
 
 pytestmark = pytest.mark.sdk
@@ -24,11 +24,11 @@ ROUTES = [
 
 CALL_MS = 5000
 
-Call = Callable[[str], Coroutine[None, None, Seen]]
+Call = Callable[[str], Coroutine[None, None, SdkResult]]
 
 
-async def call_in_python(mode: str, url: str) -> Seen:
-    seen = Seen()
+async def call_in_python(mode: str, url: str) -> SdkResult:
+    seen = SdkResult()
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         seen.note(f"progress {progress:g}")
@@ -42,7 +42,7 @@ async def call_in_python(mode: str, url: str) -> Seen:
     return seen
 
 
-async def call_in_node(url: str) -> Seen:
+async def call_in_node(url: str) -> SdkResult:
     """Call with a time limit; by itself it is 60 s, and all that ends a call whose stream is over."""
     (seen,) = await node_sdks.run("mcp", case(url, {"timeout_ms": CALL_MS}))
     return seen

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from sidecar.demo.ledger import GENERATIONS_MAX, Generation, Ledger
+from sidecar.demo.ledger import GENERATIONS_MAX, DemoGeneration, GenerationLog
 from sidecar.demo.supervisor import supervise
 from tests.kit.client import SSEClient
 from tests.kit.deadline import within
@@ -60,9 +60,9 @@ class TestClientsThatLeave:
                 assert (await record_of(client, answer))["client_disconnected"]
 
     def test_the_ledger_forgets_the_oldest(self) -> None:
-        ledger = Ledger()
+        ledger = GenerationLog()
         for number in range(GENERATIONS_MAX + 1):
-            generation = Generation(str(number), "GET", "/", "", None, None)
+            generation = DemoGeneration(str(number), "GET", "/", "", None, None)
             ledger.open(generation)
             ledger.close(generation)
         assert (ledger.find("0"), ledger.started_total) == (None, GENERATIONS_MAX + 1)

@@ -16,7 +16,7 @@ from tests.kit.deadline import within
 JSON = "application/json"
 
 
-class Broken:
+class Switchboard:
     """The switches, a client of them, and one of the backend over the network."""
 
     def __init__(self, switches: Switches) -> None:
@@ -33,15 +33,15 @@ class Broken:
 
 
 @asynccontextmanager
-async def _broken() -> AsyncIterator[Broken]:
+async def _broken() -> AsyncIterator[Switchboard]:
     async with (
         running_backend(create_app()) as url,
         breakable([(0, int(url.rpartition(":")[2]))]) as switches,
     ):
-        yield Broken(switches)
+        yield Switchboard(switches)
 
 
-async def _reaches(broken: Broken) -> bool:
+async def _reaches(broken: Switchboard) -> bool:
     try:
         return (await broken.backend.fetch("GET", "/healthz")).status == 200
     except (OSError, AssertionError):

@@ -9,7 +9,7 @@ from sidecar.demo.webapi import create_app
 from sidecar.demo.webapi import running as running_backend
 from sidecar.demo.words import tokens
 from tests.kit.admin_page import CONTRASTS
-from tests.kit.chat import Chat, chatting
+from tests.kit.chat import ChatSite, chatting
 from tests.kit.chromium import needs_chromium, page_at
 
 pytestmark = [pytest.mark.browser, needs_chromium]
@@ -28,7 +28,7 @@ CONTRAST_MIN = 4.5
 """WCAG 2.2, 1.4.3, level AA."""
 
 
-async def _truth(chat: Chat, n: int) -> str:
+async def _truth(chat: ChatSite, n: int) -> str:
     """Return the answer to the newest question as its backend wrote it."""
     (kept,) = await chat.page.evaluate("JSON.parse(sessionStorage.talk).slice(-1)")
     seed = parse_qs(urlsplit(kept["url"]).query)["seed"][0]
@@ -146,7 +146,7 @@ async def test_a_second_device_joins_from_the_start_by_the_link() -> None:
         assert link == f"{chat.url}/{stream}"
         assert stream.startswith("#join=s1")
         async with page_at(link) as page:
-            other = Chat(page, chat.sc, chat.switches, link)
+            other = ChatSite(page, chat.sc, chat.switches, link)
             await other.until("completed")
             await chat.until("completed")
             assert await other.answer() == await chat.answer() == await _truth(chat, 80)
@@ -210,7 +210,7 @@ async def test_it_fits_every_screen_and_can_be_read_by_day_and_by_night() -> Non
                 assert {text: ratio for text, ratio in contrasts.items() if ratio < CONTRAST_MIN} == {}
 
 
-async def _tab_to(chat: Chat, name: str, *, backwards: bool = False) -> None:
+async def _tab_to(chat: ChatSite, name: str, *, backwards: bool = False) -> None:
     focused = """() => {
       let at = document.activeElement;
       while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;

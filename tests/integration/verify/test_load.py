@@ -20,7 +20,7 @@ from sidecar.verify.load.cell import DARK_S, FINE_S, SLOW_S
 from sidecar.verify.load.load_run import run
 from sidecar.verify.load.talk import FAILURE_EVERY, STALL_SHARE
 from sidecar.verify.load.visit import HABITS
-from sidecar.verify.load.workload import USERS_PER_PROCESS, Load
+from sidecar.verify.load.workload import USERS_PER_PROCESS, Workload
 from sidecar.verify.own import own
 from sidecar.verify.prometheus import prometheus
 from sidecar.verify.results import Results
@@ -41,7 +41,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "load.md"
 @needs_prometheus
 @pytest.mark.timeout(200 + STREAMS / 5)
 async def test_what_a_hundred_people_recorded_is_what_prometheus_counted() -> None:
-    found = await run(Load(users=USERS, seed=SEED, streams=STREAMS))
+    found = await run(Workload(users=USERS, seed=SEED, streams=STREAMS))
     assert found.differences == []
     held = {each.name: each for each in found.objectives}
     for name in ("messages lost", "duplicates delivered", "silent failures"):
@@ -98,7 +98,7 @@ def test_a_load_is_for_streams_or_for_seconds_but_not_for_both() -> None:
 
 
 def test_people_and_streams_are_split_over_processes_with_none_left_over() -> None:
-    load = Load(users=2 * USERS_PER_PROCESS + 1, seed=1, streams=1_000)
+    load = Workload(users=2 * USERS_PER_PROCESS + 1, seed=1, streams=1_000)
     parts = load.parts("http://127.0.0.1:1")
     assert [part.part for part in parts] == [0, 1, 2]
     assert sum(part.users for part in parts) == load.users
@@ -107,7 +107,7 @@ def test_people_and_streams_are_split_over_processes_with_none_left_over() -> No
 
 
 def test_the_more_people_the_slower_their_answers_and_the_later_a_stall() -> None:
-    few, many = Load(users=10, seed=1), Load(users=2_000, seed=1)
+    few, many = Workload(users=10, seed=1), Workload(users=2_000, seed=1)
     assert few.pace.interval_s < many.pace.interval_s < few.pace.interval_s * 200
     for load in (few, many):
         (stall_s,) = {route["stall_s"] for route in load.settings()["routes"]}  # type: ignore[attr-defined]

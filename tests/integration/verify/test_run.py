@@ -14,11 +14,11 @@ from sidecar.faultnet.paths import path_to
 from sidecar.observability.errors import ResumeExpired
 from sidecar.verify.findings import Findings
 from sidecar.verify.judge import judge
-from sidecar.verify.person import Question
+from sidecar.verify.person import UserRequest
 from sidecar.verify.results import Results, ScenarioResult
 from sidecar.verify.results_json import from_json, schema, to_json
-from sidecar.verify.run import Plan, run
-from sidecar.verify.scenarios import HANDOFF, LOSS, SLOW, Part, Turn
+from sidecar.verify.run import RunPlan, run
+from sidecar.verify.scenarios import HANDOFF, LOSS, SLOW, ScenarioPart, Turn
 from sidecar.verify.stage import Stage
 from sidecar.verify.subject import READINGS, Subject, subject
 
@@ -46,7 +46,7 @@ def of(results: Results, target: str, name: str) -> ScenarioResult:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_the_sidecar_keeps_all_promises_the_plain_backend_does_not_and_a_seed_repeats_it() -> None:
-    plan = Plan(specs=["direct", "sidecar"], seed=SEED, users=3, quick=True, path="userspace")
+    plan = RunPlan(specs=["direct", "sidecar"], seed=SEED, users=3, quick=True, path="userspace")
     real_if_possible = replace(plan, path="auto")
     first, second, third = await asyncio.gather(
         *(run(each, silence) for each in (plan, plan, real_if_possible))
@@ -91,7 +91,7 @@ def silent_server() -> Iterator[str]:
 
 async def test_a_server_that_never_answers_has_failed_and_the_reason_is_told() -> None:
     with silent_server() as url:
-        plan = Plan(specs=[url], seed=1, path="userspace", answer_s=1, scenarios=[SLOW, LOSS])
+        plan = RunPlan(specs=[url], seed=1, path="userspace", answer_s=1, scenarios=[SLOW, LOSS])
         results = await run(plan, silence)
     told = [one.reasons for one in results.targets[0].scenarios]
     assert told == [[f"{url} gave no message within 1 s."]] * 2
@@ -99,9 +99,9 @@ async def test_a_server_that_never_answers_has_failed_and_the_reason_is_told() -
 
 
 async def test_a_server_that_goes_silent_is_waited_for_as_long_as_the_part_says_and_no_longer() -> None:
-    part = Part(name="hung", messages=1, bound_s=0.5)
+    part = ScenarioPart(name="hung", messages=1, bound_s=0.5)
     with silent_server() as url:
-        hung = Subject("hung", url, Question(url=url), stall_s=0.25)
+        hung = Subject("hung", url, UserRequest(url=url), stall_s=0.25)
         async with path_to(url, "userspace", 1) as path:
             played = await Stage(hung, path, users=2, quick=True, seed=1).play("test", part)
         result = judge(Findings(LOSS, hung, [played], []), 1, 1.0)
@@ -110,7 +110,7 @@ async def test_a_server_that_goes_silent_is_waited_for_as_long_as_the_part_says_
 
 
 async def test_an_answer_that_is_over_before_anything_happens_proves_nothing() -> None:
-    part = Part(name="short", users=1, turns=(Turn(at_s=30, does="cut", what="cut"),))
+    part = ScenarioPart(name="short", users=1, turns=(Turn(at_s=30, does="cut", what="cut"),))
     async with running(create_app()) as base:
         url = f"{base}/api/chat?n=3&interval_ms=1&seed=1"
         async with subject(url, stall_s=3) as short, path_to(url, "userspace", 1) as path:
@@ -144,7 +144,9 @@ async def test_answers_that_differ_from_one_time_to_the_next_are_not_judged_by_t
 ) -> None:
     async with saying(lambda nth: "Sure!" if nth < alike else f"Of course, {nth}!") as (port, _):
         specs = [f"http://127.0.0.1:{port}/"]
-        results = await run(Plan(specs=specs, seed=1, users=1, path="userspace", scenarios=[SLOW]), silence)
+        results = await run(
+            RunPlan(specs=specs, seed=1, users=1, path="userspace", scenarios=[SLOW]), silence
+        )
     result = results.targets[0].scenarios[0]
     assert (result.verdict, result.reasons) == ("passed", [])
     assert "bytes" in result.not_checked[0]
@@ -153,7 +155,7 @@ async def test_answers_that_differ_from_one_time_to_the_next_are_not_judged_by_t
 async def test_a_server_that_goes_by_its_name_finds_it_in_what_people_ask_on_a_path() -> None:
     async with saying(lambda _: "") as (port, asked):
         place = f"localhost:{port}"
-        plan = Plan(specs=[f"http://{place}/"], seed=1, users=1, path="userspace", scenarios=[SLOW])
+        plan = RunPlan(specs=[f"http://{place}/"], seed=1, users=1, path="userspace", scenarios=[SLOW])
         results = await run(plan, silence)
     assert (results.verdict, results.targets[0].scenarios[0].reasons) == ("passed", [])
     assert [f"\r\nhost: {place}\r\n" in head for head in asked] == [True] * (READINGS + 1)
@@ -161,7 +163,9 @@ async def test_a_server_that_goes_by_its_name_finds_it_in_what_people_ask_on_a_p
 
 @pytest.mark.slow
 async def test_a_feed_without_an_end_is_left_after_a_while_and_has_to_have_gone_on() -> None:
-    part = Part(name="feed", users=1, turns=(Turn(at_s=0.5, does="cut", what="cut"),), leave_after_s=4)
+    part = ScenarioPart(
+        name="feed", users=1, turns=(Turn(at_s=0.5, does="cut", what="cut"),), leave_after_s=4
+    )
     async with running(create_app()) as base:
         url = f"{base}/notifications?interval_ms=50"
         async with subject(url, stall_s=3, answer_s=1) as feed, path_to(url, "userspace", 1) as path:

@@ -20,7 +20,7 @@ RECONNECTS = "sse_reconnect_duration_seconds"
 STARTED = {series("process_start_time_seconds"): "0x40"}
 
 
-class Told(NamedTuple):
+class AlertText(NamedTuple):
     """What an alert says, given these samples; ``dashboard`` is what follows Grafana's address."""
 
     alert: str
@@ -41,7 +41,7 @@ class Told(NamedTuple):
 
 
 TOLD = [
-    Told(
+    AlertText(
         "SSECompletionBudgetBurn",
         {
             series(STREAMS, route="chat", outcome="completed"): "0+99x40",
@@ -52,7 +52,7 @@ TOLD = [
         "1% of the streams on chat that nobody stopped on purpose did not complete; 0.5 % may.",
         "sse-overview?{hours}&var-job=sse-sidecar&var-route=chat",
     ),
-    Told(
+    AlertText(
         "SSEReconnectTooSlow",
         {
             series(f"{RECONNECTS}_count", route="chat", side="client", outcome="gave_up"): "0+1x40",
@@ -66,7 +66,7 @@ TOLD = [
         "25% of the client reconnects on chat in 30m took more than 5 s or were given up; 5 % may.",
         "sse-reconnects?{hours}&var-job=sse-sidecar&var-route=chat",
     ),
-    Told(
+    AlertText(
         "SSEMessageIntegrityViolation",
         {series("sse_messages_lost_total", route="chat", stage="sidecar", reason="window"): "0x29 7x10"},
         {
@@ -80,7 +80,7 @@ TOLD = [
         "Messages on chat that were lost within 10m: 7 (stage sidecar, reason window); none may.",
         "sse-integrity?{hours}&var-job=sse-sidecar&var-route=chat",
     ),
-    Told(
+    AlertText(
         "SSEMessageIntegrityViolation",
         {
             series(
@@ -99,7 +99,7 @@ TOLD = [
         "Messages on chat that were duplicated within 10m: 5 (stage client); none may.",
         "sse-integrity?{hours}&var-job=sse-sidecar&var-route=chat",
     ),
-    Told(
+    AlertText(
         "SSESilentFailure",
         {series("sse_silent_failures_total", route="chat", kind="hung", disposition="leaked"): "0x29 1x10"},
         {"route": "chat", "kind": "hung", "severity": "critical"},
@@ -107,7 +107,7 @@ TOLD = [
         "Streams on chat that failed and looked healthy: 1 within 10m; none may.",
         "sse-integrity?{hours}&var-job=sse-sidecar&var-route=chat",
     ),
-    Told(
+    AlertText(
         "SSESilentFailure",
         {series("sse_watchdog_last_pass_timestamp_seconds"): "1620x40"},
         {"instance": "a", "kind": "watchdog_stopped", "severity": "critical"},
@@ -115,7 +115,7 @@ TOLD = [
         "The watchdog of a last looked 5m 0s ago: a stream that hangs would go unnoticed.",
         "sse-integrity?{hours}&var-job=sse-sidecar&var-instance=a",
     ),
-    Told(
+    AlertText(
         "SSESilentFailure",
         {series("sse_canary_mismatches_total"): "0x29 4x10"},
         {"instance": "a", "kind": "canary_mismatch", "severity": "critical"},
@@ -124,7 +124,7 @@ TOLD = [
         "what users receive there cannot be trusted.",
         "sse-integrity?{hours}&var-job=sse-sidecar&var-instance=a",
     ),
-    Told(
+    AlertText(
         "SSESidecarDown",
         {series("up", instance="10.0.0.7:9464"): "0x40"},
         {"instance": "10.0.0.7:9464", "severity": "critical"},
@@ -132,7 +132,7 @@ TOLD = [
         "10.0.0.7:9464 of sse-sidecar does not answer; no other alert of this job can be trusted now.",
         "sse-overview?{hours}&var-job=sse-sidecar&var-instance=10.0.0.7%3A9464",
     ),
-    Told(
+    AlertText(
         "SSESidecarDown",
         {series("up", job="elsewhere"): "1x40"},
         {"severity": "critical"},
@@ -144,7 +144,7 @@ TOLD = [
 
 
 @pytest.mark.parametrize("told", TOLD, ids=lambda told: told.summary)
-def test_an_alert_says_what_is_true_and_where_to_go(told: Told, tmp_path: Path) -> None:
+def test_an_alert_says_what_is_true_and_where_to_go(told: AlertText, tmp_path: Path) -> None:
     alert = {"exp_labels": {"job": "sse-sidecar"} | told.labels, "exp_annotations": told.annotations}
     test = {
         "interval": "1m",

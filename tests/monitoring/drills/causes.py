@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from compose.chat_client import Question, client
+from compose.chat_client import ChatRequest, client
 from compose.faults import COMPLETION, DOWN, INTEGRITY, RECONNECT, SILENT
 from tests.monitoring.drills.site import Site
 
@@ -40,7 +40,7 @@ async def readers_of_the_feed(site: Site) -> AsyncIterator[None]:
 
 
 async def _read_on(site: Site, number: int) -> None:
-    question = Question("/notifications", {"interval_ms": FEED_INTERVAL_MS})
+    question = ChatRequest("/notifications", {"interval_ms": FEED_INTERVAL_MS})
     async with client(site.stack.public, f"reader-{number}") as person:
         while True:
             with suppress(aiohttp.ClientError, OSError):

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.kit.deadline import within
-from tests.kit.runbook import Answer, Mitigation, Question, Runbook
+from tests.kit.runbook import DiagnosisRow, ExpectedOutput, Mitigation, Runbook
 from tests.monitoring.drills.causes import Cause
 from tests.monitoring.drills.shell import Shell
 from tests.monitoring.drills.site import Site, site
@@ -24,7 +24,7 @@ VERIFY_S = 150.0
 
 RESOLVES_S = 330.0
 POLL_S = 0.25
-RECOVERED = Answer("=> 1 @[")
+RECOVERED = ExpectedOutput("=> 1 @[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Drill:
         await self._more(loud[0], said[loud[0].name])
         return self.book.mitigations[loud[0].mitigation]
 
-    async def _more(self, question: Question, said: str) -> None:
+    async def _more(self, question: DiagnosisRow, said: str) -> None:
         assert question.otherwise.fits(said), f"{question.name} says {said}, not {question.otherwise.pattern}"
         for command in question.commands[1:]:
             await self._do(command)
@@ -136,7 +136,7 @@ class Drill:
     async def _verified(self) -> None:
         await self._until_seen(self.book.verify, RECOVERED, VERIFY_S)
 
-    async def _until_seen(self, command: str, answer: Answer, within_s: float) -> None:
+    async def _until_seen(self, command: str, answer: ExpectedOutput, within_s: float) -> None:
         said = ""
 
         async def look() -> bool:

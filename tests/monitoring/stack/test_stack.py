@@ -21,9 +21,9 @@ import yaml
 from alerts.rules import alert_names
 from compose import reference
 from compose.faults import FAULTS
-from compose.stack import Ports, sidecar_settings, stack
+from compose.stack import StackPorts, sidecar_settings, stack
 from sidecar.config.settings import Settings
-from sidecar.demo.faults import Fault as DemoFault
+from sidecar.demo.faults import DemoFault
 from tests.kit.deadline import within
 from tests.kit.prometheus import needs_prometheus
 
@@ -34,7 +34,7 @@ FAST = 60.0
 URLS = {"admin page": "/", "chat": "/", "Prometheus": "/-/ready", "Alertmanager": "/-/ready"}
 
 
-class Running:
+class RunningStack:
     """A stack that was started from the command line, and what it prints."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -78,14 +78,14 @@ class Running:
 
 
 @contextmanager
-def from_the_command_line(*arguments: str, **environment: str) -> Iterator[Running]:
+def from_the_command_line(*arguments: str, **environment: str) -> Iterator[RunningStack]:
     command = [sys.executable, "-m", "compose", *arguments]
     environment = os.environ | environment
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as process:
         try:
-            yield Running(process)
+            yield RunningStack(process)
         finally:
             process.terminate()
             try:
@@ -103,7 +103,7 @@ def status(port: int, path: str) -> int:
         connection.close()
 
 
-def check_nothing_is_left(running: Running, children: list[psutil.Process]) -> None:
+def check_nothing_is_left(running: RunningStack, children: list[psutil.Process]) -> None:
     assert psutil.wait_procs(children, 5)[1] == []
     assert not running.directory.exists()
     for port in running.ports.values():
@@ -209,7 +209,7 @@ def test_what_users_ask_a_faulty_backend_for_is_what_the_demo_knows() -> None:
 
 
 def test_the_sidecar_of_the_stack_has_settings_that_pass_its_own_check() -> None:
-    written = yaml.safe_dump(sidecar_settings(Ports.free()))
+    written = yaml.safe_dump(sidecar_settings(StackPorts.free()))
     assert [route.name for route in Settings(**yaml.safe_load(written)).routes] == [
         "chat",
         "openai",

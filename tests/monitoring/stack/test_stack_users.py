@@ -8,26 +8,26 @@ from typing import Any
 import pytest
 
 from compose import habits
-from compose.chat_client import ChatClient, Question, client
+from compose.chat_client import ChatClient, ChatRequest, client
 from compose.faults import FAULTS
 from compose.front import front
-from compose.users import QUESTIONS, Users
+from compose.users import QUESTIONS, StackUsers
 from sidecar.demo.webapi import create_app
 from sidecar.demo.webapi import running as running_backend
 from sidecar.verify.program import free_port
 from tests.kit.client import SSEClient
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 TOKENS = 20
-ANSWER = Question("/api/chat", {"n": str(TOKENS), "interval_ms": "10", "seed": "users"})
-FEED = Question("/notifications", {"interval_ms": "10"})
+ANSWER = ChatRequest("/api/chat", {"n": str(TOKENS), "interval_ms": "10", "seed": "users"})
+FEED = ChatRequest("/notifications", {"interval_ms": "10"})
 CHAT: dict[str, Any] = {"name": "chat", "path": "/api/chat", "complete_on": "done", "linger_s": 10}
 SOON_GONE = {**CHAT, "linger_s": 0.05}
 SHORT_LOG = {"name": "feed", "path": "/notifications", "kind": "live", "linger_s": 10, "log_events_max": 5}
 
 
 @asynccontextmanager
-async def one_user(route: dict[str, Any]) -> AsyncIterator[tuple[ChatClient, Running]]:
+async def one_user(route: dict[str, Any]) -> AsyncIterator[tuple[ChatClient, RunningSidecar]]:
     async with (
         running_backend(create_app()) as url,
         running(url, routes=[route]) as sc,
@@ -37,7 +37,9 @@ async def one_user(route: dict[str, Any]) -> AsyncIterator[tuple[ChatClient, Run
         await sc.until(lambda: not sc.metric("sse_subscribers"))
 
 
-async def outcome_of(habit: habits.Habit, route: dict[str, Any], question: Question = ANSWER) -> Running:
+async def outcome_of(
+    habit: habits.Habit, route: dict[str, Any], question: ChatRequest = ANSWER
+) -> RunningSidecar:
     async with one_user(route) as (browser, sc):
         await habit(browser, question, random.Random(1))
         await sc.until(sc.outcomes)
@@ -84,7 +86,7 @@ async def test_a_reader_of_a_feed_that_outruns_its_log_loses_messages() -> None:
 
 
 def drawn(seed: int, fault: str = "") -> list[tuple[str, str]]:
-    users = Users("http://127.0.0.1:1", seed=seed)
+    users = StackUsers("http://127.0.0.1:1", seed=seed)
     users.fault = FAULTS.get(fault)
     chance = random.Random(f"{seed}/1")
     draws = (users._draw(chance) for _ in range(200))

@@ -8,7 +8,7 @@ from sidecar.observability import errors
 from sidecar.observability.labels import Outcome
 from sidecar.sse.verdict import Ending
 from sidecar.streams.states import StreamInput
-from tests.kit.held import Held, Reader
+from tests.kit.held import Held, HeldReader
 
 STATES = "opening or streaming or stalled or reconnecting or ended or expired"
 
@@ -64,12 +64,12 @@ class TestMetrics:
         assert answer.text.endswith("# EOF\n")
 
 
-class TestStreams:
+class TestStreamList:
     async def test_a_stream_is_listed_with_all_its_numbers(self) -> None:
         held = Held()
         stream = held.stream("chat", events=5)
-        stream.join(Reader(4))
-        stream.join(Reader(2))
+        stream.join(HeldReader(4))
+        stream.join(HeldReader(2))
         stream.ledger.deliver(0, 4)
         stream.trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         held.now += 12.5
@@ -174,11 +174,11 @@ class TestOneStream:
             _assert_problem(await client.get("/streams/s1unknown"), 404, "err-sidecar-stream-not-found")
 
 
-class TestCancel:
+class TestAdminCancel:
     async def test_a_cancelled_stream_ends_and_closes_its_backend(self) -> None:
         held = Held()
         stream = held.stream(events=1)
-        source = stream.source = Source()
+        source = stream.source = FakeSource()
         async with held.client() as client:
             answer = await client.post(f"/streams/{stream.handle}/cancel")
         assert (answer.status_code, answer.content) == (204, b"")
@@ -219,7 +219,7 @@ async def test_what_does_not_exist_is_told_as_a_problem() -> None:
         _assert_problem(await client.get("/nothing"), 404, "err-sidecar-control-not-found")
 
 
-class Source:
+class FakeSource:
     """An upstream side that only notes that it was closed."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from sidecar.config.routes import CANARY_ROUTE
 from sidecar.observability import errors
 from sidecar.observability.labels import Outcome
 from sidecar.streams.states import StreamInput
-from tests.kit.held import Held, Reader
+from tests.kit.held import Held, HeldReader
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 STATES = "opening or streaming or stalled or reconnecting or ended or expired"
@@ -115,7 +115,7 @@ class TestNow:
 
     async def test_it_says_what_is_held(self) -> None:
         held = Held()
-        held.stream("chat", events=3).join(Reader(3))
+        held.stream("chat", events=3).join(HeldReader(3))
         held.stream("chat").settle(Outcome.UPSTREAM_ERROR)
         held.stream(CANARY_ROUTE)
         told = await overview(held)
@@ -174,7 +174,7 @@ class TestHistory:
         assert (await overview(Held()))["process"] != (await overview(Held()))["process"]
 
 
-class TestStreams:
+class TestStreamPage:
     async def test_the_worst_of_the_live_streams_are_listed_and_all_are_counted(self) -> None:
         held = Held()
         held.stream("chat")
@@ -200,7 +200,7 @@ class TestStreams:
     async def test_one_stream_is_told_instead_of_the_list(self) -> None:
         held = Held()
         stream = held.stream("chat")
-        stream.join(Reader(0))
+        stream.join(HeldReader(0))
         stream.advance(StreamInput.LOST, stream.verdict.broken(errors.UpstreamReset))
         told = await overview(held, f"stream={stream.handle}")
         assert "streams" not in told

@@ -6,7 +6,7 @@ from sidecar.observability.labels import Outcome
 from sidecar.sse.verdict import Ending
 from sidecar.streams.states import StreamInput
 from sidecar.streams.stream import Stream
-from tests.kit.held import Held, Reader
+from tests.kit.held import Held, HeldReader
 
 
 def _stalled(held: Held) -> Stream:
@@ -23,12 +23,12 @@ def _failed(held: Held) -> Stream:
 
 def _behind(held: Held, lag: int) -> Stream:
     stream = held.stream(events=lag + 1)
-    stream.join(Reader(1))
+    stream.join(HeldReader(1))
     return stream
 
 
 def _detached(held: Held) -> Stream:
-    stream, reader = held.stream(events=1), Reader(1)
+    stream, reader = held.stream(events=1), HeldReader(1)
     stream.join(reader)
     stream.leave(reader, cleanly=True, done=False)
     return stream
@@ -41,7 +41,7 @@ def _reconnecting(held: Held) -> Stream:
 
 
 def _completed(held: Held) -> Stream:
-    stream, reader = held.stream(events=1), Reader(1)
+    stream, reader = held.stream(events=1), HeldReader(1)
     stream.join(reader)
     stream.advance(StreamInput.END, Ending(Outcome.COMPLETED, None))
     stream.read_to_end()

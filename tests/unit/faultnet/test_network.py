@@ -15,7 +15,7 @@ from sidecar.faultnet.toxics import (
     Down,
     Latency,
     LimitData,
-    Loss,
+    PacketLoss,
     ResetPeer,
     Slicer,
     SlowClose,
@@ -274,7 +274,7 @@ class TestToxics:
     async def test_what_was_lost_arrives_later_in_order_and_whole(self) -> None:
         async with wired(seed=5) as ends:
             pair = await ends.pair()
-            ends.network.add(Loss(share=0.5, again_s=0.05))
+            ends.network.add(PacketLoss(share=0.5, again_s=0.05))
             said = [b"%03d" % number for number in range(20)]
             for piece in said:
                 await pair.server.write(piece)
@@ -284,7 +284,7 @@ class TestToxics:
     async def test_a_share_of_nothing_delays_nothing_and_one_of_all_does_not_last_for_ever(self) -> None:
         async with wired() as ends:
             pair = await ends.pair()
-            ends.network.add(Loss(share=0.0, again_s=3600), Loss(share=1.0, again_s=0.0001))
+            ends.network.add(PacketLoss(share=0.0, again_s=3600), PacketLoss(share=1.0, again_s=0.0001))
             assert await pair.down(b"1") == b"1"
 
     async def test_a_slow_close_holds_the_end_back_and_not_the_bytes(self) -> None:

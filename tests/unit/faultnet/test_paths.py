@@ -6,8 +6,8 @@ import pytest
 
 from sidecar.faultnet.path import FINE, PathKind, Weather
 from sidecar.faultnet.paths import path_to
-from sidecar.faultnet.target import PathError, Target
-from tests.kit.far_end import BOTH_KINDS, WAIT_S, FarEnd, Line, content, far_end, quickest
+from sidecar.faultnet.target import ListenAddress, PathError
+from tests.kit.far_end import BOTH_KINDS, WAIT_S, FarConnection, FarEnd, content, far_end, quickest
 
 QUIET_S = 0.5
 """So long nothing may be heard where nothing shall pass."""
@@ -106,7 +106,7 @@ async def test_after_a_hand_off_the_old_connection_is_dark_and_a_new_one_passes(
         assert (old.address == new.address) == (kind == "userspace")
 
 
-async def _hand_off(far: FarEnd) -> tuple[Line, Line]:
+async def _hand_off(far: FarEnd) -> tuple[FarConnection, FarConnection]:
     old = await far.line()
     await old.ask(1)
     await far.here(far.path.hand_off())
@@ -191,4 +191,4 @@ async def test_an_address_that_no_path_leads_to_is_refused(kind: PathKind, url: 
 
 
 def test_the_usual_port_is_meant_where_none_is_named(kind: PathKind) -> None:
-    assert Target.of("http://example.com/x") == ("example.com", 80)
+    assert ListenAddress.of("http://example.com/x") == ("example.com", 80)

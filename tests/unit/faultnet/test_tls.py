@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.faultnet.target import PathError, Target
+from sidecar.faultnet.target import ListenAddress, PathError
 from sidecar.faultnet.tls_relay import tls_relay
 from tests.kit.deadline import within
 from tests.kit.far_end import BOTH_KINDS
@@ -59,7 +59,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def _echo(certificate: Path) -> AsyncIterator[Target]:
+async def _echo(certificate: Path) -> AsyncIterator[ListenAddress]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     tasks: set[asyncio.Task[None]] = set()
@@ -81,7 +81,7 @@ async def _echo(certificate: Path) -> AsyncIterator[Target]:
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
     try:
-        yield Target("127.0.0.1", server.sockets[0].getsockname()[1])
+        yield ListenAddress("127.0.0.1", server.sockets[0].getsockname()[1])
     finally:
         server.close()
         for task in tasks:
@@ -116,7 +116,7 @@ async def test_a_server_that_is_not_who_it_says_is_no_target(certificate: Path) 
 
 async def test_a_server_that_is_not_there_is_no_target() -> None:
     with pytest.raises(PathError, match=r"^no TLS with 127.0.0.1:1: "):
-        async with tls_relay(Target("127.0.0.1", 1)):
+        async with tls_relay(ListenAddress("127.0.0.1", 1)):
             pass
 
 

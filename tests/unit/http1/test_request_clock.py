@@ -19,7 +19,7 @@ CHUNKED = HEAD.replace(b"Content-Length: 9000", b"Transfer-Encoding: chunked")
 TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\n"
 
 
-class Wire(asyncio.Transport):
+class ClientEnd(asyncio.Transport):
     """The client's end of a connection: what it was written, and when it was closed."""
 
     def __init__(self) -> None:
@@ -69,21 +69,21 @@ class App:
         await send({"type": "http.response.body", "body": b"ok"})
 
 
-def connected(app: App) -> tuple[Wire, ClockedProtocol]:
+def connected(app: App) -> tuple[ClientEnd, ClockedProtocol]:
     config = uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None, ws="none")
-    wire, protocol = Wire(), ClockedProtocol(config, ServerState(), {})
+    wire, protocol = ClientEnd(), ClockedProtocol(config, ServerState(), {})
     protocol.connection_made(wire)
     return wire, protocol
 
 
-class Seen(NamedTuple):
+class ClientView(NamedTuple):
     """What a client saw."""
 
     written: bytes
     closed_at: float | None
 
 
-async def sent(app: App, *pieces: tuple[float, bytes], until_s: float = 100.0) -> Seen:
+async def sent(app: App, *pieces: tuple[float, bytes], until_s: float = 100.0) -> ClientView:
     """Send pieces at their times, in seconds, and look at the wire at the end."""
     wire, protocol = connected(app)
     loop = asyncio.get_running_loop()
@@ -92,7 +92,7 @@ async def sent(app: App, *pieces: tuple[float, bytes], until_s: float = 100.0) -
         if not wire.is_closing():
             protocol.data_received(piece)
     await asyncio.sleep(until_s - loop.time())
-    return Seen(wire.written, wire.closed_at)
+    return ClientView(wire.written, wire.closed_at)
 
 
 def test_who_says_nothing_is_closed_without_a_word() -> None:

@@ -40,7 +40,7 @@ class _Transport(asyncio.Transport):
         """Nothing is open."""
 
 
-class _Connection:
+class _FakeConnection:
     def __init__(self, protocol: UpstreamProtocol) -> None:
         self.protocol = protocol
 
@@ -50,7 +50,7 @@ class _Head:
 
     def __init__(self, protocol: UpstreamProtocol, content: StreamReader) -> None:
         self.status, self.raw_headers = 200, ()
-        self.content, self.connection = content, _Connection(protocol)
+        self.content, self.connection = content, _FakeConnection(protocol)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.kit.client import BodyEnded, Overdue, SSEClient
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 from tests.kit.fake_upstream import FakeUpstream, literal, plain, sse
 from tests.kit.head import HEAD_BYTES_MAX
 from tests.kit.response import Response, read_response
@@ -55,7 +55,11 @@ async def test_events_come_one_by_one_until_the_clean_end() -> None:
         up.script(sse(b"retry: 50\n: hb\n" + ONE[:5], ONE[5:] + TWO))
         async with client.open() as response:
             events = [event async for event in response.events()]
-        assert events == [Event("message", "a", "1"), Event("add", "b", "2")] == response.seen
+        assert (
+            events
+            == [DispatchedEvent("message", "a", "1"), DispatchedEvent("add", "b", "2")]
+            == response.seen
+        )
         assert (response.comments, response.retry_ms, response.last_event_id) == (["hb"], 50, "2")
         assert (response.ended, response.raw) == ("clean", b"retry: 50\n: hb\n" + ONE + TWO)
 
@@ -66,13 +70,13 @@ async def test_no_event_is_read_ahead_of_the_test() -> None:
         async with client.open() as response:
             connection = await by_hand.connection()
             await connection.chunk(ONE)
-            assert await response.event() == Event("message", "a", "1")
+            assert await response.event() == DispatchedEvent("message", "a", "1")
             assert response.ended == "open"
             assert response.arrivals[0][1] == ONE
             assert await response.silent_for(0.01)
             await connection.chunk(TWO)
             assert not await response.silent_for(10)
-            assert await response.event() == Event("add", "b", "2")
+            assert await response.event() == DispatchedEvent("add", "b", "2")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.kit.deadline import Overdue, within
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 from tests.kit.fake_upstream import FakeUpstream, UpstreamConnection, literal, plain, sse
 from tests.kit.reset import reset_on_close
 
@@ -80,7 +80,7 @@ async def test_truth_lists_the_events_that_each_response_has_carried() -> None:
         up.script(sse(b"data: 1\n", b"\n: hb\n\nid: 7\ndata: 2\n\ndata: unfinished\n"), plain())
         streams = await connect(up, GET + GET)
         await up.request(1)
-        assert up.truth == [[Event("message", "1"), Event("message", "2", "7")], []]
+        assert up.truth == [[DispatchedEvent("message", "1"), DispatchedEvent("message", "2", "7")], []]
         assert up.requests[0].sent == b"data: 1\n\n: hb\n\nid: 7\ndata: 2\n\ndata: unfinished\n"
         await close(streams)
 
@@ -248,10 +248,10 @@ async def test_a_script_waits_for_the_test_between_two_blocks() -> None:
         up.script(sse(b"data: 1\n\n", go, b"data: 2\n\n"))
         streams = await connect(up, GET)
         await streams[0].readuntil(b"data: 1\n\n\r\n")
-        assert up.truth == [[Event("message", "1")]]
+        assert up.truth == [[DispatchedEvent("message", "1")]]
         go.set()
         await streams[0].readuntil(b"0\r\n\r\n")
-        assert up.truth == [[Event("message", "1"), Event("message", "2")]]
+        assert up.truth == [[DispatchedEvent("message", "1"), DispatchedEvent("message", "2")]]
         await close(streams)
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from aiohttp import web
 
-from sidecar.verify.program import Missing, NotReady, find, free_port, program, tethered
+from sidecar.verify.program import NotReady, ProgramMissing, find, free_port, program, tethered
 from sidecar.verify.prometheus import INSTALL
 from tests.kit.deadline import Overdue, within
 from tests.kit.prometheus import Prometheus, alertmanager, needs_prometheus, prometheus
@@ -130,7 +130,7 @@ async def test_rules_that_prometheus_refuses_end_the_start_with_its_own_words(tm
 
 
 def test_a_program_that_is_missing_is_named_with_the_line_that_installs_it() -> None:
-    with pytest.raises(Missing) as caught:
+    with pytest.raises(ProgramMissing) as caught:
         find(("prometheus-of-tomorrow",), INSTALL)
     assert str(caught.value) == (
         "prometheus-of-tomorrow is not installed: "

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sidecar.verify.history import Attached, Finished, Left, Opened, Received, Record, Sent, Told
+from sidecar.verify.history import Attached, Finished, HistoryEvent, Left, Opened, Received, Record, Sent
 from tests.kit.client import SSEClient
-from tests.kit.eventsource import Event
+from tests.kit.eventsource import DispatchedEvent
 from tests.kit.fake_upstream import Ending, FakeUpstream, plain, sse
 from tests.kit.recorder import Recorder, data_hash, is_terminal
 
@@ -13,7 +13,7 @@ ONE = b"data: a\nid: s.1\n\n"
 TWO = b"data: b\nid: s.2\n\n"
 GAP = b'event: sse-gap\ndata: {"missed_from": 1, "missed_through": 1, "reason": "trimmed"}\n\n'
 TERMINAL = b'event: sse-error\ndata: {"error": {"code": "x"}}\nid: s.3\n\n'
-A, B = data_hash(Event("message", "a")), data_hash(Event("message", "b"))
+A, B = data_hash(DispatchedEvent("message", "a")), data_hash(DispatchedEvent("message", "b"))
 
 
 async def record(
@@ -41,9 +41,9 @@ async def test_a_sound_run_is_sound() -> None:
         Attached("ann", "s", 0),
         Received("ann", "s", 1, A),
         Received("ann", "s", 2, B),
-        Told("ann", "s", "clean_end"),
+        HistoryEvent("ann", "s", "clean_end"),
         Attached("ann", "s", 2),
-        Told("ann", "s", "no_content"),
+        HistoryEvent("ann", "s", "no_content"),
     ]
     recorder.assert_sound()
 
@@ -52,12 +52,12 @@ async def test_a_gap_a_terminal_and_an_abort_are_told_and_take_their_positions()
     recorder = Recorder()
     assert await record(recorder, GAP + TWO + TERMINAL, b"", then="fin", whole=False) == [
         Attached("ann", "s", 0),
-        Told("ann", "s", "gap", 1, 1),
+        HistoryEvent("ann", "s", "gap", 1, 1),
         Received("ann", "s", 2, B),
-        Told("ann", "s", "terminal"),
-        Told("ann", "s", "abort"),
+        HistoryEvent("ann", "s", "terminal"),
+        HistoryEvent("ann", "s", "abort"),
         Attached("ann", "s", 3),
-        Told("ann", "s", "no_content"),
+        HistoryEvent("ann", "s", "no_content"),
     ]
     recorder.assert_sound()
 
@@ -81,7 +81,15 @@ async def test_an_end_event_is_no_event_and_a_terminal_of_the_backends_own_is_no
         recorder.upstream("s", up.requests[0], whole=None)
         recorder.client("ann", "s", response)
     assert Received("ann", "s", 1, A) in recorder.history
-    assert [type(entry) for entry in recorder.history] == [Opened, Sent, Sent, Attached, Received, Told, Told]
+    assert [type(entry) for entry in recorder.history] == [
+        Opened,
+        Sent,
+        Sent,
+        Attached,
+        Received,
+        HistoryEvent,
+        HistoryEvent,
+    ]
 
 
 async def test_a_client_that_cuts_has_left_and_resumes_where_it_was() -> None:
@@ -99,7 +107,7 @@ async def test_a_client_that_cuts_has_left_and_resumes_where_it_was() -> None:
         Left("ann", "s"),
         Attached("ann", "s", 1),
         Received("ann", "s", 2, B),
-        Told("ann", "s", "clean_end"),
+        HistoryEvent("ann", "s", "clean_end"),
     ]
 
 
@@ -123,14 +131,14 @@ async def test_an_error_is_no_stream() -> None:
 @pytest.mark.parametrize(
     ("event", "terminal"),
     [
-        (Event("sse-error", ""), True),
-        (Event("error", "{}"), True),
-        (Event("message", '{"error": {"message": "x"}}'), True),
-        (Event("message", '{"error": null, "id": 1}'), False),
-        (Event("message", '["error"]'), False),
-        (Event("message", "[DONE]"), False),
-        (Event("message", "error"), False),
+        (DispatchedEvent("sse-error", ""), True),
+        (DispatchedEvent("error", "{}"), True),
+        (DispatchedEvent("message", '{"error": {"message": "x"}}'), True),
+        (DispatchedEvent("message", '{"error": null, "id": 1}'), False),
+        (DispatchedEvent("message", '["error"]'), False),
+        (DispatchedEvent("message", "[DONE]"), False),
+        (DispatchedEvent("message", "error"), False),
     ],
 )
-def test_terminals_of_every_family_are_known(event: Event, terminal: bool) -> None:
+def test_terminals_of_every_family_are_known(event: DispatchedEvent, terminal: bool) -> None:
     assert is_terminal(event) is terminal

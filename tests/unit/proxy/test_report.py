@@ -19,8 +19,8 @@ from sidecar.proxy.report import (
     REPORT_BYTES_MAX,
     STATES,
     Judgement,
-    Known,
     Report,
+    StreamFacts,
     judge,
     parse,
 )
@@ -28,7 +28,7 @@ from tests.kit.reporting import HONEST, STREAM, said
 
 AGREE, LOST, DUPLICATED = ReportVerdict.AGREE, ReportVerdict.LOST, ReportVerdict.DUPLICATED
 UNFINISHED, REJECTED = ReportVerdict.UNFINISHED, ReportVerdict.REJECTED
-WHOLE = Known(entries=5, messages=5, trimmed_through=0, completed=True)
+WHOLE = StreamFacts(entries=5, messages=5, trimmed_through=0, completed=True)
 
 
 def report(**changed: Any) -> Report:
@@ -229,16 +229,16 @@ class TestJudging:
         assert judge(report(received=3), WHOLE) == (LOST, 2)
 
     def test_an_announced_gap_is_no_loss_if_the_log_had_dropped_it(self) -> None:
-        trimmed = Known(entries=40, messages=40, trimmed_through=10, completed=True)
+        trimmed = StreamFacts(entries=40, messages=40, trimmed_through=10, completed=True)
         assert judge(report(received=38, last_seq=40, gaps=[[5, 6]]), trimmed) == (AGREE, 0)
         assert judge(report(received=37, last_seq=40, gaps=[[5, 6]]), trimmed) == (LOST, 1)
 
     def test_a_gap_that_nobody_can_have_announced_is_a_loss(self) -> None:
-        held = Known(entries=40, messages=40, trimmed_through=5, completed=True)
+        held = StreamFacts(entries=40, messages=40, trimmed_through=5, completed=True)
         assert judge(report(received=38, last_seq=40, gaps=[[5, 6]]), held) == (LOST, 1)
 
     def test_gaps_that_overlap_are_counted_once_and_only_within_the_span(self) -> None:
-        trimmed = Known(entries=40, messages=40, trimmed_through=40, completed=True)
+        trimmed = StreamFacts(entries=40, messages=40, trimmed_through=40, completed=True)
         gaps = [[8, 9], [5, 8], [1, 2], [39, 60]]
         assert judge(report(received=0, first_seq=2, last_seq=40, gaps=gaps), trimmed) == (
             LOST,
@@ -246,7 +246,7 @@ class TestJudging:
         )
 
     def test_a_client_with_more_gaps_than_it_can_list_owes_nothing_of_what_the_log_has_dropped(self) -> None:
-        trimmed = Known(entries=1000, messages=1000, trimmed_through=900, completed=True)
+        trimmed = StreamFacts(entries=1000, messages=1000, trimmed_through=900, completed=True)
         gaps = [[n, n] for n in range(1, 2 * GAPS_ALL, 2)]
         assert judge(report(received=100, last_seq=1000, gaps=gaps), trimmed) == (AGREE, 0)
         assert judge(report(received=99, last_seq=1000, gaps=gaps), trimmed) == (LOST, 1)
@@ -264,7 +264,7 @@ class TestJudging:
         [WHOLE._replace(completed=False), WHOLE._replace(entries=6, messages=6)],
         ids=["the stream did not complete", "there are later messages"],
     )
-    def test_who_takes_for_whole_what_is_not_is_told_apart(self, known: Known) -> None:
+    def test_who_takes_for_whole_what_is_not_is_told_apart(self, known: StreamFacts) -> None:
         assert judge(report(), known) == (UNFINISHED, 0)
         assert judge(report(state="failed"), known) == (AGREE, 0)
 
@@ -273,7 +273,7 @@ class TestJudging:
 
     @pytest.mark.parametrize("received", [4, 5])
     def test_the_terminal_of_the_sidecar_may_be_counted_or_not(self, received: int) -> None:
-        failed = Known(entries=5, messages=4, trimmed_through=0, completed=False)
+        failed = StreamFacts(entries=5, messages=4, trimmed_through=0, completed=False)
         assert judge(report(received=received, state="failed"), failed) == (AGREE, 0)
 
     def test_what_passed_without_seqs_is_not_counted(self) -> None:
@@ -286,7 +286,7 @@ class TestJudging:
         self, entries: int, received: int, first: int, last: int, trimmed: int
     ) -> None:
         last = max(last, first - 1)
-        known = Known(entries, entries, min(trimmed, entries), completed=True)
+        known = StreamFacts(entries, entries, min(trimmed, entries), completed=True)
         judged: Judgement = judge(report(received=received, first_seq=first, last_seq=last), known)
         assert 0 <= judged.missed <= entries
         assert (judged.missed > 0) is (judged.verdict is LOST)

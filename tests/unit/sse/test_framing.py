@@ -5,7 +5,7 @@ import time
 import pytest
 
 from sidecar.sse.framing import CARRY_BYTES_MAX, TAIL_BYTES_MAX, Framer, data_of, own_id, type_of, without_ids
-from tests.kit.eventsource import Event, parse
+from tests.kit.eventsource import DispatchedEvent, parse
 from tests.kit.rendered import STREAM_ID, rendered
 
 BOM = b"\xef\xbb\xbf"
@@ -349,7 +349,7 @@ def test_the_stamp_is_the_last_field_of_an_event_and_the_only_id() -> None:
 def test_without_a_stamp_the_backends_id_stays() -> None:
     body = rendered([b"id: 7\ndata: a\n", b"data: b\n"], stamped=False)
     assert body == b"id: 7\ndata: a\n\ndata: b\n\n"
-    assert parse(body) == [Event("message", "a", "7"), Event("message", "b", "7")]
+    assert parse(body) == [DispatchedEvent("message", "a", "7"), DispatchedEvent("message", "b", "7")]
 
 
 def test_a_wait_that_the_sidecar_asks_for_belongs_to_an_event_and_is_said_once() -> None:

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sidecar.sse.framing import CARRY_BYTES_MAX, TAIL_BYTES_MAX, Framer, data_of, own_id, type_of
-from tests.kit.eventsource import Event, Parser, parse
+from tests.kit.eventsource import DispatchedEvent, Parser, parse
 from tests.kit.rendered import STREAM_ID, rendered
 
 FRAGMENTS = [
@@ -55,7 +55,7 @@ def frame(chunks: list[bytes]) -> tuple[list[bytes], bytes]:
     return events, framer.end()
 
 
-def seen(events: list[Event]) -> list[tuple[str, str]]:
+def seen(events: list[DispatchedEvent]) -> list[tuple[str, str]]:
     return [(event.type, event.data) for event in events]
 
 

@@ -16,15 +16,15 @@ from openai.types.responses import ResponseStreamEvent
 from sidecar.observability import errors
 from sidecar.observability.labels import Outcome
 from sidecar.sse.framing import data_of
-from sidecar.sse.verdict import Family, Verdict, end_event, gap_event, terminal
+from sidecar.sse.verdict import ProtocolFamily, StreamVerdict, end_event, gap_event, terminal
 from tests.kit import wire_forms
 
 MESSAGES = {
-    Family.OPENAI_CHAT: wire_forms.OPENAI_CHAT,
-    Family.OPENAI_RESPONSES: wire_forms.OPENAI_RESPONSES,
-    Family.ANTHROPIC: wire_forms.ANTHROPIC,
-    Family.AI_SDK: wire_forms.AI_SDK,
-    Family.GOOGLE: wire_forms.GOOGLE,
+    ProtocolFamily.OPENAI_CHAT: wire_forms.OPENAI_CHAT,
+    ProtocolFamily.OPENAI_RESPONSES: wire_forms.OPENAI_RESPONSES,
+    ProtocolFamily.ANTHROPIC: wire_forms.ANTHROPIC,
+    ProtocolFamily.AI_SDK: wire_forms.AI_SDK,
+    ProtocolFamily.GOOGLE: wire_forms.GOOGLE,
 }
 
 
@@ -32,14 +32,14 @@ MESSAGES = {
     ("family", "told"),
     [
         (
-            Family.OPENAI_CHAT,
+            ProtocolFamily.OPENAI_CHAT,
             (
                 b'data: {"error":{"message":"The backend stopped sending. Try again.","type":"server_error",'
                 b'"param":null,"code":"err-sidecar-upstream-idle"}}\n'
             ),
         ),
         (
-            Family.OPENAI_RESPONSES,
+            ProtocolFamily.OPENAI_RESPONSES,
             (
                 b'event: error\ndata: {"type":"error",'
                 b'"error":{"message":"The backend stopped sending. Try again.",'
@@ -47,35 +47,35 @@ MESSAGES = {
             ),
         ),
         (
-            Family.ANTHROPIC,
+            ProtocolFamily.ANTHROPIC,
             (
                 b'event: error\ndata: {"type":"error","error":{"type":"api_error",'
                 b'"message":"The backend stopped sending. Try again."},"code":"err-sidecar-upstream-idle"}\n'
             ),
         ),
         (
-            Family.AI_SDK,
+            ProtocolFamily.AI_SDK,
             (
                 b'data: {"error":{"message":"The backend stopped sending. Try again.","type":"server_error",'
                 b'"param":null,"code":"err-sidecar-upstream-idle"}}\n'
             ),
         ),
         (
-            Family.GOOGLE,
+            ProtocolFamily.GOOGLE,
             (
                 b'data: {"error":{"code":503,"message":"The backend stopped sending. Try again.",'
                 b'"status":"UNAVAILABLE","details":[{"reason":"err-sidecar-upstream-idle"}]}}\n'
             ),
         ),
         (
-            Family.MCP,
+            ProtocolFamily.MCP,
             (
                 b'event: sse-error\ndata: {"error":{"code":"err-sidecar-upstream-idle",'
                 b'"message":"The backend stopped sending. Try again.","retryable":true},"stream":"s1x"}\n'
             ),
         ),
         (
-            Family.UNKNOWN,
+            ProtocolFamily.UNKNOWN,
             (
                 b'event: sse-error\ndata: {"error":{"code":"err-sidecar-upstream-idle",'
                 b'"message":"The backend stopped sending. Try again.","retryable":true},"stream":"s1x"}\n'
@@ -83,19 +83,19 @@ MESSAGES = {
         ),
     ],
 )
-def test_a_failure_is_told_in_the_form_of_the_protocol(family: Family, told: bytes) -> None:
+def test_a_failure_is_told_in_the_form_of_the_protocol(family: ProtocolFamily, told: bytes) -> None:
     assert terminal(family, errors.UpstreamIdle, "s1x") == told
 
 
-@pytest.mark.parametrize("family", Family)
+@pytest.mark.parametrize("family", ProtocolFamily)
 @pytest.mark.parametrize("error", errors.every_error())
 def test_a_second_sidecar_in_front_takes_a_told_failure_for_one(
-    family: Family, error: type[errors.SidecarError]
+    family: ProtocolFamily, error: type[errors.SidecarError]
 ) -> None:
     told = terminal(family, error, "s1x")
     assert b"[DONE]" not in told
     for before in ([], MESSAGES.get(family, [])[:1]):
-        verdict = Verdict()
+        verdict = StreamVerdict()
         for event in [*before, told]:
             verdict.observe(event)
         ending = verdict.ending(events=1)
@@ -142,17 +142,19 @@ def read_anthropic(http: httpx2.Client) -> list[object]:
     return list(sdk.messages.create(model="m", max_tokens=9, messages=[message], stream=True))
 
 
-READ: dict[Family, tuple[Callable[[httpx2.Client], list[object]], type[Exception]]] = {
-    Family.OPENAI_CHAT: (read_chat, openai.APIError),
-    Family.OPENAI_RESPONSES: (read_responses, openai.APIError),
-    Family.ANTHROPIC: (read_anthropic, anthropic.APIStatusError),
+READ: dict[ProtocolFamily, tuple[Callable[[httpx2.Client], list[object]], type[Exception]]] = {
+    ProtocolFamily.OPENAI_CHAT: (read_chat, openai.APIError),
+    ProtocolFamily.OPENAI_RESPONSES: (read_responses, openai.APIError),
+    ProtocolFamily.ANTHROPIC: (read_anthropic, anthropic.APIStatusError),
 }
 
 
 @pytest.mark.sdk
 @pytest.mark.parametrize("family", READ)
 @pytest.mark.parametrize("before", [0, 2])
-def test_the_sdk_raises_what_it_raises_for_its_own_backends_errors(family: Family, before: int) -> None:
+def test_the_sdk_raises_what_it_raises_for_its_own_backends_errors(
+    family: ProtocolFamily, before: int
+) -> None:
     read, error = READ[family]
     told = terminal(family, errors.UpstreamReset, "s1x")
     with (
@@ -164,7 +166,7 @@ def test_the_sdk_raises_what_it_raises_for_its_own_backends_errors(family: Famil
 
 @pytest.mark.sdk
 @pytest.mark.parametrize("family", READ)
-def test_the_sdk_reads_the_answers_that_these_tests_are_made_with(family: Family) -> None:
+def test_the_sdk_reads_the_answers_that_these_tests_are_made_with(family: ProtocolFamily) -> None:
     read, _ = READ[family]
     with sdk_client(MESSAGES[family]) as http:
         assert read(http)

@@ -4,7 +4,7 @@ import pytest
 
 from sidecar.client.event_parser import EventParser
 from sidecar.sse.framing import Framer
-from tests.kit.eventsource import Event, Parser
+from tests.kit.eventsource import DispatchedEvent, Parser
 from tests.kit.rendered import STREAM_ID, rendered
 from tests.kit.wire_cases import CASES, WireCase
 
@@ -40,16 +40,19 @@ def test_what_the_framing_passes_on_means_the_same_unstamped(case: WireCase) -> 
 
 @cases
 def test_what_the_framing_passes_on_means_the_same_stamped_but_for_the_ids(case: WireCase) -> None:
-    wanted = [Event(event.type, event.data, f"{STREAM_ID}.{seq}") for seq, event in enumerate(case.events, 1)]
+    wanted = [
+        DispatchedEvent(event.type, event.data, f"{STREAM_ID}.{seq}")
+        for seq, event in enumerate(case.events, 1)
+    ]
     for chunks in case.cuts():
         events, _ = _framed(chunks)
         assert _read([rendered(events, stamped=True)])[0] == wanted, chunks
 
 
-def _read(chunks: list[bytes]) -> tuple[list[Event], str, int | None]:
+def _read(chunks: list[bytes]) -> tuple[list[DispatchedEvent], str, int | None]:
     parser = EventParser()
     events = [event for chunk in chunks for event in parser.feed(chunk)]
-    seen = [Event(event.type, event.data, event.id) for event in events]
+    seen = [DispatchedEvent(event.type, event.data, event.id) for event in events]
     return seen, parser.last_event_id, parser.retry_ms
 
 

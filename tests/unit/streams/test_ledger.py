@@ -9,9 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from sidecar.observability.labels import LossReason
 from sidecar.observability.route_metrics import RouteMetrics
-from sidecar.streams.ledger import HOLES_MAX, Ledger
+from sidecar.streams.ledger import HOLES_MAX, DeliveryLedger
 from sidecar.streams.proof import NEVER_MAX, Proof
-from sidecar.streams.replay_log import Gap, ReplayLog
+from sidecar.streams.replay_log import LogGap, ReplayLog
 
 
 class Count:
@@ -39,7 +39,7 @@ class Book:
     def __init__(self, events: int = 0) -> None:
         self.numbers = Numbers()
         self.log = ReplayLog()
-        self.ledger = Ledger(self.log, cast("RouteMetrics", self.numbers))
+        self.ledger = DeliveryLedger(self.log, cast("RouteMetrics", self.numbers))
         self.append(events)
 
     def append(self, count: int) -> None:
@@ -235,8 +235,8 @@ def test_what_nobody_was_written_is_unread_when_the_log_goes() -> None:
 
 def test_positions_nobody_can_have_and_streams_that_are_gone_lose_nothing() -> None:
     book = Book(3)
-    book.ledger.missed(Gap(4, 9, "beyond"))
-    book.ledger.missed(Gap(4, None, "expired"))
+    book.ledger.missed(LogGap(4, 9, "beyond"))
+    book.ledger.missed(LogGap(4, None, "expired"))
     assert (book.lost, book.ledger.undelivered) == (0, 3)
     assert book.numbers.lost[LossReason.TRIMMED].value == 0
 
@@ -252,7 +252,7 @@ def test_runs_of_unseen_messages_are_bounded_and_the_oldest_becomes_unread() -> 
     assert (book.numbers.unread, book.ledger.undelivered, book.residual) == (6, 2 * HOLES_MAX, 0)
 
 
-class AnySchedule(RuleBasedStateMachine):
+class AnyDelivery(RuleBasedStateMachine):
     """Several readers, each between a read and the end of its write; the model keeps a mark per message."""
 
     def __init__(self) -> None:
@@ -348,5 +348,5 @@ class AnySchedule(RuleBasedStateMachine):
         assert self.book.numbers.replayed == self.replayed
 
 
-TestAnySchedule = AnySchedule.TestCase
+TestAnySchedule = AnyDelivery.TestCase
 TestAnySchedule.settings = settings(max_examples=400, stateful_step_count=40)

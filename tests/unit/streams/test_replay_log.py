@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sidecar.streams.replay_log import COMPACT_MIN, READ_BYTES_MAX, READ_EVENTS_MAX, Gap, ReplayLog
+from sidecar.streams.replay_log import COMPACT_MIN, READ_BYTES_MAX, READ_EVENTS_MAX, LogGap, ReplayLog
 
 
 def log_of(*events: bytes) -> ReplayLog:
@@ -88,8 +88,8 @@ def test_nothing_above_the_slowest_reader_is_trimmed() -> None:
 def test_a_reader_behind_the_log_is_told_what_it_missed_and_refused_to_read_past_it() -> None:
     log = log_of(b"a", b"b", b"c")
     log.trim(1, 100)
-    assert log.gap_before(0) == Gap(1, 2, "trimmed")
-    assert log.gap_before(1) == Gap(2, 2, "trimmed")
+    assert log.gap_before(0) == LogGap(1, 2, "trimmed")
+    assert log.gap_before(1) == LogGap(2, 2, "trimmed")
     assert log.gap_before(2) is None
     for after in (0, 1):
         with pytest.raises(LookupError, match=f"seq {after + 1} is trimmed"):
@@ -99,22 +99,22 @@ def test_a_reader_behind_the_log_is_told_what_it_missed_and_refused_to_read_past
 def test_a_reader_behind_an_empty_log_is_told_too() -> None:
     log = log_of(b"a", b"b")
     log.trim(0, 0)
-    assert log.gap_before(1) == Gap(2, 2, "trimmed")
+    assert log.gap_before(1) == LogGap(2, 2, "trimmed")
     with pytest.raises(LookupError):
         log.read(1)
 
 
 def test_a_reader_beyond_the_log_is_told_and_finds_nothing() -> None:
     log = log_of(b"a")
-    assert log.gap_before(4) == Gap(2, 4, "beyond")
+    assert log.gap_before(4) == LogGap(2, 4, "beyond")
     assert log.read(4) == []
 
 
 @pytest.mark.parametrize(
     ("gap", "missed"),
-    [(Gap(3, 3, "trimmed"), 1), (Gap(3, 9, "trimmed"), 7), (Gap(3, None, "expired"), 0)],
+    [(LogGap(3, 3, "trimmed"), 1), (LogGap(3, 9, "trimmed"), 7), (LogGap(3, None, "expired"), 0)],
 )
-def test_a_gap_knows_how_many_messages_are_proven_missing(gap: Gap, missed: int) -> None:
+def test_a_gap_knows_how_many_messages_are_proven_missing(gap: LogGap, missed: int) -> None:
     assert gap.missed == missed
 
 
@@ -194,14 +194,14 @@ class AnySchedule(RuleBasedStateMachine):
     @rule(data=st.data())
     def read_behind(self, data: st.DataObject) -> None:
         after = data.draw(st.integers(0, self.trimmed - 1), "after")
-        assert self.log.gap_before(after) == Gap(after + 1, self.trimmed, "trimmed")
+        assert self.log.gap_before(after) == LogGap(after + 1, self.trimmed, "trimmed")
         with pytest.raises(LookupError):
             self.log.read(after)
 
     @rule(data=st.data())
     def gap(self, data: st.DataObject) -> None:
         after = data.draw(st.integers(self.trimmed, len(self.events) + 3), "after")
-        beyond = Gap(len(self.events) + 1, after, "beyond") if after > len(self.events) else None
+        beyond = LogGap(len(self.events) + 1, after, "beyond") if after > len(self.events) else None
         assert self.log.gap_before(after) == beyond
 
     @invariant()

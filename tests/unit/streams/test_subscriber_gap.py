@@ -9,7 +9,7 @@ from typing import Any
 from sidecar.config.routes import RoutePolicy
 from sidecar.observability.metrics import Metrics
 from sidecar.sse.event_id import Signer
-from sidecar.sse.verdict import Verdict
+from sidecar.sse.verdict import StreamVerdict
 from sidecar.streams.hub import Hub
 from sidecar.streams.states import StreamInput
 from sidecar.streams.stream import Stream
@@ -21,10 +21,10 @@ from tests.kit.samples import value
 POLICY = RoutePolicy(kind="live", log_events_max=2, heartbeat_s=0.0)
 
 
-class Wire:
+class SlowConnection:
     """A connection that takes what it is sent, after ``meanwhile`` has happened; every write has to wait."""
 
-    def __init__(self, meanwhile: Callable[["Wire"], None]) -> None:
+    def __init__(self, meanwhile: Callable[["SlowConnection"], None]) -> None:
         self.raw_target = b"/"
         self.unproven = 0
         self.lost = self.lost_cleanly = self.aborted = False
@@ -78,11 +78,15 @@ def told(body: bytes) -> list[object]:
     ]
 
 
-async def read(stream: Stream, meanwhile: Callable[[Wire], None], position: int = 0) -> Wire:
+async def read(
+    stream: Stream, meanwhile: Callable[[SlowConnection], None], position: int = 0
+) -> SlowConnection:
     """Read a stream that ends when its reader waits for more: no write here ever does."""
-    wire = Wire(meanwhile)
+    wire = SlowConnection(meanwhile)
     subscriber = Subscriber(stream, wire, wire.send, stamped=True, position=position)
-    asyncio.get_running_loop().call_soon(stream.advance, StreamInput.END, Verdict("eof").ending(events=1))
+    asyncio.get_running_loop().call_soon(
+        stream.advance, StreamInput.END, StreamVerdict("eof").ending(events=1)
+    )
     await subscriber.run([])
     return wire
 
@@ -114,7 +118,7 @@ async def test_a_position_beyond_the_log_is_told_and_then_everything_that_is_the
 
 
 async def test_a_gap_that_did_not_go_out_is_not_counted_and_told_to_whoever_comes_back() -> None:
-    def lose(wire: Wire) -> None:
+    def lose(wire: SlowConnection) -> None:
         wire.lost = True
 
     async with live_stream(5) as (stream, metrics):
@@ -128,9 +132,9 @@ async def test_a_gap_that_did_not_go_out_is_not_counted_and_told_to_whoever_come
 
 async def test_who_comes_back_and_is_only_sent_away_is_not_back() -> None:
     async with live_stream(1) as (stream, metrics):
-        gone = Wire(lambda wire: setattr(wire, "lost", True))
+        gone = SlowConnection(lambda wire: setattr(wire, "lost", True))
         await Subscriber(stream, gone, gone.send, stamped=True, position=0).run([])
-        wire = Wire(lambda _: None)
+        wire = SlowConnection(lambda _: None)
         subscriber = Subscriber(stream, wire, wire.send, stamped=True, position=1, returning=True)
         subscriber.drain()
         await subscriber.run([])

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sidecar.verify.load.account import SENTENCES_MAX, Account
 from sidecar.verify.load.audit import Counted, counted, differences, eligible_of, objectives, p95
 from sidecar.verify.load.books import OfItself
-from sidecar.verify.prometheus_api import Sample
+from sidecar.verify.prometheus_api import VectorSample
 
 ENDS = {"completed": 900, "upstream_truncated": 2, "client_left": 50, "client_cancelled": 48}
 COUNTED = Counted(
@@ -173,7 +173,7 @@ sse_reconnect_duration_seconds_sum{route="a",side="client",outcome="resumed"} 5.
 async def test_the_sidecars_own_books_are_read_as_prometheus_would_and_without_the_canary() -> None:
     families = text_string_to_metric_families(METRICS)
     samples = [
-        Sample({"__name__": sample.name, **sample.labels}, sample.value)
+        VectorSample({"__name__": sample.name, **sample.labels}, sample.value)
         for family in families
         for sample in family.samples
     ]

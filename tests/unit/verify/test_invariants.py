@@ -4,7 +4,17 @@ from math import nan
 
 import pytest
 
-from sidecar.verify.history import Attached, Finished, Kind, Left, Opened, Received, Record, Sent, Told
+from sidecar.verify.history import (
+    Attached,
+    Finished,
+    HistoryEvent,
+    Kind,
+    Left,
+    Opened,
+    Received,
+    Record,
+    Sent,
+)
 from sidecar.verify.invariants import check
 
 BACKEND: list[Record] = [Opened("s"), Sent("s", 1, "a"), Sent("s", 2, "b"), Sent("s", 3, "c")]
@@ -17,11 +27,11 @@ def got(*seqs: int) -> list[Record]:
 
 
 def told(kind: Kind) -> Record:
-    return Told("ann", "s", kind)
+    return HistoryEvent("ann", "s", kind)
 
 
 def gap(missed_from: int, missed_through: int) -> Record:
-    return Told("ann", "s", "gap", missed_from, missed_through)
+    return HistoryEvent("ann", "s", "gap", missed_from, missed_through)
 
 
 def resumed(after: int) -> Record:
@@ -58,7 +68,7 @@ SOUND: dict[str, list[Record]] = {
     "left in the middle and never came back": [*FAILED, *got(1), LEFT],
     "still going on": [*BACKEND, *got(1, 2)],
     "a stranger's connection that was cut": [
-        *[*WHOLE, Attached("bob", "s", 0, "bob"), Told("bob", "s", "abort"), Left("bob", "s")],
+        *[*WHOLE, Attached("bob", "s", 0, "bob"), HistoryEvent("bob", "s", "abort"), Left("bob", "s")],
     ],
     "two clients, two streams": [*WHOLE, *got(1, 2, 3), CLEAN, *BOB],
 }
@@ -172,11 +182,11 @@ PLANTED: dict[str, tuple[list[Record], str]] = {
         "bob on s learned of a stream of '', not of 'bob': event 1.",
     ),
     "another principal's ending": (
-        [*BACKEND, Attached("bob", "s", 3, "bob"), Told("bob", "s", "no_content")],
+        [*BACKEND, Attached("bob", "s", 3, "bob"), HistoryEvent("bob", "s", "no_content")],
         "bob on s learned of a stream of '', not of 'bob': its no_content.",
     ),
     "another principal's gap": (
-        [*BACKEND, Attached("bob", "s", 0, "bob"), Told("bob", "s", "gap", 1, 2)],
+        [*BACKEND, Attached("bob", "s", 0, "bob"), HistoryEvent("bob", "s", "gap", 1, 2)],
         "bob on s learned of a stream of '', not of 'bob': its gap.",
     ),
     "two upstream requests": ([Opened("s"), *BACKEND], "s took 2 upstream requests, not one."),
@@ -227,7 +237,7 @@ def test_two_clients_are_judged_apart() -> None:
 
 
 def ended_at(ended_s: float, attached_s: float, told_s: float) -> list[Record]:
-    attached, end = Attached("ann", "s", at_s=attached_s), Told("ann", "s", "no_content", at_s=told_s)
+    attached, end = Attached("ann", "s", at_s=attached_s), HistoryEvent("ann", "s", "no_content", at_s=told_s)
     return [*BACKEND, Finished("s", at_s=ended_s), attached, *got(1, 2, 3), end]
 
 

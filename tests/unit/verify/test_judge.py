@@ -7,14 +7,14 @@ from dataclasses import replace
 from sidecar.client import Event, Gap, State
 from sidecar.verify.findings import Findings
 from sidecar.verify.judge import judge
-from sidecar.verify.person import Handed, Person, Question, Seen
-from sidecar.verify.reader import Reader
+from sidecar.verify.person import Handed, Person, ShownState, UserRequest
+from sidecar.verify.reader import VerifyingReader
 from sidecar.verify.results import ScenarioResult
-from sidecar.verify.scenarios import EXPERIENCE, HANDOFF, SLOW, Part, Scenario
+from sidecar.verify.scenarios import EXPERIENCE, HANDOFF, SLOW, Scenario, ScenarioPart
 from sidecar.verify.stage import Played
 from sidecar.verify.subject import Subject
 from sidecar.verify.truth import truth_of
-from sidecar.verify.wire import Connection
+from sidecar.verify.wire import RecordedConnection
 
 MESSAGES = [Event("message", f"m{seq}") for seq in range(1, 6)]
 WHOLE = (1, 2, 3, 4, 5)
@@ -25,22 +25,26 @@ OPEN = (State.OPEN, "Connected.")
 
 def reader(
     name: str, seqs: Sequence[int], end: tuple[State, str] = COMPLETE, end_s: float = 9.0, gap: int = 0
-) -> Reader:
+) -> VerifyingReader:
     """Return somebody who was given these messages, a second apart, and shown this in the end."""
-    person = Person(name, Question(url="http://a/"), stall_s=3, seed=0)
+    person = Person(name, UserRequest(url="http://a/"), stall_s=3, seed=0)
     person.handed += [Handed(float(at), MESSAGES[seq - 1]) for at, seq in enumerate(seqs, 1)]
-    person.seen += [Seen(0.5, *OPEN), Seen(end_s, *end)]
+    person.seen += [ShownState(0.5, *OPEN), ShownState(end_s, *end)]
     if gap:
         person.gaps.append((0.6, Gap(1, gap, "trimmed")))
-    asked = Connection("GET", "http://a/", "", 0.5)
+    asked = RecordedConnection("GET", "http://a/", "", 0.5)
     asked.over_at_s = end_s
     person.connections.append(asked)
-    return Reader(person, name, "http://a/")
+    return VerifyingReader(person, name, "http://a/")
 
 
-def judged(*readers: Reader, scenario: Scenario = HANDOFF, part: Part | None = None) -> ScenarioResult:
-    played = Played(part or Part(name="part"), list(readers), truth_of(MESSAGES), 0.0, ended_at_s=20.0)
-    subject = Subject("a", "http://a/", Question(url="http://a/"), 3.0)
+def judged(
+    *readers: VerifyingReader, scenario: Scenario = HANDOFF, part: ScenarioPart | None = None
+) -> ScenarioResult:
+    played = Played(
+        part or ScenarioPart(name="part"), list(readers), truth_of(MESSAGES), 0.0, ended_at_s=20.0
+    )
+    subject = Subject("a", "http://a/", UserRequest(url="http://a/"), 3.0)
     return judge(Findings(scenario, subject, [played], []), 1, 20.0)
 
 
@@ -88,7 +92,7 @@ def test_who_is_left_with_an_open_stream_that_says_nothing_saw_nothing() -> None
 
 
 def test_a_failure_has_to_be_told_within_ten_seconds_and_not_as_an_end() -> None:
-    part = Part(name="reset", ends="fails")
+    part = ScenarioPart(name="reset", ends="fails")
     told = judged(reader("a", (1, 2), BROKEN, end_s=10.0), scenario=EXPERIENCE, part=part)
     assert told.reasons == []
     late = judged(reader("a", (1, 2), BROKEN, end_s=13.0), scenario=EXPERIENCE, part=part)
@@ -98,5 +102,5 @@ def test_a_failure_has_to_be_told_within_ten_seconds_and_not_as_an_end() -> None
 
 
 def test_somebody_who_never_noticed_the_silence_has_not_recovered_from_it() -> None:
-    part = replace(Part(name="silent path"), recovers=True)
+    part = replace(ScenarioPart(name="silent path"), recovers=True)
     assert len(judged(reader("a", WHOLE), part=part).reasons) == 1

@@ -55,7 +55,7 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-class Known:
+class KnownNumbers:
     """What a report may say: the numbers of some results, and the counts that are documented as derived."""
 
     def __init__(self, runs: list[Results]) -> None:
@@ -112,7 +112,7 @@ ALWAYS = ("5", "95", "3")
 
 
 def _unknown(text: str, runs: list[Results]) -> list[str]:
-    known = Known(runs)
+    known = KnownNumbers(runs)
     return [shown for shown in NUMBER.findall(text) if shown not in ALWAYS and not known.has(shown)]
 
 
@@ -166,7 +166,7 @@ def _head(html: str) -> list[str]:
     ]
 
 
-class TestPage:
+class TestReportPage:
     def test_it_has_a_section_for_each_load_and_each_scenario(self) -> None:
         assert _head(page([results()])) == [
             "SSE resilience test report ✓ passed",

@@ -95,7 +95,7 @@ def _report(*arguments: str) -> Result:
     return CliRunner().invoke(report, arguments)
 
 
-class TestCommand:
+class TestReportCommand:
     def test_several_runs_become_one_report_in_each_form(self, tmp_path: Path) -> None:
         files = [tmp_path / "a.json", tmp_path / "b.json"]
         for seed, file in enumerate(files):

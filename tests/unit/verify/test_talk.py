@@ -8,7 +8,7 @@ from sidecar.client import Event
 from sidecar.client.event_parser import EventParser
 from sidecar.client.told import failure_of
 from sidecar.demo.answers import MODEL_DEFAULT, AiSdk
-from sidecar.demo.faults import Fault
+from sidecar.demo.faults import DemoFault
 from sidecar.observability.labels import Outcome
 from sidecar.verify.load.talk import (
     FAILURE_EVERY,
@@ -16,9 +16,9 @@ from sidecar.verify.load.talk import (
     FAILURES,
     FAMILIES,
     MESSAGES,
-    Family,
     Pace,
-    Talk,
+    RequestStyle,
+    UserDialogue,
     content,
     draw,
 )
@@ -26,14 +26,14 @@ from tests.kit.client import SSEClient
 from tests.kit.demo_backend import demo_backend
 
 PACE = Pace(interval_s=0.001, stall_s=1)
-ENDS_BADLY = [fault for fault in FAILURES if fault not in (Fault.STATUS, Fault.STALL)]
+ENDS_BADLY = [fault for fault in FAILURES if fault not in (DemoFault.STATUS, DemoFault.STALL)]
 
 
-def talk(family: Family, fault: Fault | None = None, *, number: int = 0) -> Talk:
-    return Talk(number, family, 20, PACE, f"seed {number}", fault, 10)
+def talk(family: RequestStyle, fault: DemoFault | None = None, *, number: int = 0) -> UserDialogue:
+    return UserDialogue(number, family, 20, PACE, f"seed {number}", fault, 10)
 
 
-async def sent(backend: SSEClient, asked: Talk) -> list[Event]:
+async def sent(backend: SSEClient, asked: UserDialogue) -> list[Event]:
     """What the backend sends, but for its own word that it has failed."""
     response = await backend.fetch("POST", asked.target, body=asked.body)
     events = EventParser().feed(response.raw)
@@ -41,9 +41,9 @@ async def sent(backend: SSEClient, asked: Talk) -> list[Event]:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.path)
-async def test_the_truth_of_a_whole_answer_is_what_the_backend_sends(family: Family) -> None:
+async def test_the_truth_of_a_whole_answer_is_what_the_backend_sends(family: RequestStyle) -> None:
     async with demo_backend() as backend:
-        for fault in (None, Fault.CRLF, Fault.CR, Fault.BOM, Fault.STALL):
+        for fault in (None, DemoFault.CRLF, DemoFault.CR, DemoFault.BOM, DemoFault.STALL):
             asked = talk(family, fault)
             events = await sent(backend, asked)
             assert [content(event.type, event.data) for event in events] == asked.truth(), fault
@@ -53,7 +53,9 @@ async def test_the_truth_of_a_whole_answer_is_what_the_backend_sends(family: Fam
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.path)
 @pytest.mark.parametrize("fault", ENDS_BADLY)
-async def test_the_truth_of_an_answer_that_fails_is_what_came_before(family: Family, fault: Fault) -> None:
+async def test_the_truth_of_an_answer_that_fails_is_what_came_before(
+    family: RequestStyle, fault: DemoFault
+) -> None:
     async with demo_backend() as backend:
         asked = talk(family, fault, number=FAILURE_FROM)
         events = await sent(backend, asked)
@@ -85,7 +87,7 @@ def test_one_answer_of_four_hundred_fails_each_time_in_another_way() -> None:
 
 
 def test_what_is_asked_says_pace_and_fault() -> None:
-    asked = talk(FAMILIES[0], Fault.STALL)
+    asked = talk(FAMILIES[0], DemoFault.STALL)
     said = parse_qs(urlsplit(asked.target).query)
     assert said == {
         "n": ["20"],
@@ -95,5 +97,5 @@ def test_what_is_asked_says_pace_and_fault() -> None:
         "at": ["10"],
         "stall_s": ["1"],
     }
-    for_good = talk(FAMILIES[0], Fault.STALL, number=FAILURE_FROM)
+    for_good = talk(FAMILIES[0], DemoFault.STALL, number=FAILURE_FROM)
     assert "stall_s" not in for_good.target

@@ -6,24 +6,24 @@ import pytest
 
 from sidecar.client import Event, State
 from sidecar.verify import timing
-from sidecar.verify.person import Handed, Person, Question, Seen
-from sidecar.verify.wire import Block, Connection, Ended
+from sidecar.verify.person import Handed, Person, ShownState, UserRequest
+from sidecar.verify.wire import Ended, ReceivedBlock, RecordedConnection
 
 MESSAGE = ("data: x",)
 
 
 def connection(
     asked: float, first: float | None, over: float | None, *blocks: tuple[str, ...], ended: Ended = "lost"
-) -> Connection:
-    made = Connection("GET", "http://a/", "", asked)
+) -> RecordedConnection:
+    made = RecordedConnection("GET", "http://a/", "", asked)
     made.first_byte_at_s = made.last_byte_at_s = first
-    made.blocks.extend(Block(first or asked, lines) for lines in blocks)
+    made.blocks.extend(ReceivedBlock(first or asked, lines) for lines in blocks)
     made.ended, made.over_at_s = (ended, over) if over is not None else ("open", None)
     return made
 
 
-def person(*connections: Connection) -> Person:
-    made = Person("a", Question(url="http://a/"), stall_s=3, seed=0)
+def person(*connections: RecordedConnection) -> Person:
+    made = Person("a", UserRequest(url="http://a/"), stall_s=3, seed=0)
     made.connections.extend(connections)
     return made
 
@@ -84,8 +84,8 @@ def test_a_stream_that_asks_for_a_longer_wait_gets_it() -> None:
 
 def test_a_silence_counts_from_the_last_byte_to_the_notice_and_from_there_to_the_next_message() -> None:
     who = person(connection(0, 2.0, 5.0, MESSAGE, ended="left"), connection(6.0, 6.2, None, MESSAGE))
-    who.seen.append(Seen(5.0, State.STALLED, "Nothing has arrived for 3 seconds."))
-    who.seen.append(Seen(5.5, State.STALLED, "Nothing has arrived for 3 seconds."))
+    who.seen.append(ShownState(5.0, State.STALLED, "Nothing has arrived for 3 seconds."))
+    who.seen.append(ShownState(5.5, State.STALLED, "Nothing has arrived for 3 seconds."))
     who.handed.append(Handed(6.25, Event("message", "x")))
     assert list(timing.silences_s(who)) == [(3.0, 1.25)]
 

@@ -10,14 +10,14 @@ import aiohttp
 import pytest
 
 from sidecar.demo import webapi
-from sidecar.demo.faults import Fault
+from sidecar.demo.faults import DemoFault
 from sidecar.verify.load.account import Account
-from sidecar.verify.load.talk import FAILURE_FROM, FAMILIES, Pace, Talk
-from sidecar.verify.load.visit import Habit, Visit, Visitor
+from sidecar.verify.load.talk import FAILURE_FROM, FAMILIES, Pace, UserDialogue
+from sidecar.verify.load.visit import Habit, UserVisit, Visitor
 from sidecar.verify.load.workload import ROUTES
 from tests.kit.fake_upstream import FakeUpstream
 from tests.kit.meddler import Meddle, Meddler
-from tests.kit.running import Running, running
+from tests.kit.running import RunningSidecar, running
 
 PACE = Pace(interval_s=0.05, stall_s=1)
 TOKENS, LONG = 30, 90
@@ -39,7 +39,7 @@ SETTINGS = [
 
 
 @asynccontextmanager
-async def site(*meddles: Meddle) -> AsyncIterator[tuple[Running, str]]:
+async def site(*meddles: Meddle) -> AsyncIterator[tuple[RunningSidecar, str]]:
     """The demo backend, a sidecar, and a proxy that meddles with the first connections, each its own way."""
     async with (
         webapi.running(webapi.create_app()) as backend,
@@ -55,12 +55,12 @@ async def site(*meddles: Meddle) -> AsyncIterator[tuple[Running, str]]:
 
 
 async def visit(
-    url: str, habit: Habit, fault: Fault | None = None, *, number: int = 0, tokens: int = TOKENS
+    url: str, habit: Habit, fault: DemoFault | None = None, *, number: int = 0, tokens: int = TOKENS
 ) -> Account:
-    talk = Talk(number, FAMILIES[number % len(FAMILIES)], tokens, PACE, f"seed {number}", fault, 10)
+    talk = UserDialogue(number, FAMILIES[number % len(FAMILIES)], tokens, PACE, f"seed {number}", fault, 10)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
         visitor = Visitor(url, session, CLIENT_STALL_S)
-        return await Visit(visitor, talk, habit, random.Random(number)).run()
+        return await UserVisit(visitor, talk, habit, random.Random(number)).run()
 
 
 def is_clean(account: Account) -> bool:
@@ -103,8 +103,10 @@ async def test_whoever_leaves_says_so_and_is_counted_so() -> None:
         await sc.until(lambda: sc.outcomes() == {"client_left": 1}, within_s=30)
 
 
-@pytest.mark.parametrize("fault", [Fault.RESET, Fault.TRUNCATE, Fault.ERROR, Fault.NO_TERMINAL, Fault.EMPTY])
-async def test_what_the_backend_loses_is_told_and_counted(fault: Fault) -> None:
+@pytest.mark.parametrize(
+    "fault", [DemoFault.RESET, DemoFault.TRUNCATE, DemoFault.ERROR, DemoFault.NO_TERMINAL, DemoFault.EMPTY]
+)
+async def test_what_the_backend_loses_is_told_and_counted(fault: DemoFault) -> None:
     async with site() as (sc, url):
         numbers = range(FAILURE_FROM, FAILURE_FROM + 3)
         accounts = await asyncio.gather(*(visit(url, Habit.READS, fault, number=each) for each in numbers))
@@ -117,7 +119,7 @@ async def test_what_the_backend_loses_is_told_and_counted(fault: Fault) -> None:
 
 async def test_a_backend_that_falls_silent_for_good_is_told_and_counted() -> None:
     async with site() as (sc, url):
-        account = await visit(url, Habit.READS, Fault.STALL, number=FAILURE_FROM)
+        account = await visit(url, Habit.READS, DemoFault.STALL, number=FAILURE_FROM)
         assert is_clean(account), account
         assert account.ends == {"stall_unrecovered": 1}
         assert sc.outcomes() == {"stall_unrecovered": 1}
@@ -125,7 +127,7 @@ async def test_a_backend_that_falls_silent_for_good_is_told_and_counted() -> Non
 
 async def test_a_backend_that_is_silent_for_a_while_costs_nothing() -> None:
     async with site() as (sc, url):
-        account = await visit(url, Habit.READS, Fault.STALL)
+        account = await visit(url, Habit.READS, DemoFault.STALL)
         assert is_clean(account), account
         assert account.ends == {"completed": 1}
         assert sc.metric("sse_stall_recovery_seconds_count") == 1
@@ -133,7 +135,7 @@ async def test_a_backend_that_is_silent_for_a_while_costs_nothing() -> None:
 
 async def test_a_question_that_is_refused_is_no_stream_and_is_told() -> None:
     async with site() as (sc, url):
-        account = await visit(url, Habit.READS, Fault.STATUS, number=FAILURE_FROM)
+        account = await visit(url, Habit.READS, DemoFault.STATUS, number=FAILURE_FROM)
         assert is_clean(account), account
         assert account.streams == 0
         assert account.did["was refused by the backend, and told"] == 1

@@ -2,13 +2,13 @@
 
 import pytest
 
-from sidecar.verify.wire import Block, Connection, Splitter
+from sidecar.verify.wire import ReceivedBlock, RecordedConnection, Splitter
 
 WIRE = b": hb idle=1\nevent: a\r\ndata: one\rdata:two\n\nid: 7\r\n\r\ndata\n\n\n\ndata: half"
 BLOCKS = [
-    Block(1.0, (": hb idle=1", "event: a", "data: one", "data:two")),
-    Block(1.0, ("id: 7",)),
-    Block(1.0, ("data",)),
+    ReceivedBlock(1.0, (": hb idle=1", "event: a", "data: one", "data:two")),
+    ReceivedBlock(1.0, ("id: 7",)),
+    ReceivedBlock(1.0, ("data",)),
 ]
 
 
@@ -28,7 +28,7 @@ def test_a_block_gives_its_fields_in_order_and_what_a_client_is_given() -> None:
 
 
 def test_the_first_end_of_a_connection_counts() -> None:
-    connection = Connection("GET", "http://a/", "", 1.0)
+    connection = RecordedConnection("GET", "http://a/", "", 1.0)
     connection.end("lost", "reset")
     connection.end("left")
     assert (connection.ended, connection.detail) == ("lost", "reset")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from sidecar.verify.truth import Truth, data_hash
-from sidecar.verify.wire import Block, Connection, Ended
+from sidecar.verify.wire import Ended, ReceivedBlock, RecordedConnection
 from sidecar.verify.wire_rules import breaches
 
 STREAM = "s1" + "A" * 40
@@ -21,9 +21,9 @@ FAILURE = ("event: sse-error", 'data: {"error":{"code":"x"}}', f"id: {STREAM}.3"
 
 
 def broken(blocks: Sequence[tuple[str, ...]], after: int = 0, ended: Ended = "lost") -> list[str]:
-    connection = Connection("GET", "http://a/", f"{STREAM}.{after}" if after else "", 0.0)
+    connection = RecordedConnection("GET", "http://a/", f"{STREAM}.{after}" if after else "", 0.0)
     connection.headers = {"sse-stream": STREAM}
-    connection.blocks.extend(Block(1.0, lines) for lines in blocks)
+    connection.blocks.extend(ReceivedBlock(1.0, lines) for lines in blocks)
     connection.end(ended)
     return [breach.rule for breach in breaches([connection], "a", TRUTH)]
 
@@ -83,6 +83,6 @@ def test_a_failure_that_ends_cleanly_looks_like_an_end() -> None:
 
 
 def test_a_server_without_stream_ids_is_not_judged_by_them() -> None:
-    connection = Connection("GET", "http://a/", "", 0.0)
-    connection.blocks.append(Block(1.0, ("id: 5", "data: m0")))
+    connection = RecordedConnection("GET", "http://a/", "", 0.0)
+    connection.blocks.append(ReceivedBlock(1.0, ("id: 5", "data: m0")))
     assert list(breaches([connection], "a", TRUTH)) == []

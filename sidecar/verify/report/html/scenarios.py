@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from sidecar.verify.report.comparison import Column, Comparison, Row
+from sidecar.verify.report.comparison import Comparison, ComparisonColumn, ComparisonRow
 from sidecar.verify.report.figures import NOTHING, count
 from sidecar.verify.report.html.markup import Markup, Part, element, together
 from sidecar.verify.report.html.parts import badge, bullets, keys, table
@@ -21,7 +21,7 @@ TIMELINE_KEYS = (
 )
 
 
-def scenario_section(comparison: Comparison, row: Row) -> Markup:
+def scenario_section(comparison: Comparison, row: ComparisonRow) -> Markup:
     """Return the section of one scenario, over all targets."""
     cells = [(column, cell) for column, cell in zip(comparison.columns, row.cells, strict=True) if cell]
     most_s = lasting_s(cell.timeline for _, cell in cells)
@@ -51,7 +51,7 @@ def _line(measure: Measure, cells: Sequence[ScenarioResult]) -> list[Part]:
     return [measure.name, *shown]
 
 
-def _course(column: Column, cell: ScenarioResult, most_s: float) -> Markup:
+def _course(column: ComparisonColumn, cell: ScenarioResult, most_s: float) -> Markup:
     caption = element("figcaption", element("h3", column.label, " ", badge(cell.verdict)))
     if not (cell.timeline.marks or cell.timeline.bands):
         return element("figure", caption, element("p", "No course was recorded.", class_="quiet"))
@@ -59,7 +59,7 @@ def _course(column: Column, cell: ScenarioResult, most_s: float) -> Markup:
     return element("figure", caption, lanes)
 
 
-def _remarks(column: Column, cell: ScenarioResult) -> Iterator[Markup]:
+def _remarks(column: ComparisonColumn, cell: ScenarioResult) -> Iterator[Markup]:
     for title, lines in (
         ("what was not met", cell.reasons),
         ("invariants that did not hold", breaches(cell)),
@@ -69,7 +69,7 @@ def _remarks(column: Column, cell: ScenarioResult) -> Iterator[Markup]:
             yield together(element("h3", f"{column.label}: {title}"), bullets(lines))
 
 
-def _shown_table(column: Column, cell: ScenarioResult) -> Markup:
+def _shown_table(column: ComparisonColumn, cell: ScenarioResult) -> Markup:
     rows = map(_shown, cell.shown)
     return together(element("h3", f"{column.label}: what users were shown"), table(SHOWN, rows))
 

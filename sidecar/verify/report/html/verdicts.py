@@ -1,6 +1,6 @@
 """The first screen of the page: every scenario at every target, passed or failed, and why."""
 
-from sidecar.verify.report.comparison import Column, Comparison, Row
+from sidecar.verify.report.comparison import Comparison, ComparisonColumn, ComparisonRow
 from sidecar.verify.report.figures import seconds, share
 from sidecar.verify.report.html.markup import Markup, element, together
 from sidecar.verify.report.html.parts import badge, bullets
@@ -26,12 +26,12 @@ def verdicts(comparison: Comparison) -> Markup:
     )
 
 
-def _head(column: Column) -> Markup:
+def _head(column: ComparisonColumn) -> Markup:
     url = element("span", column.target.url, class_="quiet")
     return element("th", column.label, url, badge(column.target.verdict), scope="col", role="columnheader")
 
 
-def _row(comparison: Comparison, row: Row) -> Markup:
+def _row(comparison: Comparison, row: ComparisonRow) -> Markup:
     link = element("a", f"{row.number}. {row.title}", href=f"#scenario-{row.number}")
     promise = element("span", row.promise, class_="quiet")
     cells = zip(comparison.columns, row.cells, strict=True)
@@ -43,7 +43,7 @@ def _row(comparison: Comparison, row: Row) -> Markup:
     )
 
 
-def _cell(column: Column, cell: ScenarioResult | None) -> Markup:
+def _cell(column: ComparisonColumn, cell: ScenarioResult | None) -> Markup:
     content = element("span", "not run", class_="quiet") if cell is None else _verdict(cell)
     return element("td", content, data_label=column.label, role="cell")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sidecar.verify.report.comparison import Column, Comparison, Row
+from sidecar.verify.report.comparison import Comparison, ComparisonColumn, ComparisonRow
 from sidecar.verify.report.figures import share
 from sidecar.verify.report.html.markup import Markup, element, together
 from sidecar.verify.report.plots.plot import Scale, axis, bar, dot, grid, plot, stroke, words
@@ -29,7 +29,7 @@ def completion_plot(comparison: Comparison) -> Markup:
     return together(*rows, scale)
 
 
-def _bars(comparison: Comparison, row: Row) -> Markup:
+def _bars(comparison: Comparison, row: ComparisonRow) -> Markup:
     height = STEP_PX * len(row.cells)
     pairs = list(zip(comparison.columns, row.cells, strict=True))
     bars = (_bar(index, cell) for index, cell in enumerate(row.cells) if cell)
@@ -58,6 +58,6 @@ def _promise(cell: ScenarioResult, top: float) -> Markup:
     return together(line, dot(WHOLE, cell.completion_min, middle=top - 1, radius=2.5, class_="promise"))
 
 
-def _says(row: Row, pairs: Sequence[tuple[Column, ScenarioResult | None]]) -> str:
+def _says(row: ComparisonRow, pairs: Sequence[tuple[ComparisonColumn, ScenarioResult | None]]) -> str:
     told = [f"{column.label} {share(cell.completion)}" for column, cell in pairs if cell]
     return f"Completion in {row.title}: {', '.join(told)}."

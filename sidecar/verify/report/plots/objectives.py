@@ -17,7 +17,7 @@ _asked = re.compile(r"< ([\d.]+) s")
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class ObjectiveRow:
     """An objective with a limit in seconds, over all loads."""
 
     name: str
@@ -30,7 +30,7 @@ def objectives_plot(loads: Sequence[LoadResult]) -> Markup:
     return together(*map(_block, _lanes(loads)))
 
 
-def _lanes(loads: Sequence[LoadResult]) -> list[Lane]:
+def _lanes(loads: Sequence[LoadResult]) -> list[ObjectiveRow]:
     limits: dict[str, float] = {}
     entries: dict[str, list[tuple[str, Objective]]] = {}
     for load in loads:
@@ -38,10 +38,10 @@ def _lanes(loads: Sequence[LoadResult]) -> list[Lane]:
             if found := _asked.fullmatch(each.asks):
                 limits[each.name] = float(found[1])
                 entries.setdefault(each.name, []).append((f"{load.users:,} users", each))
-    return [Lane(name, limits[name], entries[name]) for name in limits]
+    return [ObjectiveRow(name, limits[name], entries[name]) for name in limits]
 
 
-def _block(lane: Lane) -> Markup:
+def _block(lane: ObjectiveRow) -> Markup:
     known = [value for _, each in lane.entries for value in _values(each) if value is not None]
     scale = Scale(max([lane.limit_s, *known]) * BEYOND)
     rows = (
@@ -56,7 +56,7 @@ def _block(lane: Lane) -> Markup:
     return together(*rows, element("div", element("p", class_="name"), axis(scale, " s"), class_="lane"))
 
 
-def _row(each: Objective, lane: Lane, scale: Scale) -> Markup:
+def _row(each: Objective, lane: ObjectiveRow, scale: Scale) -> Markup:
     clients, books = _values(each)
     shapes = [
         grid(scale, LANE_PX),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from sidecar.observability.slo import SLO
-from sidecar.verify.report.comparison import Comparison, Row
+from sidecar.verify.report.comparison import Comparison, ComparisonRow
 from sidecar.verify.report.html.markup import Markup, element, together
 from sidecar.verify.report.plots.plot import Scale, axis, bar, grid, plot, stroke, words
 from sidecar.verify.results import LoadResult
@@ -50,7 +50,7 @@ def reconnects_plot(comparison: Comparison) -> Markup:
     return together(*lanes, element("div", element("p", class_="name"), axis(scale, " s"), class_="lane"))
 
 
-def _of_row(comparison: Comparison, row: Row) -> list[Waited]:
+def _of_row(comparison: Comparison, row: ComparisonRow) -> list[Waited]:
     cells = zip(comparison.columns, row.cells, strict=True)
     return [
         Waited(column.label, f"c{index % 6}", cell.reconnects_s)
