@@ -31,5 +31,3 @@ def test_no_two_classes_share_a_name() -> None:
 def test_two_classes_of_one_name_are_found() -> None:
     sources = {"a.py": "class Gap: ...", "b.py": "def f():\n    class Gap: ..."}
     assert _same(sources) == {"Gap": ["a.py", "b.py"]}
-        "Gap": ["a.py", "b.py"]
-    }
