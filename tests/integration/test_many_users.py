@@ -31,6 +31,9 @@ BACK_S = 60.0
 """How soon memory and descriptors are back where they were (with RSS_RATIO of slack)."""
 
 RSS_RATIO = 1.05
+PHASES_MAX = 2
+"""A leak grows in each phase; the allocator's high mark, on a busy machine, in the first only."""
+
 CANARY_S = 1.0
 FILES_MIN = 4096
 HELD = ("sse_streams_active", "sse_streams_detached", "sse_subscribers", "sse_log_bytes", "sse_log_messages")
@@ -71,7 +74,7 @@ async def crowd_for(users: list[User], seconds: float, pause_s_max: float, at_le
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(CROWD_S + 300)
+@pytest.mark.timeout(2 * CROWD_S + 400)
 async def test_two_hundred_people_are_all_accounted_for_and_leave_nothing_behind(tmp_path: Path) -> None:
     seed = int(os.environ.get("CROWD_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
     allow_open_files(FILES_MIN)
@@ -84,9 +87,12 @@ async def test_two_hundred_people_are_all_accounted_for_and_leave_nothing_behind
             users = [User(n, sc.client, crowd, random.Random(seed + n)) for n in range(USERS)]
             await crowd_for(users, WARM_UP_S, 0, WARM_UP_VISITS_MIN)
             await quiet(sc)
-            files, rss_bytes = sc.files, sc.rss_bytes
-            await crowd_for(users, CROWD_S, PAUSE_S_MAX)
-            now = await quiet(sc)
+            for phase in range(1, PHASES_MAX + 1):
+                files, rss_bytes = sc.files, sc.rss_bytes
+                await crowd_for(users, CROWD_S, PAUSE_S_MAX)
+                now = await quiet(sc)
+                if await _back(sc, files, rss_bytes, last=phase == PHASES_MAX):
+                    break
             assert crowd.residuals(now.of_users) == {}
             confirmed, acknowledged, delivered = now.of_users.proof()
             assert confirmed > 0
@@ -94,7 +100,6 @@ async def test_two_hundred_people_are_all_accounted_for_and_leave_nothing_behind
             assert now.metric("sse_canary_mismatches_total") == 0
             for route in ("chat", "feed"):
                 assert now.conservation(route=route) == {"streams": 0.0, "messages": 0.0}
-            await _back(sc, files, rss_bytes)
             sc.signal(signal.SIGTERM)
             assert await sc.exited() == 0
             assert sc.defects == []
@@ -103,8 +108,8 @@ async def test_two_hundred_people_are_all_accounted_for_and_leave_nothing_behind
         raise
 
 
-async def _back(sc: Served, files: int, rss_bytes: int) -> None:
-    """Wait until what the process holds of the system is what it was before.
+async def _back(sc: Served, files: int, rss_bytes: int, *, last: bool) -> bool:
+    """Return whether the process holds as much as before; fail if not, after the ``last`` phase.
 
     The canary opens files each second, so each least number counts, of whatever moment.
     """
@@ -118,5 +123,9 @@ async def _back(sc: Served, files: int, rss_bytes: int) -> None:
 
     with contextlib.suppress(Overdue):
         await sc.until(back, BACK_S)
+        return True
+    if not last:
+        return False
     assert files_least <= files
     assert rss_bytes_least <= rss_bytes_max
+    return True
