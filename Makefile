@@ -58,10 +58,11 @@ test: $(VENV)/.dev ## run the tests that need only Python and make, in parallel;
 test-all: $(VENV)/.dev $(SDK_STAMP) ## run everything in parallel lanes, as CI does: browsers, Prometheus, networks, soak
 	@$(BIN)/python .ci/lanes.py all
 
-lint: $(VENV)/.dev ## ruff (rules and format) and mypy --strict
+lint: $(VENV)/.dev ## ruff (rules and format), mypy --strict and the prose
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet --diff .
 	@$(BIN)/mypy
+	@$(BIN)/python .ci/prose.py
 
 format: $(VENV)/.dev ## let ruff format the code and fix what it safely can
 	@$(BIN)/ruff check --quiet --fix . || true
