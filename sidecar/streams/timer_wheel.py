@@ -89,7 +89,7 @@ class TimerWheel:
             self._turn_at(now + self._tick_s, self._timer_slot)
             return
         self._has_waited = False
-        reached = int(now / self._tick_s)
+        reached = max(int(now / self._tick_s), self._timer_slot)  # the quotient may be rounded down
         while self._order and self._order[0] <= reached:
             slot = heappop(self._order)
             held = self._slots[slot]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from tests.kit.client import SSEClient
 from tests.kit.fake_upstream import RecordedRequest, Script, UpstreamConnection
+from tests.kit.response import BodyEnded
 
 HOP_BY_HOP = ("connection", "transfer-encoding", "keep-alive", "content-length")
 PATIENCE_S = 30.0
@@ -50,10 +51,14 @@ async def _relay(connection: UpstreamConnection, client: SSEClient, meddle: Medd
     """Answer one request; a peer that leaves shows when the next piece is written."""
     asked = connection.request
     body = await connection.body(PATIENCE_S)
-    async with client.open(asked.method, asked.target, asked.headers, body, accept=None) as response:
-        kept = [field for field in response.headers if field[0].lower() not in HOP_BY_HOP]
-        framing = [("Transfer-Encoding", "chunked")] if response.status != NO_CONTENT else []
-        await connection.send_head(response.status, [*kept, *framing])
-        while (piece := await response.more()) and (sent := meddle(piece)) is not None:
-            await connection.write(sent)
+    try:
+        async with client.open(asked.method, asked.target, asked.headers, body, accept=None) as response:
+            kept = [field for field in response.headers if field[0].lower() not in HOP_BY_HOP]
+            framing = [("Transfer-Encoding", "chunked")] if response.status != NO_CONTENT else []
+            await connection.send_head(response.status, [*kept, *framing])
+            while (piece := await response.more()) and (sent := meddle(piece)) is not None:
+                await connection.write(sent)
+    except (BodyEnded, ConnectionError):  # the sidecar has ended, at the end of a test
+        await connection.reset()
+        return
     await connection.end()

@@ -87,6 +87,16 @@ def wheel(loop: Loop) -> TimerWheel:
     return wheel_of(loop)
 
 
+@pytest.mark.parametrize("slot", [43, 81, 86])
+def test_a_timer_that_fires_at_its_very_moment_visits(loop: Loop, wheel: TimerWheel, slot: int) -> None:
+    assert int(slot * TICK_S / TICK_S) < slot, "the quotient of these times is rounded down"
+    item = Item()
+    wheel.add(item, (slot - 0.5) * TICK_S)
+    loop.now, _, _, callback = heappop(loop.timers)
+    callback()
+    assert item.visits == [loop.now]
+
+
 def test_an_item_is_visited_once_when_it_is_due(loop: Loop, wheel: TimerWheel) -> None:
     item = Item()
     wheel.add(item, 1.0)
