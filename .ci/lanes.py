@@ -42,7 +42,7 @@ STOP_S = 20.0
 SDK_FILES = (
     "tests/clients/sdk/test_sdk_*.py",
     "tests/integration/demo/test_sdks.py",
-    "tests/unit/sse/test_verdict_told.py",
+    "tests/unit/sse/protocols/test_sdks.py",
 )
 """Their imports take seconds: one process pays for them, not every worker."""
 

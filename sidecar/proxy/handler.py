@@ -15,7 +15,7 @@ from sidecar.proxy.control_api import ControlApi
 from sidecar.proxy.exchange import ClientGoneError, Exchange, Receive, Scope, Send
 from sidecar.proxy.readiness import Readiness
 from sidecar.proxy.resume import Resume
-from sidecar.sse.verdict import gap_event
+from sidecar.sse.control_events import gap_event
 from sidecar.streams.hub import Hub
 from sidecar.streams.idempotency import IdempotencyKey
 from sidecar.streams.stream import Stream

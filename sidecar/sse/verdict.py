@@ -1,99 +1,88 @@
-"""How did this stream end? Reads the events of known protocols for their terminal and their errors.
+"""Decide how a stream ended, from its events and the end of its body.
 
-A clean end of the body is no proof: OpenAI's, Anthropic's, Google's and the AI SDK's clients take a truncated
-answer for a whole one. So a known protocol must show its own terminal, and an error event counts in any
-status.
+A clean end of the body proves nothing: the clients of OpenAI, Anthropic, Google and the AI SDK take a
+truncated response for a complete one. So a stream of a known protocol completes only with its terminal
+event, and an error event fails it whatever the status.
 """
 
-import json
-import re
-from collections.abc import Callable
-from collections.abc import Set as AbstractSet
-from enum import StrEnum
-from typing import Final, NamedTuple
+from collections.abc import Collection
+from typing import NamedTuple
 
 from sidecar.observability import errors
 from sidecar.observability.labels import Outcome, SilentKind
 from sidecar.sse.framing import data_of, type_of
+from sidecar.sse.protocols.provider import ERROR_SIGN, Provider
+from sidecar.sse.protocols.registry import PLAIN, detect, detect_response
 
 DETECT_EVENTS_MAX = 8
-"""Events looked at to recognise a protocol; after that it is unknown and a clean end counts."""
-
-
-class ProtocolFamily(StrEnum):
-    """A protocol on top of event streams."""
-
-    OPENAI_CHAT = "openai-chat"
-    OPENAI_RESPONSES = "openai-responses"
-    ANTHROPIC = "anthropic"
-    AI_SDK = "ai-sdk"
-    GOOGLE = "google"
-    MCP = "mcp"
-    UNKNOWN = "unknown"
+"""Events that are searched for a protocol. After them it is unknown, and a clean end completes the stream."""
 
 
 class Ending(NamedTuple):
-    """What is true of an ended upstream; ``error`` None: it completed."""
+    """How an upstream ended; ``error`` is None if it completed."""
 
     outcome: Outcome
     error: type[errors.SidecarError] | None = None
     silent: SilentKind | None = None
-    """Which kind of silent failure it would have been, had nobody looked: truncated, empty or hung."""
+    """The kind of silent failure that the client would have seen without the sidecar."""
 
     told: bool = False
-    """The backend's own error event is in the log already: no terminal of ours is needed."""
-
-
-_finish = re.compile(rb'"finish(?:_r|R)eason"\s*:\s*"')
-_responses_end = re.compile(rb"response\.(?:completed|incomplete|failed)")
-
-_CHOICE_FIELDS: Final = frozenset({"delta", "finish_reason"})
-_CONTENT_FIELDS: Final = frozenset({"parts", "role"})
-_CHAT_OBJECTS: Final = frozenset({"chat.completion.chunk", "text_completion"})
-_RESPONSES_TERMINALS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
-_AI_SDK_TYPES: Final = frozenset({"start-step", "text-start", "reasoning-start"})
-_AI_SDK_TERMINALS: Final = frozenset({"finish", "abort"})
-_ERROR_TYPES: Final = frozenset({b"error", b"sse-error"})
+    """The log holds the upstream's own error event, so the sidecar adds none."""
 
 
 class StreamVerdict:
-    """Watches one stream's events; ``observe`` each, then ask for the ``ending`` once.
+    """Watches one stream: ``observe`` each event, then ask for the ``ending`` once.
 
-    ``complete_on`` is the route's: ``auto`` (the protocol's terminal), ``eof`` (any clean end), or an event
-    name or a data literal that marks completion.
+    ``complete_on`` is the route's setting: ``auto`` (the protocol's terminal event), ``eof`` (any clean end),
+    or the event name or the data that marks completion.
     """
 
     __slots__ = (
         "_complete_on",
         "_error_unsent",
-        "_events",
         "_live",
+        "_marker",
+        "_to_detect",
         "complete",
         "error_seen",
-        "family",
-        "observe",
+        "provider",
     )
 
     def __init__(self, complete_on: str = "auto", *, live: bool = False) -> None:
         self._complete_on = complete_on
         self._live = live
-        self._events = 0
-        self.family = ProtocolFamily.UNKNOWN
+        self._marker = None if complete_on in ("auto", "eof") else complete_on.encode()
+        self._to_detect = DETECT_EVENTS_MAX if self._marker is None else 0
+        self.provider: Provider = PLAIN
         self.complete = False
         self.error_seen = False
         self._error_unsent = False
-        self.observe: Callable[[bytes], None] = self._detect
-        """Take note of one event, as framing returns it."""
-        if complete_on not in ("auto", "eof"):
-            self.observe = self._watch_literal
 
-    def recognise_ai_sdk(self) -> None:
-        """Take the backend's word for it: its response field names the protocol before any event does."""
-        if self._complete_on in ("auto", "eof"):
-            self._recognise(ProtocolFamily.AI_SDK)
+    @property
+    def family(self) -> str:
+        """The name of the protocol, ``unknown`` if none was detected."""
+        return self.provider.name
+
+    def observe_response(self, field_names: Collection[bytes]) -> None:
+        """Detect the protocol from the names of the response fields, in lower case."""
+        if self._to_detect:
+            self._recognise(detect_response(field_names))
+
+    def observe(self, event: bytes) -> None:
+        """Take note of one event, as framing returns it."""
+        if self._to_detect:
+            self._to_detect -= 1
+            self._recognise(detect(event))
+        provider = self.provider
+        if provider is PLAIN:
+            self._observe_plain(event)
+        elif event.find(ERROR_SIGN) >= 0 and provider.is_error(event):
+            self.error_seen = True
+        elif provider.is_terminal(event):
+            self.complete = True
 
     def observe_rest(self, rest: bytes) -> None:
-        """Take note of the unfinished block at a clean end; a client that follows the standard ignores it."""
+        """Take note of the unfinished block at a clean end, which standard clients ignore."""
         sent = self.error_seen
         if rest:
             self.observe(rest)
@@ -106,14 +95,14 @@ class StreamVerdict:
             return Ending(Outcome.UPSTREAM_ERROR, errors.UpstreamReportedError, told=not self._error_unsent)
         if self.complete or self._complete_on == "eof":
             return Ending(Outcome.COMPLETED)
-        if self._complete_on == "auto" and self._plain_end_completes():
+        if self._marker is None and self.provider.completes_without_terminal(live=self._live):
             if events or self._live:
                 return Ending(Outcome.COMPLETED)
             return Ending(Outcome.UPSTREAM_TRUNCATED, errors.UpstreamEmpty, silent=SilentKind.EMPTY)
         return Ending(Outcome.UPSTREAM_TRUNCATED, errors.UpstreamTruncated, silent=SilentKind.TRUNCATED)
 
     def broken(self, error: type[errors.SidecarError]) -> Ending:
-        """Judge an upstream that failed with ``error``; a terminal that was seen before still completes."""
+        """Judge an upstream that failed with ``error``; an earlier terminal event still completes it."""
         if self.error_seen:
             return Ending(Outcome.UPSTREAM_ERROR, errors.UpstreamReportedError, told=True)
         if self.complete:
@@ -126,169 +115,20 @@ class StreamVerdict:
             return Ending(Outcome.UPSTREAM_ERROR, error)
         return Ending(Outcome.SIDECAR_ERROR, error)
 
-    def _plain_end_completes(self) -> bool:
-        return self.family is ProtocolFamily.UNKNOWN or (self.family is ProtocolFamily.MCP and self._live)
-
-    def _detect(self, event: bytes) -> None:
-        self._events += 1
-        family = _family_of(event)
-        if family is not ProtocolFamily.UNKNOWN:
-            self._recognise(family)
-            self.observe(event)
-            return
-        self._watch_error(event)
-        if self._events >= DETECT_EVENTS_MAX:
-            self.observe = self._watch_error
-
-    def _recognise(self, family: ProtocolFamily) -> None:
-        self.family = family
-        self.observe = {
-            ProtocolFamily.OPENAI_CHAT: self._watch_openai_chat,
-            ProtocolFamily.OPENAI_RESPONSES: self._watch_responses,
-            ProtocolFamily.ANTHROPIC: self._watch_anthropic,
-            ProtocolFamily.AI_SDK: self._watch_ai_sdk,
-            ProtocolFamily.GOOGLE: self._watch_google,
-            ProtocolFamily.MCP: self._watch_mcp,
-        }[family]
-
-    def _watch_error(self, event: bytes) -> None:
-        """Look for an error event; an endless feed that goes on after one has not failed by it."""
-        if event.find(b"error") >= 0 and _says_error(event):
+    def _observe_plain(self, event: bytes) -> None:
+        if event.find(ERROR_SIGN) >= 0 and PLAIN.is_error(event):
             self.error_seen = True
         elif self._live:
-            self.error_seen = False
-
-    def _watch_openai_chat(self, event: bytes) -> None:
-        if event.find(b"error") >= 0 and _says_error(event):
-            self.error_seen = True
-        elif event.find(b"[DONE]") >= 0 and data_of(event).strip() == b"[DONE]":
-            self.complete = True
-        elif _finish.search(event):
-            self.complete |= _any_says(_json(event).get("choices"), "finish_reason")
-
-    def _watch_responses(self, event: bytes) -> None:
-        if event.find(b"error") >= 0 and _says_error(event):
-            self.error_seen = True
-        elif _responses_end.search(event):
-            self.complete |= _type(_json(event)) in _RESPONSES_TERMINALS
-
-    def _watch_anthropic(self, event: bytes) -> None:
-        if event.find(b"error") >= 0 and _says_error(event):
-            self.error_seen = True
-        elif event.find(b"message_stop") >= 0:
-            self.complete |= _type(_json(event)) == "message_stop"
-
-    def _watch_ai_sdk(self, event: bytes) -> None:
-        if event.find(b"error") >= 0 and _says_error(event):
-            self.error_seen = True
-        elif event.find(b"[DONE]") >= 0 and data_of(event).strip() == b"[DONE]":
-            self.complete = True
-        elif event.find(b'"finish"') >= 0 or event.find(b'"abort"') >= 0:
-            self.complete |= _type(_json(event)) in _AI_SDK_TERMINALS
-
-    def _watch_google(self, event: bytes) -> None:
-        if event.find(b"error") >= 0 and _says_error(event):
-            self.error_seen = True
-        elif _finish.search(event):
-            self.complete |= _any_says(_json(event).get("candidates"), "finishReason")
-
-    def _watch_mcp(self, event: bytes) -> None:
-        if event.find(b'"result"') >= 0 or event.find(b'"error"') >= 0:
-            message = _json(event)
-            self.complete |= "id" in message and ("result" in message or "error" in message)
-
-    def _watch_literal(self, event: bytes) -> None:
-        self._watch_error(event)
-        wanted = self._complete_on.encode()
-        if wanted in event and (type_of(event) == wanted or data_of(event).strip() == wanted):
+            self.error_seen = False  # an endless feed that continues has not failed
+        if self._marker is not None and _is_marked(event, self._marker):
             self.complete = True
 
-
-def _family_of(event: bytes) -> ProtocolFamily:  # noqa: PLR0911 - a list of signs
-    message = _json(event)
-    kind = _type(message)
-    if message.get("jsonrpc") == "2.0":
-        return ProtocolFamily.MCP
-    if _type(message, "object") in _CHAT_OBJECTS or _any_has(message.get("choices"), _CHOICE_FIELDS):
-        return ProtocolFamily.OPENAI_CHAT
-    if _any_has(_contents(message.get("candidates")), _CONTENT_FIELDS):
-        return ProtocolFamily.GOOGLE
-    if kind == "message_start":
-        return ProtocolFamily.ANTHROPIC
-    if kind.startswith("response."):
-        return ProtocolFamily.OPENAI_RESPONSES
-    if kind in _AI_SDK_TYPES or (kind == "start" and "messageId" in message):
-        return ProtocolFamily.AI_SDK
-    return ProtocolFamily.UNKNOWN
+    def _recognise(self, provider: Provider | None) -> None:
+        if provider is not None:
+            self.provider = provider
+            self._to_detect = 0
 
 
-def _any_has(items: object, fields: AbstractSet[str]) -> bool:
-    """Tell whether any object of a list has any of these fields."""
-    return isinstance(items, list) and any(
-        isinstance(item, dict) and not fields.isdisjoint(item) for item in items
-    )
-
-
-def _any_says(items: object, field: str) -> bool:
-    """Tell whether any object of a list has a value in this field."""
-    return isinstance(items, list) and any(isinstance(item, dict) and item.get(field) for item in items)
-
-
-def _contents(candidates: object) -> list[object]:
-    found = candidates if isinstance(candidates, list) else []
-    return [candidate.get("content") for candidate in found if isinstance(candidate, dict)]
-
-
-def _says_error(event: bytes) -> bool:
-    """Tell whether an event is an error the way the SDKs read it: by its type, or a top-level ``error``."""
-    if type_of(event) in _ERROR_TYPES:
-        return True
-    message = _json(event)
-    return bool(message.get("error")) or _type(message) == "error"
-
-
-def _type(message: dict[str, object], field: str = "type") -> str:
-    found = message.get(field)
-    return found if isinstance(found, str) else ""
-
-
-def _json(event: bytes) -> dict[str, object]:
-    try:
-        value = json.loads(data_of(event))
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def terminal(family: ProtocolFamily, error: type[errors.SidecarError], stream: str) -> bytes:
-    """Return the event that tells a client of ``family`` that the stream failed."""
-    if family is ProtocolFamily.ANTHROPIC:
-        body: dict[str, object] = {"type": "error", "error": {"type": "api_error", "message": error.message}}
-        return _event(b"error", body | {"code": error.code})
-    if family in (ProtocolFamily.OPENAI_CHAT, ProtocolFamily.OPENAI_RESPONSES, ProtocolFamily.AI_SDK):
-        inner = {"message": error.message, "type": "server_error", "param": None, "code": error.code}
-        if family is ProtocolFamily.OPENAI_RESPONSES:
-            return _event(b"error", {"type": "error", "error": inner})
-        return _event(None, {"error": inner})
-    if family is ProtocolFamily.GOOGLE:
-        details = [{"reason": error.code}]
-        status = {"code": 503, "message": error.message, "status": "UNAVAILABLE", "details": details}
-        return _event(None, {"error": status})
-    told = {"code": error.code, "message": error.message, "retryable": error.retryable}
-    return _event(b"sse-error", {"error": told, "stream": stream})
-
-
-def _event(name: bytes | None, body: dict[str, object]) -> bytes:
-    line = b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n"
-    return b"event: " + name + b"\n" + line if name else line
-
-
-def gap_event(missed_from: int, missed_through: int | None, reason: str) -> bytes:
-    """Return the ``sse-gap`` block, whole: it has no id, since it is no message of the stream."""
-    body: dict[str, object] = {"missed_from": missed_from, "missed_through": missed_through, "reason": reason}
-    return _event(b"sse-gap", body) + b"\n"
-
-
-def end_event(events: int, last_seq: int) -> bytes:
-    """Return the ``sse-end`` block, whole, for clients that asked for it."""
-    return _event(b"sse-end", {"events": events, "last_seq": last_seq}) + b"\n"
+def _is_marked(event: bytes, marker: bytes) -> bool:
+    """Return whether the type or the data of an event is the route's marker of completion."""
+    return marker in event and (type_of(event) == marker or data_of(event).strip() == marker)

@@ -11,7 +11,7 @@ from sidecar.config.routes import RoutePolicy
 from sidecar.observability import errors
 from sidecar.observability.labels import Outcome, ReconnectEnd, Side, SilentDisposition, UnprovenReason
 from sidecar.observability.route_metrics import RouteMetrics
-from sidecar.sse import event_id, verdict
+from sidecar.sse import event_id
 from sidecar.sse.verdict import Ending, StreamVerdict
 from sidecar.streams import stall, states
 from sidecar.streams.ledger import DeliveryLedger
@@ -234,7 +234,7 @@ class Stream:
         """Close the log; a failure leaves its terminal in it, so that whoever comes back is told too."""
         self.ending = ending
         if ending.error is not None and not ending.told and self.raw is None:
-            told = verdict.terminal(self.verdict.family, ending.error, self.id)
+            told = self.verdict.provider.failure_event(ending.error, self.id)
             self.ledger.sealed_seq = self.log.last_seq + 1
             self.log.append(told)
             self._owner.grew(self, len(told))

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from sidecar.http1.connection import Connection
-from sidecar.sse import verdict
+from sidecar.sse import control_events
 from sidecar.sse.framing import without_ids
 from sidecar.streams.acknowledgements import Acknowledgements
 from sidecar.streams.replay_log import READ_EVENTS_MAX
@@ -254,7 +254,7 @@ class Subscriber:
         gap, start = log.gap_before(self.position), log.first_seq - 1
         if gap is None:
             return
-        await self._write(verdict.gap_event(*gap))
+        await self._write(control_events.gap_event(*gap))
         if not self._connection.lost:
             self._stream.missed(gap)
             self.position = start  # where the log began when the gap was told; it may have been trimmed since
@@ -294,7 +294,7 @@ class Subscriber:
     async def _end_cleanly(self) -> None:
         stream = self._stream
         if self._control:  # before the partial block, which would swallow it
-            await self._write(verdict.end_event(stream.ledger.received, stream.log.last_seq))
+            await self._write(control_events.end_event(stream.ledger.received, stream.log.last_seq))
         if stream.partial:
             await self._write(stream.partial)
         await self._write(b"", more=False)

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
-from sidecar.http1.headers import first, is_event_stream
+from sidecar.http1.headers import is_event_stream
 from sidecar.http1.upstream.client import OutgoingRequest, Upstream
 from sidecar.http1.upstream.response import UpstreamResponse
 from sidecar.observability import errors, log_events
@@ -17,8 +17,6 @@ from sidecar.streams.stream import Stream
 
 RECONNECTS_MAX = 10
 """Attempts without a byte to come back to an upstream before it is given up: about 40 s."""
-
-AI_SDK_FIELD = b"x-vercel-ai-ui-message-stream"
 
 LOOK_AGAIN_S = 0.25
 """How often a backend that waits is looked after: nobody tells us when a client's kernel acknowledges."""
@@ -149,8 +147,7 @@ class UpstreamReader:
     def _opened(self, response: UpstreamResponse) -> None:
         stream = self._stream
         self._response = response
-        if first(response.fields, AI_SDK_FIELD) is not None:
-            stream.verdict.recognise_ai_sdk()
+        stream.verdict.observe_response([name for name, _ in response.fields])
         stream.last_byte_at = stream.clock()
         stream.advance(StreamInput.BYTES)
         limits = [limit for limit in (stream.policy.stall_s, stream.policy.upstream_idle_s) if limit]

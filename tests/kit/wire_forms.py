@@ -1,4 +1,4 @@
-"""Whole answers of each protocol as backends write them; test_verdict_told.py checks their types.
+"""Complete responses of each protocol as backends write them; `test_sdks.py` checks their types.
 
 Each is a list of events as framing returns them: lines ended by LF, without the blank line.
 """

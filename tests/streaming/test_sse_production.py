@@ -33,8 +33,11 @@ from sidecar.observability.labels import Outcome
 from sidecar.observability.redaction import redact
 from sidecar.observability.slo import SLO
 from sidecar.proxy.principal import fingerprint
-from sidecar.sse import event_id, framing, verdict
+from sidecar.sse import control_events, event_id, framing, verdict
 from sidecar.sse.backoff import delay_s
+from sidecar.sse.protocols.anthropic import AnthropicProvider
+from sidecar.sse.protocols.openai_chat import OpenAIChatProvider
+from sidecar.sse.protocols.registry import PLAIN
 from sidecar.streams.idempotency import IdempotencyStore
 from sidecar.streams.replay_log import LogGap, ReplayLog
 from sidecar.verify.results import ScenarioResult
@@ -152,7 +155,7 @@ def test_unit_a_trimmed_part_is_told_as_a_gap() -> None:
 
 def test_unit_a_gap_event_has_no_id() -> None:
     """`sse-gap` names the missing events and does not move the client's position."""
-    block = verdict.gap_event(2, 3, "trimmed")
+    block = control_events.gap_event(2, 3, "trimmed")
     assert block == b'event: sse-gap\ndata: {"missed_from":2,"missed_through":3,"reason":"trimmed"}\n\n'
     parser = EventParser(last_event_id="s1")
     assert [(event.type, event.id, event.own_id) for event in parser.feed(block)] == [
@@ -198,9 +201,9 @@ def test_unit_an_empty_answer_is_a_failure() -> None:
 
 def test_unit_a_failure_is_told_in_the_form_of_the_protocol() -> None:
     """Each protocol's clients receive a failure in the form that they know, never a made-up end."""
-    openai = verdict.terminal(verdict.ProtocolFamily.OPENAI_CHAT, errors.UpstreamTruncated, TOKEN)
-    anthropic = verdict.terminal(verdict.ProtocolFamily.ANTHROPIC, errors.UpstreamTruncated, TOKEN)
-    unknown = verdict.terminal(verdict.ProtocolFamily.UNKNOWN, errors.UpstreamTruncated, TOKEN)
+    openai = OpenAIChatProvider().failure_event(errors.UpstreamTruncated, TOKEN)
+    anthropic = AnthropicProvider().failure_event(errors.UpstreamTruncated, TOKEN)
+    unknown = PLAIN.failure_event(errors.UpstreamTruncated, TOKEN)
     assert json.loads(framing.data_of(openai))["error"]["code"] == "err-sidecar-upstream-truncated"
     assert framing.type_of(anthropic) == b"error"
     assert framing.type_of(unknown) == b"sse-error"

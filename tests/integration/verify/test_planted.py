@@ -101,7 +101,7 @@ BUGS = {
     ),
     "gap not told": Bug(
         "streams/subscriber.py",
-        "        await self._write(verdict.gap_event(*gap))\n",
+        "        await self._write(control_events.gap_event(*gap))\n",
         "",
         "user-experience",
         "gap",

@@ -1,0 +1,1 @@
+"""The protocols of the providers, one class each; ``registry`` lists them."""
