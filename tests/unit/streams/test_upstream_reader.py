@@ -11,7 +11,7 @@ from sidecar.observability import errors
 from sidecar.observability.labels import Outcome
 from sidecar.sse.framing import EVENT_BYTES_MAX
 from sidecar.streams.states import StreamInput, StreamState
-from sidecar.streams.upstream_reader import AI_SDK_FIELD, LOOK_AGAIN_S, RECONNECTS_MAX
+from sidecar.streams.upstream_reader import LOOK_AGAIN_S, RECONNECTS_MAX
 from tests.kit.held import HeldReader
 from tests.kit.stream_bench import EVENT_STREAM, MemoryResponse, StreamBench, virtual
 
@@ -145,7 +145,9 @@ async def test_a_paused_upstream_is_not_stalled() -> None:
 @virtual
 async def test_the_ai_sdk_is_recognised_by_its_field() -> None:
     with StreamBench() as bench:
-        sink = sink_of(bench.source(MemoryResponse(200, [*EVENT_STREAM, (AI_SDK_FIELD, b"v1")])))
+        sink = sink_of(
+            bench.source(MemoryResponse(200, [*EVENT_STREAM, (b"x-vercel-ai-ui-message-stream", b"v1")]))
+        )
         sink.took(b'data: {"type":"start"}\n\n')
         sink.ended()
         assert bench.stream.ending is not None
