@@ -11,7 +11,14 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from sidecar.admin.key_numbers import Counts
 from sidecar.config.routes import CANARY_ROUTE
-from sidecar.observability.labels import Outcome, ReconnectEnd, SilentDisposition, StallEnd
+from sidecar.observability.labels import (
+    DuplicateDisposition,
+    DuplicateStage,
+    Outcome,
+    ReconnectEnd,
+    SilentDisposition,
+    StallEnd,
+)
 from sidecar.observability.metrics import Metrics
 from sidecar.observability.route_metrics import RouteMetrics
 from sidecar.observability.slo import NOT_ELIGIBLE
@@ -108,13 +115,21 @@ def counts_of(route: RouteMetrics) -> Counts:
 
     Tuples are made of lists here, not of iterators: CPython would keep 2,000 of each size for later.
     """
-    finished = {outcome: value_of(counter) for outcome, counter in route.finished.items()}
-    resumed = _total(seconds for (_, end), seconds in route.reconnects.items() if end is ReconnectEnd.RESUMED)
-    gave_up = _total(seconds for (_, end), seconds in route.reconnects.items() if end is ReconnectEnd.GAVE_UP)
-    recovery = {end: _buckets(seconds) for end, seconds in route.stall_recovery.items()}
+    finished = {outcome: value_of(counter) for outcome, counter in route.streams_finished.items()}
+    resumed = _total(
+        seconds
+        for (_, end), seconds in route.reconnect_duration_seconds.items()
+        if end is ReconnectEnd.RESUMED
+    )
+    gave_up = _total(
+        seconds
+        for (_, end), seconds in route.reconnect_duration_seconds.items()
+        if end is ReconnectEnd.GAVE_UP
+    )
+    recovery = {end: _buckets(seconds) for end, seconds in route.stall_recovery_seconds.items()}
     silent = {
         disposition: sum(
-            value_of(counter) for (_, told), counter in route.silent.items() if told is disposition
+            value_of(counter) for (_, told), counter in route.silent_failures.items() if told is disposition
         )
         for disposition in SilentDisposition
     }
@@ -123,20 +138,22 @@ def counts_of(route: RouteMetrics) -> Counts:
         bad=sum(count for outcome, count in finished.items() if outcome not in GOOD_OR_NOT_ELIGIBLE),
         finished=sum(finished.values()),
         gave_up=sum(gave_up),
-        lost=sum(map(value_of, route.lost.values())),
-        unproven=sum(map(value_of, route.unproven.values())),
-        delivered=route.delivered,
-        acknowledged=route.acknowledged,
-        confirmed=route.confirmed,
-        repeated=route.repeated + route.client_repeated,
-        suppressed=route.suppressed + route.client_suppressed,
+        lost=sum(map(value_of, route.messages_lost.values())),
+        unproven=sum(map(value_of, route.continuity_unproven.values())),
+        delivered=route.messages_delivered,
+        acknowledged=route.messages_acknowledged,
+        confirmed=route.messages_confirmed,
+        repeated=route.messages_duplicated[DuplicateStage.UPSTREAM, DuplicateDisposition.DELIVERED]
+        + route.messages_duplicated[DuplicateStage.CLIENT, DuplicateDisposition.DELIVERED],
+        suppressed=route.messages_duplicated[DuplicateStage.UPSTREAM, DuplicateDisposition.SUPPRESSED]
+        + route.messages_duplicated[DuplicateStage.CLIENT, DuplicateDisposition.SUPPRESSED],
         leaked=silent[SilentDisposition.LEAKED],
         surfaced=silent[SilentDisposition.SURFACED],
         failed=sum(recovery[StallEnd.FAILED]),
         false_alarm=sum(recovery[StallEnd.FALSE_ALARM]),
         resumed=resumed,
         reconnects=(*map(add, resumed, gave_up),),
-        detection=_buckets(route.stall_detection),
+        detection=_buckets(route.stall_detection_seconds),
         recovery=recovery[StallEnd.RECOVERED],
     )
 

@@ -103,8 +103,8 @@ class Overview:
     def _witnesses(self) -> dict[str, float]:
         """Return what makes zeros believable; the times are Unix times, 0: never yet."""
         return {
-            "watchdog_at": value_of(self._metrics.watchdog_last_pass),
-            "canary_at": value_of(self._metrics.canary_last_pass),
+            "watchdog_at": value_of(self._metrics.watchdog_last_pass_timestamp_seconds),
+            "canary_at": value_of(self._metrics.canary_last_pass_timestamp_seconds),
             "canary_mismatches": value_of(self._metrics.canary_mismatches),
         }
 

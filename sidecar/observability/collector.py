@@ -1,4 +1,4 @@
-"""The part of the metrics that is read at each scrape: plain integers, tallies, and what the hub holds."""
+"""The metrics that are read at each scrape: integers and the hub's gauges."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,16 +11,19 @@ from prometheus_client.registry import Collector
 from sidecar.observability.catalogue import CATALOGUE
 from sidecar.observability.histogram import Histogram
 from sidecar.observability.labels import LogState
-from sidecar.observability.route_metrics import HOT_COUNTERS, HOT_HISTOGRAMS, RouteMetrics
+from sidecar.observability.route_metrics import HOT_COUNTERS, HOT_HISTOGRAMS, RouteMetrics, attribute_of
 
 HUB_GAUGES: Mapping[str, Mapping[tuple[str, ...], str]] = {
-    "sse_streams_active": {(): "active"},
-    "sse_streams_detached": {(): "detached"},
+    "sse_streams_active": {(): "streams_active"},
+    "sse_streams_detached": {(): "streams_detached"},
     "sse_subscribers": {(): "subscribers"},
     "sse_log_bytes": {(): "log_bytes"},
-    "sse_log_messages": {(LogState.UNDELIVERED,): "undelivered", (LogState.DELIVERED,): "kept"},
+    "sse_log_messages": {
+        (LogState.UNDELIVERED,): "log_messages_undelivered",
+        (LogState.DELIVERED,): "log_messages_delivered",
+    },
 }
-"""The gauges that are facts of the hub: per metric, the values of the labels after route -> the field."""
+"""The hub's gauges: metric -> values of the labels after route -> field of ``Census``."""
 
 LOOP_LAG = "sse_event_loop_lag_seconds"
 READ_AT_SCRAPE = frozenset({*HOT_COUNTERS, *HOT_HISTOGRAMS, *HUB_GAUGES, LOOP_LAG})
@@ -29,26 +32,26 @@ _CATALOGUE = {metric.name: metric for metric in CATALOGUE}
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """What the hub holds for one route now; ``kept`` are messages in a log that a client has been sent."""
+    """What the hub holds for one route now."""
 
-    active: int = 0
-    detached: int = 0
+    streams_active: int = 0
+    streams_detached: int = 0
     subscribers: int = 0
     log_bytes: int = 0
-    undelivered: int = 0
-    kept: int = 0
+    log_messages_undelivered: int = 0
+    log_messages_delivered: int = 0
 
 
 HubView = Callable[[], Mapping[str, Census]]
 
 
 def no_hub() -> Mapping[str, Census]:
-    """Return the census before there is a hub: nothing."""
+    """Return an empty census, which stands until there is a hub."""
     return {}
 
 
 class ScrapeCollector(Collector):
-    """Turn the numbers of all routes into families; a route that the hub does not mention holds nothing."""
+    """Turn the numbers of all routes into families."""
 
     def __init__(self, routes: Mapping[str, RouteMetrics], event_loop_lag: Histogram) -> None:
         self._routes = routes
@@ -62,19 +65,21 @@ class ScrapeCollector(Collector):
         yield from self._gauges()
 
     def _counters(self) -> Iterator[Family]:
-        for name, cells in HOT_COUNTERS.items():
+        for name in HOT_COUNTERS:
             metric = _CATALOGUE[name]
             family = CounterMetricFamily(name, metric.help, labels=metric.labels)
-            for values, attribute in cells.items():
-                read = attrgetter(attribute)
-                for route, numbers in self._routes.items():
-                    family.add_metric((route, *values), read(numbers))
+            read = attrgetter(attribute_of(name))
+            for route, numbers in self._routes.items():
+                count = read(numbers)
+                rows = count.items() if isinstance(count, Mapping) else [((), count)]
+                for values, number in rows:
+                    family.add_metric((route, *values), number)
             yield family
 
     def _histograms(self) -> Iterator[Family]:
-        for name, attribute in HOT_HISTOGRAMS.items():
+        for name in HOT_HISTOGRAMS:
             family = HistogramMetricFamily(name, _CATALOGUE[name].help, labels=("route",))
-            read = attrgetter(attribute)
+            read = attrgetter(attribute_of(name))
             for route, numbers in self._routes.items():
                 _add(family, (route,), read(numbers))
             yield family

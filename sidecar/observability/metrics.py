@@ -67,8 +67,8 @@ class Metrics:
         cold = [metric for metric in CATALOGUE if metric.name not in READ_AT_SCRAPE]
         families = Families(cold, self.registry, names, version)
         self.routes = {name: RouteMetrics(name, families) for name in names}
-        self.event_loop_lag = Histogram(IO_BUCKETS)
-        self._scrape = ScrapeCollector(self.routes, self.event_loop_lag)
+        self.event_loop_lag_seconds = Histogram(IO_BUCKETS)
+        self._scrape = ScrapeCollector(self.routes, self.event_loop_lag_seconds)
         self.registry.register(self._scrape)
         self._bind(families)
         _state_constants(families, version)
@@ -79,13 +79,13 @@ class Metrics:
         reports = families.counter("sse_client_reports_total")
         self.client_reports = {verdict: reports.labels(verdict) for verdict in ReportVerdict}
         seconds = families.histogram("sse_journal_operation_seconds")
-        self.journal_seconds = {op: seconds.labels(op) for op in JournalOp}
+        self.journal_operation_seconds = {op: seconds.labels(op) for op in JournalOp}
         errors = families.counter("sse_journal_errors_total")
         self.journal_errors = {op: errors.labels(op) for op in JournalOp}
         self.canary_mismatches = families.counter("sse_canary_mismatches_total")
-        self.canary_last_pass = families.gauge("sse_canary_last_pass_timestamp_seconds")
-        self.log_budget = families.gauge("sse_log_budget_bytes")
-        self.watchdog_last_pass = families.gauge("sse_watchdog_last_pass_timestamp_seconds")
+        self.canary_last_pass_timestamp_seconds = families.gauge("sse_canary_last_pass_timestamp_seconds")
+        self.log_budget_bytes = families.gauge("sse_log_budget_bytes")
+        self.watchdog_last_pass_timestamp_seconds = families.gauge("sse_watchdog_last_pass_timestamp_seconds")
 
     def route(self, name: str) -> RouteMetrics:
         """Return the numbers of one route; KeyError for a name that was not given at construction."""

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from prometheus_client import Counter
 
 from sidecar.observability import log_events
-from sidecar.observability.labels import Outcome, ReportVerdict
+from sidecar.observability.labels import DuplicateDisposition, DuplicateStage, Outcome, ReportVerdict
 from sidecar.proxy.report import Judgement, Report, StreamFacts, judge, parse
 from sidecar.streams.hub import Hub
 from sidecar.streams.stream import Stream
@@ -83,8 +83,10 @@ def _believe(report: Report, judgement: Judgement, stream: Stream, said: ReportS
     if judgement.verdict in UNDISPUTED and report.first_seq <= ledger.proof.confirmed_seq + 1:
         ledger.confirm(min(report.last_seq, ledger.delivered_seq))
     duplicates = min(report.duplicates, stream.log.last_seq)
-    metrics.client_suppressed += max(0, duplicates - said.duplicates)
-    metrics.client_missed += max(0, judgement.missed - said.missed)
+    metrics.messages_duplicated[DuplicateStage.CLIENT, DuplicateDisposition.SUPPRESSED] += max(
+        0, duplicates - said.duplicates
+    )
+    metrics.client_missed_messages += max(0, judgement.missed - said.missed)
     said.duplicates = max(said.duplicates, duplicates)
     said.missed = max(said.missed, judgement.missed)
     if report.goodbye:

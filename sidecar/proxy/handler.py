@@ -162,7 +162,7 @@ class ProxyHandler:
             body,
             policy.connect_timeout_s,
             policy.first_byte_timeout_s,
-            exchange.metrics.upstream_connect.observe,
+            exchange.metrics.upstream_connect_seconds.observe,
         )
         if policy.early_start_s and headers.accepts_event_stream(exchange.fields):
             response = await self._early(exchange, request, lead, key)
@@ -230,7 +230,7 @@ class ProxyHandler:
         """Count what looks like a stream and is none that can be kept."""
         fields, method = response.fields, exchange.method
         if headers.is_encoded_event_stream(response.status, method, fields):
-            exchange.metrics.unproven[UnprovenReason.ENCODED].inc()
+            exchange.metrics.continuity_unproven[UnprovenReason.ENCODED].inc()
             log_events.encoded_stream(exchange.policy.name)
         elif (
             response.status == 200  # noqa: PLR2004 - what an EventSource takes for success
@@ -238,7 +238,7 @@ class ProxyHandler:
             and headers.accepts_only_event_stream(exchange.fields)
             and not headers.is_encoded(fields)
         ):
-            exchange.metrics.silent[SilentKind.WRONG_CONTENT_TYPE, SilentDisposition.LEAKED].inc()
+            exchange.metrics.silent_failures[SilentKind.WRONG_CONTENT_TYPE, SilentDisposition.LEAKED].inc()
             content_type = headers.first(fields, b"content-type") or b""
             log_events.no_stream(exchange.policy.name, content_type)
 

@@ -155,8 +155,8 @@ class Resume:
     def _count_expired(self, exchange: Exchange, result: ResumeResult) -> None:
         """Count a client that came back too late: an answer that somebody wanted and did not get."""
         self._resumes[result].inc()
-        exchange.metrics.started += 1
-        exchange.metrics.finished[Outcome.RESUME_EXPIRED].inc()
+        exchange.metrics.streams_started += 1
+        exchange.metrics.streams_finished[Outcome.RESUME_EXPIRED].inc()
 
     def _retry_ms(self, stream: Stream) -> int:
         """Return how long a client that keeps coming back shall wait; 0: say nothing, or the backend has."""

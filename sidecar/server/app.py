@@ -135,7 +135,7 @@ def make_hub(settings: Settings, metrics: Metrics) -> Hub:
         current = secrets.token_bytes(SECRET_BYTES)
     else:
         current = settings.secret.get_secret_value().encode()
-    metrics.log_budget.set(settings.log_bytes_total_max)
+    metrics.log_budget_bytes.set(settings.log_bytes_total_max)
     retiring = settings.retiring_secret
     loop = asyncio.get_running_loop()
     return Hub(

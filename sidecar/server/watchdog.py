@@ -44,7 +44,7 @@ class Watchdog:
         while True:
             due = loop.time() + PASS_S
             await asyncio.sleep(PASS_S)
-            self._metrics.event_loop_lag.observe(max(0.0, loop.time() - due))
+            self._metrics.event_loop_lag_seconds.observe(max(0.0, loop.time() - due))
             self._pass(loop.time())
             log.report_floods()
 
@@ -55,7 +55,7 @@ class Watchdog:
         except Exception as error:  # noqa: BLE001 - the top of the task: logged, and the next pass looks again
             log_events.task_failed(error, "watchdog")
             return
-        self._metrics.watchdog_last_pass.set(time.time())
+        self._metrics.watchdog_last_pass_timestamp_seconds.set(time.time())
 
     def _look(self, now: float, known: set[str]) -> set[str]:
         """Count each stream that outlived its idle limit undeclared; return those that do now."""
@@ -69,5 +69,5 @@ class Watchdog:
         for handle in hung - known:
             stream = self._hub.streams[handle]
             stream.note("hung: its idle limit passed unnoticed")
-            stream.metrics.silent[SilentKind.HUNG, SilentDisposition.LEAKED].inc()
+            stream.metrics.silent_failures[SilentKind.HUNG, SilentDisposition.LEAKED].inc()
         return hung

@@ -62,4 +62,4 @@ class Acknowledgements:
         if ending is None or ending.outcome in (Outcome.COMPLETED, Outcome.CLIENT_CANCELLED):
             return
         if not self._connection.lost and not self._connection.aborted and ending.silent is not None:
-            self._stream.metrics.silent[ending.silent, SilentDisposition.LEAKED].inc()
+            self._stream.metrics.silent_failures[ending.silent, SilentDisposition.LEAKED].inc()

@@ -160,10 +160,10 @@ class Hub:
         for stream in self.streams.values():
             row = rows.setdefault(stream.policy.name, Counter())
             undelivered = stream.ledger.undelivered
-            row["active"] += stream.outcome is None
-            row["detached"] += stream.outcome is None and stream.audience is not Audience.ATTACHED
+            row["streams_active"] += stream.outcome is None
+            row["streams_detached"] += stream.outcome is None and stream.audience is not Audience.ATTACHED
             row["subscribers"] += len(stream.readers)
             row["log_bytes"] += stream.log.bytes_held
-            row["undelivered"] += undelivered
-            row["kept"] += max(0, len(stream.log) - undelivered)
+            row["log_messages_undelivered"] += undelivered
+            row["log_messages_delivered"] += max(0, len(stream.log) - undelivered)
         return {route: Census(**row) for route, row in rows.items()}

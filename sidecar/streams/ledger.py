@@ -36,7 +36,7 @@ class DeliveryLedger:
     def take(self, count: int) -> None:
         """Note messages that were appended."""
         self.received += count
-        self._metrics.received += count
+        self._metrics.messages_received += count
 
     def deliver(self, after: int, through: int) -> None:
         """Note that the messages above ``after`` up to ``through`` were written to one client.
@@ -44,7 +44,8 @@ class DeliveryLedger:
         What no client was written below ``after`` counts too: its id says that it came through all the same.
         """
         if after == self.delivered_seq and self.sealed_seq is None and after + 1 >= self._log.first_seq:
-            self._metrics.delivered += through - after  # nearly always: the newest, to the only reader
+            # nearly always: the newest, to the only reader
+            self._metrics.messages_delivered += through - after
             self.delivered_seq = through
         else:
             self._deliver_late(after, through)
@@ -56,8 +57,8 @@ class DeliveryLedger:
         unseen_after = max(self.delivered_seq, self._log.first_seq - 1)
         fresh = self._fill(after, through) if self._holes else 0
         fresh += max(0, through - max(unseen_after, after))
-        self._metrics.delivered += fresh + max(0, after - unseen_after)
-        self._metrics.replayed += through - after - fresh
+        self._metrics.messages_delivered += fresh + max(0, after - unseen_after)
+        self._metrics.messages_replayed += through - after - fresh
         self.delivered_seq = max(self.delivered_seq, through)
 
     def acknowledge(self, seq: int) -> None:
@@ -84,7 +85,7 @@ class DeliveryLedger:
         self._holes.append((start, end))
         if len(self._holes) > HOLES_MAX:
             start, end = self._holes.pop(0)
-            self._metrics.unread += end - start + 1
+            self._metrics.unread_messages += end - start + 1
 
     def missed(self, gap: LogGap) -> None:
         """Note a gap that a client is told: lost here if never written, on the way to it if it was."""
@@ -92,12 +93,12 @@ class DeliveryLedger:
             return
         self.proof.never(gap.missed_from, gap.missed_through)
         unseen = self._fill(gap.missed_from - 1, gap.missed_through)
-        self._metrics.lost[LossReason.WINDOW].inc(unseen)
-        self._metrics.lost[LossReason.TRIMMED].inc(gap.missed - unseen)
+        self._metrics.messages_lost[LossReason.WINDOW].inc(unseen)
+        self._metrics.messages_lost[LossReason.TRIMMED].inc(gap.missed - unseen)
 
     def close(self) -> None:
         """Note that the log goes: what no client was ever sent stays unread."""
-        self._metrics.unread += self.undelivered
+        self._metrics.unread_messages += self.undelivered
         self._holes.clear()
         self.proof.never(self.delivered_seq + 1, self._log.last_seq)
         self.delivered_seq = self._log.last_seq

@@ -41,13 +41,13 @@ class Proof:
 
     def acknowledge(self, through: int) -> None:
         """Note that a client's kernel has acknowledged all that the client was written up to ``through``."""
-        self._metrics.acknowledged += self._between(self.acknowledged_seq, through)
+        self._metrics.messages_acknowledged += self._between(self.acknowledged_seq, through)
         self.acknowledged_seq = max(self.acknowledged_seq, through)
 
     def confirm(self, through: int) -> None:
         """Note that a client says it has all that it was written up to ``through``."""
         self.acknowledge(through)
-        self._metrics.confirmed += self._between(self.confirmed_seq, through)
+        self._metrics.messages_confirmed += self._between(self.confirmed_seq, through)
         self.confirmed_seq = max(self.confirmed_seq, through)
 
     def _between(self, after: int, through: int) -> int:

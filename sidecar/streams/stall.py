@@ -23,10 +23,10 @@ class Stall:
     def declare(self, now: float, last_byte_at: float, exemplar: dict[str, str]) -> None:
         """Note that the upstream has been silent for too long."""
         self._since = now
-        self._metrics.stall_detection.observe(now - last_byte_at, exemplar)
+        self._metrics.stall_detection_seconds.observe(now - last_byte_at, exemplar)
 
     def over(self, end: StallEnd, now: float, exemplar: dict[str, str]) -> None:
         """Note how it ended; nothing if there was none."""
         if self._since is not None:
-            self._metrics.stall_recovery[end].observe(now - self._since, exemplar)
+            self._metrics.stall_recovery_seconds[end].observe(now - self._since, exemplar)
             self._since = None

@@ -136,7 +136,7 @@ class Stream:
         self._stall = stall.Stall(metrics)
         self.timeline: deque[tuple[float, str]] = deque(maxlen=TIMELINE_MAX)
         self.wheel_slot: int | None = None
-        metrics.started += 1
+        metrics.streams_started += 1
         self.note("started")
 
     def note(self, what: str) -> None:
@@ -161,7 +161,7 @@ class Stream:
         """Hand on bytes that are no longer framed."""
         if self.raw is None:
             self.raw = Passthrough()
-            self.metrics.unproven[UnprovenReason.OVERSIZE_EVENT].inc()
+            self.metrics.continuity_unproven[UnprovenReason.OVERSIZE_EVENT].inc()
             self.note(OVERFLOWED)
             self.crowded = True
         self.raw.append(chunk)
@@ -240,7 +240,7 @@ class Stream:
             self._owner.grew(self, len(told))
         self.log.closed = True
         if ending.silent is not None:
-            self.metrics.silent[ending.silent, SilentDisposition.SURFACED].inc()
+            self.metrics.silent_failures[ending.silent, SilentDisposition.SURFACED].inc()
         if ending.outcome is not Outcome.COMPLETED or self._all_written():
             self.settle(ending.outcome)
         self._wake()
@@ -258,7 +258,7 @@ class Stream:
         """Count how the logical stream ended: once, whatever comes later."""
         if self.outcome is None:
             self.outcome = outcome
-            self.metrics.finished[outcome].inc(1, self.exemplar)
+            self.metrics.streams_finished[outcome].inc(1, self.exemplar)
             self.note(f"outcome: {outcome}")
             self._owner.settled(self, outcome)
 
@@ -307,7 +307,9 @@ class Stream:
         """The first bytes after a return were written."""
         took = self.subscribers.returned(self.clock())
         if took is not None:
-            self.metrics.reconnects[Side.CLIENT, ReconnectEnd.RESUMED].observe(took, self.exemplar)
+            self.metrics.reconnect_duration_seconds[Side.CLIENT, ReconnectEnd.RESUMED].observe(
+                took, self.exemplar
+            )
             self.note(f"reader back after {took:.1f} s, at seq {reader.position}")
 
     def read_to_end(self) -> None:
@@ -344,9 +346,9 @@ class Stream:
         outcome = self.subscribers.outcome
         waited = self.subscribers.give_up(self.clock())
         if self.outcome is None and not self.subscribers.left_cleanly:
-            self.metrics.unproven[UnprovenReason.CLIENT_NEVER_RETURNED].inc()
+            self.metrics.continuity_unproven[UnprovenReason.CLIENT_NEVER_RETURNED].inc()
             for seconds in waited:
-                gave_up = self.metrics.reconnects[Side.CLIENT, ReconnectEnd.GAVE_UP]
+                gave_up = self.metrics.reconnect_duration_seconds[Side.CLIENT, ReconnectEnd.GAVE_UP]
                 gave_up.observe(seconds, self.exemplar)
         self.stop(outcome, errors.LingerOver)
 

@@ -8,7 +8,15 @@ from sidecar.http1.headers import is_event_stream
 from sidecar.http1.upstream.client import OutgoingRequest, Upstream
 from sidecar.http1.upstream.response import UpstreamResponse
 from sidecar.observability import errors, log_events
-from sidecar.observability.labels import LossReason, Outcome, ReconnectEnd, Side, UnprovenReason
+from sidecar.observability.labels import (
+    DuplicateDisposition,
+    DuplicateStage,
+    LossReason,
+    Outcome,
+    ReconnectEnd,
+    Side,
+    UnprovenReason,
+)
 from sidecar.sse import backoff
 from sidecar.sse.framing import Framer
 from sidecar.sse.upstream_ids import UpstreamIds
@@ -188,9 +196,9 @@ class UpstreamReader:
                 events = self._continuous(events)
             if self._first_at is None:
                 self._first_at = now
-                stream.metrics.time_to_first_message.observe(now - stream.started_at)
+                stream.metrics.time_to_first_message_seconds.observe(now - stream.started_at)
             else:
-                stream.metrics.message_gap.observe(silent_s)
+                stream.metrics.message_gap_seconds.observe(silent_s)
             if events:
                 stream.accept(events)
         if framer.overflowed:
@@ -200,7 +208,9 @@ class UpstreamReader:
         stream = self._stream
         if stream.state is StreamState.RECONNECTING and self._lost_at is not None:
             took_s = stream.last_byte_at - self._lost_at  # until the head: a quiet feed speaks when it likes
-            stream.metrics.reconnects[Side.UPSTREAM, ReconnectEnd.RESUMED].observe(took_s, stream.exemplar)
+            stream.metrics.reconnect_duration_seconds[Side.UPSTREAM, ReconnectEnd.RESUMED].observe(
+                took_s, stream.exemplar
+            )
             self._lost_at = None
         self._attempts = 0
         stream.advance(StreamInput.BYTES)
@@ -219,21 +229,25 @@ class UpstreamReader:
                 if upstream_ids.resuming:
                     self._count_missing(upstream_ids.missing_before(event))
             elif stream.policy.upstream_resume:
-                stream.metrics.suppressed += 1
-                stream.metrics.received += 1
+                stream.metrics.messages_duplicated[
+                    DuplicateStage.UPSTREAM, DuplicateDisposition.SUPPRESSED
+                ] += 1
+                stream.metrics.messages_received += 1
             else:
-                stream.metrics.repeated += 1
+                stream.metrics.messages_duplicated[
+                    DuplicateStage.UPSTREAM, DuplicateDisposition.DELIVERED
+                ] += 1
                 fresh.append(event)
         if upstream_ids.reused and not reused:
-            stream.metrics.unproven[UnprovenReason.REUSED_UPSTREAM_ID].inc()
+            stream.metrics.continuity_unproven[UnprovenReason.REUSED_UPSTREAM_ID].inc()
         return fresh
 
     def _count_missing(self, missing: int | None) -> None:
         metrics = self._stream.metrics
         if missing is None:
-            metrics.unproven[UnprovenReason.OPAQUE_UPSTREAM_ID].inc()
+            metrics.continuity_unproven[UnprovenReason.OPAQUE_UPSTREAM_ID].inc()
         elif missing:
-            metrics.lost[LossReason.UPSTREAM_GAP].inc(missing)
+            metrics.messages_lost[LossReason.UPSTREAM_GAP].inc(missing)
             self._stream.note(f"the backend skipped {missing} events")
 
     def _room(self) -> None:
@@ -294,7 +308,7 @@ class UpstreamReader:
             response.relay(self)
             return
         if self._lost_at is not None:
-            gave_up = stream.metrics.reconnects[Side.UPSTREAM, ReconnectEnd.GAVE_UP]
+            gave_up = stream.metrics.reconnect_duration_seconds[Side.UPSTREAM, ReconnectEnd.GAVE_UP]
             gave_up.observe(stream.clock() - self._lost_at, stream.exemplar)
         stream.advance(StreamInput.LOST, stream.verdict.broken(self._lost_to))
 

@@ -69,7 +69,7 @@ class Canary:
             log_events.task_failed(error, "canary")
             self._failed(known, errors.CanaryIncomplete(f"{type(error).__name__} in the probe"))
         else:
-            self._metrics.canary_last_pass.set(time.time())
+            self._metrics.canary_last_pass_timestamp_seconds.set(time.time())
             self._forget()
         finally:
             self._backend.cut()

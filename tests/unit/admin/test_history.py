@@ -9,6 +9,8 @@ from sidecar.admin.history import READING_AGE_S_MAX, SAMPLE_S, SAMPLES_MAX, Hist
 from sidecar.admin.key_numbers import Counts, quantile, told
 from sidecar.config.routes import CANARY_ROUTE
 from sidecar.observability.labels import (
+    DuplicateDisposition,
+    DuplicateStage,
     LossReason,
     Outcome,
     ReconnectEnd,
@@ -37,24 +39,24 @@ class Clock:
 
 def count_one_of_each(metrics: Metrics, route: str) -> None:
     numbers = metrics.route(route)
-    numbers.finished[Outcome.COMPLETED].inc()
-    numbers.finished[Outcome.UPSTREAM_ERROR].inc()
-    numbers.finished[Outcome.CLIENT_LEFT].inc()
-    numbers.lost[LossReason.WINDOW].inc(3)
-    numbers.unproven[UnprovenReason.ENCODED].inc()
-    numbers.delivered += 7
-    numbers.acknowledged += 6
-    numbers.confirmed += 5
-    numbers.repeated += 1
-    numbers.client_repeated += 1
-    numbers.suppressed += 4
-    numbers.silent[SilentKind.HUNG, SilentDisposition.LEAKED].inc()
-    numbers.silent[SilentKind.EMPTY, SilentDisposition.SURFACED].inc(2)
-    numbers.reconnects[Side.CLIENT, ReconnectEnd.RESUMED].observe(5.0)
-    numbers.reconnects[Side.UPSTREAM, ReconnectEnd.RESUMED].observe(5.1)
-    numbers.reconnects[Side.CLIENT, ReconnectEnd.GAVE_UP].observe(1.0)
-    numbers.stall_detection.observe(30)
-    numbers.stall_recovery[StallEnd.RECOVERED].observe(2)
+    numbers.streams_finished[Outcome.COMPLETED].inc()
+    numbers.streams_finished[Outcome.UPSTREAM_ERROR].inc()
+    numbers.streams_finished[Outcome.CLIENT_LEFT].inc()
+    numbers.messages_lost[LossReason.WINDOW].inc(3)
+    numbers.continuity_unproven[UnprovenReason.ENCODED].inc()
+    numbers.messages_delivered += 7
+    numbers.messages_acknowledged += 6
+    numbers.messages_confirmed += 5
+    numbers.messages_duplicated[DuplicateStage.UPSTREAM, DuplicateDisposition.DELIVERED] += 1
+    numbers.messages_duplicated[DuplicateStage.CLIENT, DuplicateDisposition.DELIVERED] += 1
+    numbers.messages_duplicated[DuplicateStage.UPSTREAM, DuplicateDisposition.SUPPRESSED] += 4
+    numbers.silent_failures[SilentKind.HUNG, SilentDisposition.LEAKED].inc()
+    numbers.silent_failures[SilentKind.EMPTY, SilentDisposition.SURFACED].inc(2)
+    numbers.reconnect_duration_seconds[Side.CLIENT, ReconnectEnd.RESUMED].observe(5.0)
+    numbers.reconnect_duration_seconds[Side.UPSTREAM, ReconnectEnd.RESUMED].observe(5.1)
+    numbers.reconnect_duration_seconds[Side.CLIENT, ReconnectEnd.GAVE_UP].observe(1.0)
+    numbers.stall_detection_seconds.observe(30)
+    numbers.stall_recovery_seconds[StallEnd.RECOVERED].observe(2)
 
 
 def test_what_is_counted_is_what_the_metrics_say_of_all_users_routes() -> None:
@@ -105,7 +107,7 @@ def test_after_an_hour_the_oldest_reading_goes_and_no_more_are_kept() -> None:
     history = History(metrics, clock)
     for number in range(1, SAMPLES_MAX + 10):
         clock.now += SAMPLE_S
-        metrics.route("chat").delivered = 2 * number
+        metrics.route("chat").messages_delivered = 2 * number
         assert history.visit(clock.now) == clock.now + SAMPLE_S
         assert len(history.samples) == len([*history.samples.newer_than(-1)]) == min(number + 1, SAMPLES_MAX)
     assert history.samples[-1].at_s - history.samples[0].at_s == 3600
@@ -136,7 +138,7 @@ def test_an_hour_of_readings_needs_no_more_memory_than_the_first() -> None:
 def test_readings_are_shared_for_a_second() -> None:
     metrics, clock = Metrics(ROUTES, "1"), Clock()
     history = History(metrics, clock)
-    metrics.route("chat").delivered += 1
+    metrics.route("chat").messages_delivered += 1
     clock.now += READING_AGE_S_MAX / 2
     assert history.latest().counts.delivered == 0
     clock.now += READING_AGE_S_MAX / 2
@@ -162,6 +164,6 @@ def test_the_buckets_are_those_of_the_histogram_whatever_was_observed() -> None:
     metrics = Metrics(ROUTES, "1")
     seconds = [chance.expovariate(0.2) for _ in range(500)]
     for value in seconds:
-        metrics.route("chat").reconnects[Side.CLIENT, ReconnectEnd.RESUMED].observe(value)
+        metrics.route("chat").reconnect_duration_seconds[Side.CLIENT, ReconnectEnd.RESUMED].observe(value)
     reconnect = told(History(metrics, Clock()).latest().counts)["reconnect"]
     assert reconnect["slow"] == sum(value > 5 for value in seconds), f"seed {seed}"

@@ -139,8 +139,8 @@ class TestNow:
 
     async def test_the_witnesses_of_the_zeros_are_told(self) -> None:
         held = Held()
-        held.metrics.watchdog_last_pass.set(1000)
-        held.metrics.canary_last_pass.set(2000)
+        held.metrics.watchdog_last_pass_timestamp_seconds.set(1000)
+        held.metrics.canary_last_pass_timestamp_seconds.set(2000)
         held.metrics.canary_mismatches.inc()
         told = await overview(held)
         assert told["witnesses"] == {"watchdog_at": 1000, "canary_at": 2000, "canary_mismatches": 1}

@@ -18,7 +18,7 @@ def metrics() -> Metrics:
 
 
 def test_openmetrics_carries_the_stream_id_as_an_exemplar(metrics: Metrics) -> None:
-    observed = metrics.route("chat").reconnects[Side.CLIENT, ReconnectEnd.RESUMED]
+    observed = metrics.route("chat").reconnect_duration_seconds[Side.CLIENT, ReconnectEnd.RESUMED]
     observed.observe(1.5, exemplar={"stream_id": "abc"})
     body, content_type = metrics.exposition("application/openmetrics-text; version=1.0.0, text/plain;q=0.5")
     assert content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -28,8 +28,8 @@ def test_openmetrics_carries_the_stream_id_as_an_exemplar(metrics: Metrics) -> N
 
 
 def test_openmetrics_and_text_tell_the_same(metrics: Metrics) -> None:
-    metrics.route("chat").received = 3
-    metrics.event_loop_lag.observe(0.2)
+    metrics.route("chat").messages_received = 3
+    metrics.event_loop_lag_seconds.observe(0.2)
     ours = [{key: value for key, value in samples(metrics, accept).items() if key[0].startswith("sse_")}
             for accept in ("", "application/openmetrics-text")]  # fmt: skip
     assert ours[0] == ours[1]
@@ -71,7 +71,7 @@ def test_the_hot_histograms_reach_the_scrape(metrics: Metrics) -> None:
     chance = random.Random(seed)
     seen = [chance.expovariate(1) for _ in range(100)]
     for seconds in seen:
-        metrics.route("chat").message_gap.observe(seconds)
+        metrics.route("chat").message_gap_seconds.observe(seconds)
     assert value(metrics, "sse_message_gap_seconds_count", route="chat") == 100
     assert value(metrics, "sse_message_gap_seconds_sum", route="chat") == pytest.approx(sum(seen))
     assert value(metrics, "sse_message_gap_seconds_bucket", route="chat", le="1.0") == sum(

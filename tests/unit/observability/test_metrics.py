@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from sidecar.observability.catalogue import CATALOGUE
-from sidecar.observability.labels import CodeClass, code_class
+from sidecar.observability.labels import CodeClass, DuplicateDisposition, DuplicateStage, code_class
 from sidecar.observability.metrics import Census, LossReason, Metrics, Outcome, ResumeResult
 from sidecar.observability.slo import SLO_OBJECTIVES
 from tests.kit.samples import Series, samples, value
@@ -183,44 +183,47 @@ def test_the_objectives_are_exported(metrics: Metrics) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attribute", "name", "labels"),
+    ("attribute", "name"),
     [
-        ("started", "sse_streams_started_total", {}),
-        ("received", "sse_messages_received_total", {}),
-        ("delivered", "sse_messages_delivered_total", {}),
-        ("acknowledged", "sse_messages_acknowledged_total", {}),
-        ("confirmed", "sse_messages_confirmed_total", {}),
-        ("client_missed", "sse_client_missed_messages_total", {}),
-        ("replayed", "sse_messages_replayed_total", {}),
-        ("unread", "sse_unread_messages_total", {}),
-        ("heartbeats", "sse_heartbeats_total", {}),
-        ("generations_saved", "sse_generations_saved_total", {}),
-        ("suppressed", "sse_messages_duplicated_total", {"stage": "upstream", "disposition": "suppressed"}),
-        ("repeated", "sse_messages_duplicated_total", {"stage": "upstream", "disposition": "delivered"}),
-        (
-            "client_suppressed",
-            "sse_messages_duplicated_total",
-            {"stage": "client", "disposition": "suppressed"},
-        ),
-        ("client_repeated", "sse_messages_duplicated_total", {"stage": "client", "disposition": "delivered"}),
+        ("streams_started", "sse_streams_started_total"),
+        ("messages_received", "sse_messages_received_total"),
+        ("messages_delivered", "sse_messages_delivered_total"),
+        ("messages_acknowledged", "sse_messages_acknowledged_total"),
+        ("messages_confirmed", "sse_messages_confirmed_total"),
+        ("client_missed_messages", "sse_client_missed_messages_total"),
+        ("messages_replayed", "sse_messages_replayed_total"),
+        ("unread_messages", "sse_unread_messages_total"),
+        ("heartbeats", "sse_heartbeats_total"),
+        ("generations_saved", "sse_generations_saved_total"),
     ],
 )
-def test_a_hot_integer_appears_in_its_own_series_and_route_only(
-    metrics: Metrics, attribute: str, name: str, labels: dict[str, str]
-) -> None:
+def test_a_hot_integer_counts_in_its_own_series_only(metrics: Metrics, attribute: str, name: str) -> None:
     before = samples(metrics)
     setattr(metrics.route("chat"), attribute, 7)
+    assert _changed(before, metrics) == {(name, frozenset({("route", "chat")})): 7}
+
+
+@pytest.mark.parametrize("stage", DuplicateStage)
+@pytest.mark.parametrize("disposition", DuplicateDisposition)
+def test_a_duplicate_counts_in_its_own_series_only(
+    metrics: Metrics, stage: DuplicateStage, disposition: DuplicateDisposition
+) -> None:
+    before = samples(metrics)
+    metrics.route("chat").messages_duplicated[stage, disposition] += 7
+    labels = {"route": "chat", "stage": str(stage), "disposition": str(disposition)}
+    series = ("sse_messages_duplicated_total", frozenset(labels.items()))
+    assert _changed(before, metrics) == {series: 7}
+
+
+def _changed(before: Mapping[Series, float], metrics: Metrics) -> dict[Series, float]:
     after = samples(metrics)
-    changed = {
-        key: value for key, value in after.items() if key[0].startswith("sse_") and value != before[key]
-    }
-    assert changed == {(name, frozenset({"route": "chat", **labels}.items())): 7}
+    return {key: value for key, value in after.items() if key[0].startswith("sse_") and value != before[key]}
 
 
 def test_bound_children_count_into_their_series(metrics: Metrics) -> None:
     chat = metrics.route("chat")
-    chat.finished[Outcome.UPSTREAM_TRUNCATED].inc()
-    chat.lost[LossReason.WINDOW].inc(3)
+    chat.streams_finished[Outcome.UPSTREAM_TRUNCATED].inc()
+    chat.messages_lost[LossReason.WINDOW].inc(3)
     metrics.resumes[ResumeResult.NO_CONTENT].inc()
     assert value(metrics, "sse_streams_finished_total", route="chat", outcome="upstream_truncated") == 1
     assert value(metrics, "sse_messages_lost_total", route="chat", stage="sidecar", reason="window") == 3
@@ -241,7 +244,16 @@ def test_a_request_is_counted_by_the_class_of_its_status(
 
 
 def test_the_gauges_of_the_hub_are_read_at_each_scrape(metrics: Metrics) -> None:
-    census = {"chat": Census(active=1, detached=2, subscribers=3, log_bytes=4, undelivered=5, kept=6)}
+    census = {
+        "chat": Census(
+            streams_active=1,
+            streams_detached=2,
+            subscribers=3,
+            log_bytes=4,
+            log_messages_undelivered=5,
+            log_messages_delivered=6,
+        )
+    }
     metrics.observe_hub(lambda: census)
     assert value(metrics, "sse_streams_active", route="chat") == 1
     assert value(metrics, "sse_streams_detached", route="chat") == 2
@@ -259,5 +271,5 @@ def test_a_route_that_was_not_named_at_the_start_has_no_metrics(metrics: Metrics
 
 
 def test_two_instances_share_nothing(metrics: Metrics) -> None:
-    Metrics(ROUTE, "1.2.3").route("chat").finished[Outcome.COMPLETED].inc()
+    Metrics(ROUTE, "1.2.3").route("chat").streams_finished[Outcome.COMPLETED].inc()
     assert value(metrics, "sse_streams_finished_total", route="chat", outcome="completed") == 0

@@ -157,5 +157,5 @@ async def test_the_census_counts_streams_readers_and_bytes() -> None:
         left.join(gone)
         left.leave(gone, cleanly=False, done=False)
         row = bench.hub.census()["default"]
-        assert (row.active, row.detached, row.subscribers) == (2, 1, 1)
-        assert (row.log_bytes, row.undelivered, row.kept) == (16, 1, 1)
+        assert (row.streams_active, row.streams_detached, row.subscribers) == (2, 1, 1)
+        assert (row.log_bytes, row.log_messages_undelivered, row.log_messages_delivered) == (16, 1, 1)

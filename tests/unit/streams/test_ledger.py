@@ -28,9 +28,9 @@ class Numbers:
     """What the ledger writes of a route's metrics."""
 
     def __init__(self) -> None:
-        self.received = self.delivered = self.replayed = self.unread = 0
-        self.acknowledged = self.confirmed = 0
-        self.lost = {reason: Count() for reason in LossReason}
+        self.messages_received = self.messages_delivered = self.messages_replayed = 0
+        self.unread_messages = self.messages_acknowledged = self.messages_confirmed = 0
+        self.messages_lost = {reason: Count() for reason in LossReason}
 
 
 class Book:
@@ -64,43 +64,48 @@ class Book:
 
     @property
     def lost(self) -> int:
-        return self.numbers.lost[LossReason.WINDOW].value
+        return self.numbers.messages_lost[LossReason.WINDOW].value
 
     @property
     def residual(self) -> int:
         n = self.numbers
-        return n.received - n.delivered - self.lost - n.unread - self.ledger.undelivered
+        gone = n.messages_delivered + self.lost + n.unread_messages
+        return n.messages_received - gone - self.ledger.undelivered
 
 
 def test_what_one_reader_is_written_is_delivered_and_what_it_is_written_again_is_replayed() -> None:
     book = Book(5)
     book.ledger.deliver(0, 3)
     book.ledger.deliver(1, 4)
-    assert (book.numbers.delivered, book.numbers.replayed, book.ledger.undelivered) == (4, 2, 1)
+    assert (book.numbers.messages_delivered, book.numbers.messages_replayed, book.ledger.undelivered) == (
+        4,
+        2,
+        1,
+    )
 
 
 def test_what_is_written_piece_by_piece_is_delivered_once_each() -> None:
     book = Book(9)
     for after, through in ((0, 2), (2, 5), (5, 6), (6, 9)):
         book.ledger.deliver(after, through)
-        assert book.numbers.delivered == through
-    assert (book.numbers.replayed, book.residual) == (0, 0)
+        assert book.numbers.messages_delivered == through
+    assert (book.numbers.messages_replayed, book.residual) == (0, 0)
 
 
 def test_a_second_reader_delivers_nothing_twice() -> None:
     book = Book(5)
     for _ in range(2):
         book.ledger.deliver(0, 5)
-    assert (book.numbers.delivered, book.numbers.replayed, book.residual) == (5, 5, 0)
+    assert (book.numbers.messages_delivered, book.numbers.messages_replayed, book.residual) == (5, 5, 0)
 
 
 def test_the_terminal_of_the_sidecar_is_no_message() -> None:
     book = Book(2)
     book.seal()
     book.ledger.deliver(0, 3)
-    assert (book.numbers.delivered, book.ledger.undelivered, book.residual) == (2, 0, 0)
+    assert (book.numbers.messages_delivered, book.ledger.undelivered, book.residual) == (2, 0, 0)
     book.ledger.deliver(2, 3)
-    assert (book.numbers.delivered, book.numbers.replayed) == (2, 0)
+    assert (book.numbers.messages_delivered, book.numbers.messages_replayed) == (2, 0)
 
 
 def test_what_was_trimmed_unseen_is_lost_when_a_client_is_told() -> None:
@@ -116,7 +121,7 @@ def test_a_second_client_that_is_told_the_same_gap_loses_nothing_more() -> None:
     book.trim(4)
     book.tell_gap(0)
     book.tell_gap(2)
-    assert (book.lost, book.numbers.lost[LossReason.TRIMMED].value, book.residual) == (6, 4, 0)
+    assert (book.lost, book.numbers.messages_lost[LossReason.TRIMMED].value, book.residual) == (6, 4, 0)
 
 
 def test_what_was_trimmed_while_it_was_being_written_is_delivered() -> None:
@@ -124,28 +129,32 @@ def test_what_was_trimmed_while_it_was_being_written_is_delivered() -> None:
     book.ledger.deliver(0, 4)
     book.trim(2)
     book.ledger.deliver(4, 10)
-    assert (book.numbers.delivered, book.lost, book.residual) == (10, 0, 0)
+    assert (book.numbers.messages_delivered, book.lost, book.residual) == (10, 0, 0)
     book.ledger.close()
-    assert book.numbers.unread == 0
+    assert book.numbers.unread_messages == 0
 
 
 def test_a_client_that_has_more_than_was_known_to_be_written_to_it_has_had_it_delivered() -> None:
     book = Book(10)
     book.ledger.deliver(0, 4)
     book.ledger.deliver(7, 10)
-    assert (book.numbers.delivered, book.numbers.replayed, book.residual) == (10, 0, 0)
+    assert (book.numbers.messages_delivered, book.numbers.messages_replayed, book.residual) == (10, 0, 0)
 
 
 def test_a_client_that_says_it_has_everything_has_had_it_delivered() -> None:
     book = Book(10)
     book.ledger.confirm(10)
-    assert (book.numbers.delivered, book.numbers.replayed, book.ledger.undelivered) == (10, 0, 0)
+    assert (book.numbers.messages_delivered, book.numbers.messages_replayed, book.ledger.undelivered) == (
+        10,
+        0,
+        0,
+    )
 
 
 def test_a_client_that_says_it_has_more_than_there_is_proves_nothing() -> None:
     book = Book(10)
     book.ledger.confirm(11)
-    assert (book.numbers.delivered, book.ledger.undelivered) == (0, 10)
+    assert (book.numbers.messages_delivered, book.ledger.undelivered) == (0, 10)
 
 
 def test_what_is_acknowledged_and_confirmed_is_counted_once_in_each_tier() -> None:
@@ -153,12 +162,12 @@ def test_what_is_acknowledged_and_confirmed_is_counted_once_in_each_tier() -> No
     book.ledger.deliver(0, 8)
     for seq in (3, 2, 5):
         book.ledger.acknowledge(seq)
-    assert (book.numbers.acknowledged, book.numbers.confirmed) == (5, 0)
+    assert (book.numbers.messages_acknowledged, book.numbers.messages_confirmed) == (5, 0)
     for seq in (4, 4, 2):
         book.ledger.confirm(seq)
-    assert (book.numbers.acknowledged, book.numbers.confirmed) == (5, 4)
+    assert (book.numbers.messages_acknowledged, book.numbers.messages_confirmed) == (5, 4)
     book.ledger.confirm(8)
-    assert (book.numbers.acknowledged, book.numbers.confirmed) == (8, 8)
+    assert (book.numbers.messages_acknowledged, book.numbers.messages_confirmed) == (8, 8)
 
 
 def test_the_terminal_of_the_sidecar_is_neither_acknowledged_nor_confirmed() -> None:
@@ -167,13 +176,13 @@ def test_the_terminal_of_the_sidecar_is_neither_acknowledged_nor_confirmed() -> 
     book.ledger.deliver(0, 3)
     book.ledger.acknowledge(3)
     book.ledger.confirm(3)
-    assert (book.numbers.acknowledged, book.numbers.confirmed) == (2, 2)
+    assert (book.numbers.messages_acknowledged, book.numbers.messages_confirmed) == (2, 2)
 
 
 def test_a_position_that_nobody_can_have_confirms_nothing() -> None:
     book = Book(10)
     book.ledger.confirm(11)
-    assert (book.numbers.acknowledged, book.numbers.confirmed) == (0, 0)
+    assert (book.numbers.messages_acknowledged, book.numbers.messages_confirmed) == (0, 0)
 
 
 def test_what_a_client_never_got_is_not_confirmed_by_what_came_after() -> None:
@@ -185,7 +194,11 @@ def test_what_a_client_never_got_is_not_confirmed_by_what_came_after() -> None:
     book.ledger.deliver(7, 10)
     book.ledger.acknowledge(9)
     book.ledger.confirm(10)
-    assert (book.numbers.delivered, book.numbers.acknowledged, book.numbers.confirmed) == (7, 7, 7)
+    assert (
+        book.numbers.messages_delivered,
+        book.numbers.messages_acknowledged,
+        book.numbers.messages_confirmed,
+    ) == (7, 7, 7)
 
 
 def test_a_gap_told_after_its_messages_were_confirmed_takes_nothing_back() -> None:
@@ -195,7 +208,7 @@ def test_a_gap_told_after_its_messages_were_confirmed_takes_nothing_back() -> No
     book.trim(2)
     book.tell_gap(3)
     book.ledger.confirm(10)
-    assert (book.numbers.acknowledged, book.numbers.confirmed) == (8, 8)
+    assert (book.numbers.messages_acknowledged, book.numbers.messages_confirmed) == (8, 8)
 
 
 def test_runs_that_did_not_reach_everybody_are_bounded_and_what_lies_before_is_not_counted_any_more() -> None:
@@ -205,7 +218,7 @@ def test_runs_that_did_not_reach_everybody_are_bounded_and_what_lies_before_is_n
         proof.never(start, start + 1)
     assert len(proof._never) == NEVER_MAX
     proof.confirm(40)
-    assert (numbers.acknowledged, numbers.confirmed) == (16, 16)
+    assert (numbers.messages_acknowledged, numbers.messages_confirmed) == (16, 16)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +243,7 @@ def test_what_nobody_was_written_is_unread_when_the_log_goes() -> None:
     book.ledger.deliver(0, 3)
     book.trim(5)
     book.ledger.close()
-    assert (book.numbers.unread, book.ledger.undelivered, book.residual) == (7, 0, 0)
+    assert (book.numbers.unread_messages, book.ledger.undelivered, book.residual) == (7, 0, 0)
 
 
 def test_positions_nobody_can_have_and_streams_that_are_gone_lose_nothing() -> None:
@@ -238,7 +251,7 @@ def test_positions_nobody_can_have_and_streams_that_are_gone_lose_nothing() -> N
     book.ledger.missed(LogGap(4, 9, "beyond"))
     book.ledger.missed(LogGap(4, None, "expired"))
     assert (book.lost, book.ledger.undelivered) == (0, 3)
-    assert book.numbers.lost[LossReason.TRIMMED].value == 0
+    assert book.numbers.messages_lost[LossReason.TRIMMED].value == 0
 
 
 def test_runs_of_unseen_messages_are_bounded_and_the_oldest_becomes_unread() -> None:
@@ -249,7 +262,7 @@ def test_runs_of_unseen_messages_are_bounded_and_the_oldest_becomes_unread() -> 
         book.append(1)
         book.ledger.deliver(book.log.last_seq - 1, book.log.last_seq)
     assert len(book.ledger._holes) == HOLES_MAX
-    assert (book.numbers.unread, book.ledger.undelivered, book.residual) == (6, 2 * HOLES_MAX, 0)
+    assert (book.numbers.unread_messages, book.ledger.undelivered, book.residual) == (6, 2 * HOLES_MAX, 0)
 
 
 class AnyDelivery(RuleBasedStateMachine):
@@ -330,22 +343,22 @@ class AnyDelivery(RuleBasedStateMachine):
     def every_message_is_counted_once(self) -> None:
         marks = list(self.mark.values())
         numbers = self.book.numbers
-        assert numbers.received == len(marks) == self.book.ledger.received
-        assert numbers.delivered == marks.count("delivered")
-        assert numbers.unread == marks.count("unread")
+        assert numbers.messages_received == len(marks) == self.book.ledger.received
+        assert numbers.messages_delivered == marks.count("delivered")
+        assert numbers.unread_messages == marks.count("unread")
         assert self.book.lost == marks.count("lost")
         assert self.book.ledger.undelivered == marks.count("held")
-        assert numbers.lost[LossReason.TRIMMED].value == self.told_again
+        assert numbers.messages_lost[LossReason.TRIMMED].value == self.told_again
         assert self.book.residual == 0
 
     @invariant()
     def each_tier_is_part_of_the_one_below(self) -> None:
         numbers = self.book.numbers
-        assert 0 <= numbers.confirmed <= numbers.acknowledged <= numbers.delivered
+        assert 0 <= numbers.messages_confirmed <= numbers.messages_acknowledged <= numbers.messages_delivered
 
     @invariant()
     def what_is_written_again_is_replayed(self) -> None:
-        assert self.book.numbers.replayed == self.replayed
+        assert self.book.numbers.messages_replayed == self.replayed
 
 
 TestAnySchedule = AnyDelivery.TestCase
