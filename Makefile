@@ -26,7 +26,7 @@ PREVIEW_STAMP := $(if $(NPM),$(PREVIEWS)/node_modules/.installed)
 .DELETE_ON_ERROR:
 # Two installations at once would spoil .venv; the targets are parallel inside where that saves time.
 .NOTPARALLEL:
-.PHONY: help demo stack verify load soak test test-all lint format lock drills previews client-pictures verify-grafana bench clean
+.PHONY: help demo stack verify load soak test test-all lint format lock drills client-js previews client-pictures verify-grafana bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,9 @@ lock: $(VENV)/.runtime ## refresh the locks after pyproject.toml changed; LOCK_A
 
 drills: $(VENV)/.dev ## break everything once, follow the runbooks, stamp the times into them (minutes)
 	@$(BIN)/python -m tests.monitoring.drills --stamp $(ARGS)
+
+client-js: $(VENV)/.dev $(SDK_STAMP) ## build the browser client's scripts from sidecar/client/js/src; needs npm
+	@$(BIN)/python -m tests.clients.js.bundle
 
 previews: $(VENV)/.dev $(PREVIEW_STAMP) ## draw docs/images/sse-*.png: the dashboards with the answers of a run of ten minutes
 	@$(BIN)/python -m dashboards.previews $(ARGS)

@@ -1,58 +1,72 @@
-"""The browser client as a package: small, typed, versioned, and installable."""
+"""The browser client as a package: built from its sources, small, typed, versioned, installable."""
 
 import gzip
 import json
-import subprocess
+import re
 from pathlib import Path
 
 import pytest
 
 from sidecar import __version__
+from tests.clients.js import bundle
 from tests.clients.js.node import CLIENT, HOME, run
 from tests.clients.sdk import node_sdks
 
-MINIFIED_BYTES_MAX = 6 * 1024
+GZIPPED_BYTES_MAX = {"client.js": 6 * 1024, "status.js": 3 * 1024}
 RUN_S = 120.0
 PACKAGE = json.loads((CLIENT / "package.json").read_text())
-CLIENT_JS = (CLIENT / "client.js").read_text()
+SOURCES = sorted((CLIENT / "src").rglob("*.js"))
+TYPES = node_sdks.MODULES / "typescript" / "lib"
 
 needs_tools = pytest.mark.needs("npm")
 needs_node = pytest.mark.needs("node")
 
 
-def _tool(package: str, path: str) -> Path:
-    return node_sdks.MODULES / package / path
+@needs_tools
+@pytest.mark.parametrize("name", bundle.SCRIPTS)
+def test_served_script_is_what_its_sources_build(name: str) -> None:
+    assert (CLIENT / name).read_bytes() == bundle.build(name), "run `make client-js` and commit its result"
 
 
-def test_it_is_one_module_that_imports_nothing() -> None:
-    code = [line for line in CLIENT_JS.splitlines() if not line.startswith("/**")]
-    assert not [line for line in code if "import(" in line.replace('import("./client.d.ts")', "")]
-    assert not [line for line in code if line.startswith("import")]
+@pytest.mark.parametrize("name", bundle.SCRIPTS)
+def test_served_script_is_small(name: str) -> None:
+    size = len(gzip.compress((CLIENT / name).read_bytes(), 9))
+    assert size <= GZIPPED_BYTES_MAX[name], f"{size} bytes"
+
+
+@pytest.mark.parametrize("name", bundle.SCRIPTS)
+def test_served_script_imports_nothing(name: str) -> None:
+    assert not re.search(r"\bimport\b(?!\.meta)", (CLIENT / name).read_text())
 
 
 @needs_tools
-def test_minified_and_gzipped_it_has_at_most_6_kib() -> None:
-    esbuild, source = _tool("esbuild", "bin/esbuild"), CLIENT / "client.js"
-    command = [str(esbuild), "--minify", "--format=esm", "--target=es2022", str(source)]
-    minified = subprocess.run(command, capture_output=True, check=True, timeout=RUN_S).stdout
-    size = len(gzip.compress(minified, 9))
-    assert size <= MINIFIED_BYTES_MAX, f"{size} bytes"
+def test_shortened_names_are_internal() -> None:
+    published = [*TYPES.glob("lib.dom*.d.ts"), *TYPES.glob("lib.es*.d.ts"), *CLIENT.glob("*.d.ts")]
+    assert len(published) > len(bundle.SCRIPTS)
+    words = {word for path in published for word in re.findall(r"\w+", path.read_text())}
+    assert not words & set(bundle.INTERNAL)
+
+
+def test_shortened_names_occur_in_the_sources() -> None:
+    words = {word for path in SOURCES for word in re.findall(r"\w+", path.read_text())}
+    assert set(bundle.INTERNAL) <= words
 
 
 @needs_tools
 @pytest.mark.slow
 @pytest.mark.timeout(200)
-async def test_the_source_is_what_its_types_promise() -> None:
-    said = await run(_tool("typescript", "bin/tsc"), "--project", HOME / "tsconfig.json", within_s=RUN_S)
-    assert said == ""
+async def test_sources_agree_with_the_types() -> None:
+    tsc = node_sdks.MODULES / "typescript" / "bin" / "tsc"
+    assert await run(tsc, "--project", HOME / "tsconfig.json", within_s=RUN_S) == ""
 
 
-def test_the_version_is_the_sidecar_s() -> None:
+def test_package_has_the_version_of_the_sidecar() -> None:
     assert PACKAGE["version"] == __version__
-    assert f'export const VERSION = "{__version__}";' in CLIENT_JS
+    assert f'export const VERSION = "{__version__}";' in (CLIENT / "src" / "client.js").read_text()
+    assert f'"{__version__}"' in (CLIENT / "client.js").read_text()
 
 
-def test_everything_the_package_names_is_there_and_everything_there_is_named() -> None:
+def test_package_names_every_file_and_no_other() -> None:
     targets = {
         path.removeprefix("./")
         for way in PACKAGE["exports"].values()
@@ -66,7 +80,7 @@ def test_everything_the_package_names_is_there_and_everything_there_is_named() -
 
 
 @needs_node
-async def test_an_installed_package_is_found_by_its_name(tmp_path: Path) -> None:
+async def test_installed_package_is_found_by_its_name(tmp_path: Path) -> None:
     home = tmp_path / "node_modules" / PACKAGE["name"]
     home.parent.mkdir(parents=True)
     home.symlink_to(CLIENT)
