@@ -207,8 +207,8 @@ class ProxyHandler:
     def _create(self, exchange: Exchange, fields: headers.Fields, key: IdempotencyKey | None) -> Stream:
         exchange.while_waiting(None)
         stream = self._hub.create(exchange.policy, self._resume.principal_of(exchange))
-        stream.fields = headers.stream_fields(fields, stream.id, self._resume.vary)
-        stream.trace = (headers.first(exchange.fields, b"traceparent") or b"").decode("latin-1")
+        trace = headers.first(exchange.fields, b"traceparent") or b""
+        stream.describe(headers.stream_fields(fields, stream.id, self._resume.vary), trace.decode("latin-1"))
         if key is not None:
             self._hub.idempotency.bind(key, stream)
         return stream

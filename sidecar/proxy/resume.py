@@ -17,11 +17,6 @@ from sidecar.streams.hub import Hub
 from sidecar.streams.stream import Stream
 from sidecar.streams.subscriber import Subscriber
 
-QUICK_RESUME_S = 5.0
-"""A client that comes back this soon after the last time keeps coming back: it is asked to wait longer."""
-
-RETRY_MS = (0, 1000, 2000, 4000, 5000)
-RETRY_JITTER_RATIO = 0.1
 SHED_RETRY_MS = 2000
 
 
@@ -138,7 +133,7 @@ class Resume:
             position=after,
             control=headers.wants_control_events(exchange.fields),
             returning=returning,
-            retry_ms=self._retry_ms(stream) if returning else 0,
+            retry_ms=_retry_ms(stream) if returning else 0,
         )
         replayed = stream.log.held(after if after <= stream.log.last_seq else 0)
         await subscriber.run(headers.replayed_fields(stream.fields, replayed))
@@ -158,17 +153,6 @@ class Resume:
         exchange.metrics.streams_started += 1
         exchange.metrics.streams_finished[Outcome.RESUME_EXPIRED].inc()
 
-    def _retry_ms(self, stream: Stream) -> int:
-        """Return how long a client that keeps coming back shall wait; 0: say nothing, or the backend has."""
-        now = stream.clock()
-        quick = now - stream.resumed_at < QUICK_RESUME_S
-        stream.quick_resumes = stream.quick_resumes + 1 if quick else 0
-        stream.resumed_at = now
-        if stream.retry_said:
-            return 0
-        base_ms = RETRY_MS[min(stream.quick_resumes, len(RETRY_MS) - 1)]
-        return int(base_ms * (1 + RETRY_JITTER_RATIO * random.random()))  # noqa: S311 - spreads load, guards nothing
-
     async def shed(self, exchange: Exchange) -> None:
         """Send a client away while the process drains, in the way that makes it come back elsewhere."""
         if not exchange.like_eventsource:
@@ -177,3 +161,7 @@ class Resume:
         await exchange.start(200, [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")])
         await exchange.write(b"retry: %d\n" % SHED_RETRY_MS, more=True)
         exchange.connection.abort()
+
+
+def _retry_ms(stream: Stream) -> int:
+    return stream.pace.retry_ms(stream.clock(), random.random())  # noqa: S311 - spreads load, guards nothing

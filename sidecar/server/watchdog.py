@@ -13,6 +13,9 @@ from sidecar.streams.hub import Hub
 from sidecar.streams.states import StreamState
 
 PASS_S = 1.0
+READING = frozenset({StreamState.STREAMING, StreamState.STALLED})
+"""States of a stream whose upstream is connected."""
+
 OVERDUE_S = 10.0
 """A stream may be so much later than its idle limit before the watchdog calls it hung."""
 
@@ -63,7 +66,10 @@ class Watchdog:
         for stream in self._hub.streams.values():
             limit_s = stream.policy.upstream_idle_s
             silent_s = now - stream.last_byte_at
-            reading = stream.room is None and stream.state in (StreamState.STREAMING, StreamState.STALLED)
+            reading = not stream.pressure.paused and stream.state in (
+                StreamState.STREAMING,
+                StreamState.STALLED,
+            )
             if limit_s and reading and silent_s > limit_s + OVERDUE_S:
                 hung.add(stream.handle)
         for handle in hung - known:

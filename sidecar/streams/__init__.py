@@ -1,1 +1,1 @@
-"""Streams: the replay log, the upstream's reader, the subscribers, and the hub."""
+"""Streams: replay log, upstream reader, subscribers and hub."""

@@ -1,4 +1,4 @@
-"""What is known of one client's share of a stream: what its kernel has, and that it was told of a failure."""
+"""What one client's kernel has acknowledged of a stream."""
 
 from sidecar.http1.connection import Connection
 from sidecar.observability.labels import Outcome, SilentDisposition
@@ -9,7 +9,10 @@ LOOKS_S = (0.5, 2.0, 8.0)
 
 
 class Acknowledgements:
-    """Asks the kernel from time to time and at the end; a connection that died proves no more than before."""
+    """Ask the kernel of one client at intervals and at the end.
+
+    A connection that died proves no more than before.
+    """
 
     __slots__ = ("_connection", "_looks", "_position", "_stream", "wheel_slot")
 
@@ -21,7 +24,10 @@ class Acknowledgements:
         self.wheel_slot: int | None = None
 
     def proven(self, position: int) -> int:
-        """Return up to which seq, of what was written up to ``position``, the client's kernel has it all."""
+        """Return the seq up to which the kernel has acknowledged everything.
+
+        ``position`` is the seq of the last event that was written.
+        """
         return self._stream.log.before(position, self._connection.unproven)
 
     def look(self, position: int) -> None:
@@ -39,7 +45,10 @@ class Acknowledgements:
             self._stream.wheel.add(self, self._stream.clock() + LOOKS_S[0])
 
     def lost(self, position: int) -> None:
-        """Count what the kernel had when its connection was closed; one that died has dropped bytes."""
+        """Count what the kernel had when its connection was closed.
+
+        A connection that died may have dropped bytes, so it counts nothing.
+        """
         if self._connection.lost_cleanly:
             self.look(position)
 
@@ -57,7 +66,7 @@ class Acknowledgements:
         self.lost(self._position)
 
     def prove_told(self) -> None:
-        """Count a leak if a failed stream could be taken for a whole one: it must not happen."""
+        """Count a leak if the client can take a failed stream for a whole one."""
         ending = self._stream.ending
         if ending is None or ending.outcome in (Outcome.COMPLETED, Outcome.CLIENT_CANCELLED):
             return

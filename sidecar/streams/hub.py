@@ -1,4 +1,4 @@
-"""Holds the streams: finds them by id and principal, keeps their budgets, lets them expire, drains them."""
+"""The streams of one process, by handle, and their budgets."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -28,7 +28,10 @@ class Budgets:
 
 
 class Hub:
-    """All streams of one process. ``entropy`` returns random bytes, ``on_settled`` is told each outcome."""
+    """All streams of one process.
+
+    ``entropy`` returns random bytes; ``on_settled`` receives each stream with its outcome.
+    """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what streams are made with, each with a name
         self,
@@ -58,7 +61,8 @@ class Hub:
         metrics.observe_hub(self.census)
 
     def create(self, policy: RoutePolicy, principal: bytes) -> Stream:
-        """Start a logical stream; above a budget it is served too, but does not outlive its reader."""
+        """Start a stream; above a budget it ends with its last reader."""
+        is_canary = policy.name == CANARY_ROUTE  # it has to see its stream end while users are refused
         stream = Stream(
             self._signer.token(self._entropy(RANDOM_BYTES), principal),
             policy,
@@ -67,11 +71,10 @@ class Hub:
             owner=self,
             wheel=self.wheel,
             clock=self._clock,
+            lingers=is_canary or not self._over_budget(principal),
         )
-        if policy.name == CANARY_ROUTE:  # a witness must see its stream through when users are refused
+        if is_canary:
             self.canaries[stream.handle] = stream
-        else:
-            stream.linger_refused = self._over_budget(principal)
         self._per_principal[principal] += 1
         self.streams[stream.handle] = stream
         return stream
@@ -90,11 +93,11 @@ class Hub:
             raise errors.StreamNotFound
 
     def find(self, stream_id: str) -> Stream | None:
-        """Return a stream by its handle, or by a token that was verified before; None: it is gone."""
+        """Return the stream of a handle or a verified token, or None."""
         return self.streams.get(handle(stream_id))
 
     def grew(self, stream: Stream, size: int) -> bool:
-        """See Owner: finished streams go first when the logs are above their budget."""
+        """Implements Owner: above the budget, evict finished streams first."""
         self.log_bytes += size
         if self.log_bytes > self._budgets.log_bytes_total_max:
             while size > 0 and self.pressed() and self._evict(spare=stream):
@@ -104,32 +107,34 @@ class Hub:
         if self._under_pressure and self.log_bytes < self._budgets.log_bytes_total_max * PRESSURE_OVER_RATIO:
             self._under_pressure = False
             for waiting in list(self.streams.values()):
-                if waiting.room is not None:
-                    waiting.room()
+                waiting.pressure.drained()
         return False
 
     def pressed(self) -> bool:
-        """See Owner."""
+        """Implements Owner."""
         return self.log_bytes > self._budgets.log_bytes_total_max
 
     def ended(self, stream: Stream) -> None:
-        """See Owner: only what is settled may be evicted; somebody may be back for the rest of others."""
+        """Implements Owner: an unsettled stream is not evicted.
+
+        Its client may still resume.
+        """
         if stream.outcome is not None:
             self._may_be_evicted(stream)
 
     def settled(self, stream: Stream, outcome: Outcome) -> None:
-        """See Owner."""
+        """Implements Owner."""
         if stream.state is StreamState.ENDED:
             self._may_be_evicted(stream)
         self._on_settled(stream, outcome)
 
     def _may_be_evicted(self, stream: Stream) -> None:
-        """Offer a finished stream for eviction; a canary's would make room for no user."""
+        """Offer a finished stream for eviction, unless it is a canary's."""
         if stream.handle not in self.canaries:
             self._finished[stream.handle] = stream
 
     def released(self, stream: Stream) -> None:
-        """See Owner."""
+        """Implements Owner."""
         if self.streams.pop(stream.handle, None) is None:
             return
         self._finished.pop(stream.handle, None)
@@ -140,7 +145,10 @@ class Hub:
             del self._per_principal[stream.principal]
 
     def _evict(self, spare: Stream | None = None) -> bool:
-        """Let go of the stream that was finished first and that nobody reads; False: there is none."""
+        """Evict the oldest finished stream without a reader, if there is one.
+
+        Return whether there was one.
+        """
         for stream in self._finished.values():
             if not stream.readers and stream is not spare:
                 stream.note("evicted: budget")
@@ -149,7 +157,7 @@ class Hub:
         return False
 
     def close(self) -> None:
-        """End what is left, at the end of the process: told to nobody any more, but counted."""
+        """End and count the remaining streams at the end of the process."""
         for stream in list(self.streams.values()):
             stream.stop(Outcome.SIDECAR_ERROR, errors.Draining)
             stream.expire()

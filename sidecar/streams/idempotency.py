@@ -1,4 +1,4 @@
-"""Idempotency keys: one key, one request to the backend, however often the client had to send it."""
+"""Idempotency keys: the backend receives one request for one key."""
 
 import asyncio
 import hmac
@@ -10,7 +10,7 @@ from sidecar.streams.stream import Stream
 
 @dataclass(slots=True)
 class IdempotencyEntry:
-    """One idempotency key in use: by whom, for what, and which stream came of it."""
+    """One idempotency key in use: the body's digest and the stream."""
 
     body_digest: bytes
     opened: asyncio.Future[Stream | None]
@@ -21,7 +21,7 @@ IdempotencyKey = tuple[bytes, bytes, str, bytes]
 
 
 class IdempotencyStore:
-    """Idempotency keys of requests that may start a stream, claimed before the upstream is called."""
+    """The idempotency keys in use, taken before the upstream request."""
 
     def __init__(self, claims_max: int) -> None:
         self._claims_max = claims_max
@@ -32,7 +32,9 @@ class IdempotencyStore:
         return len(self._entries)
 
     def take(self, key: IdempotencyKey, body_digest: bytes) -> tuple[IdempotencyEntry | None, bool]:
-        """Return the claim and whether it is new; None: no more keys are kept, so this one protects nothing.
+        """Return the entry of a key and whether it is new.
+
+        The entry is None when the store is full, so the key protects nothing.
 
         Raises IdempotencyMismatch if the key is in use for another body.
         """
@@ -48,14 +50,16 @@ class IdempotencyStore:
         return claim, True
 
     def bind(self, key: IdempotencyKey, stream: Stream) -> None:
-        """Note which stream the request started: whoever waits for it attaches."""
+        """Bind the stream that the request started; waiting requests join it."""
         self._of_stream[stream.id] = key
         opened = self._entries[key].opened
         if not opened.done():
             opened.set_result(stream)
 
     def release(self, key: IdempotencyKey, claim: IdempotencyEntry | None) -> None:
-        """Give the key back, since no stream came of it: whoever waits goes the same way on his own.
+        """Release a key whose request started no stream.
+
+        Each waiting request then goes to the upstream.
 
         Harmless if the key is not held by ``claim``: a request that got none may end while another holds it.
         """
@@ -64,7 +68,7 @@ class IdempotencyStore:
             claim.opened.set_result(None)
 
     def forget(self, stream_id: str) -> None:
-        """Give the key back with its stream."""
+        """Release the key of a stream."""
         key = self._of_stream.pop(stream_id, None)
         if key is not None:
             self._entries.pop(key, None)

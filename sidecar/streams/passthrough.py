@@ -1,4 +1,4 @@
-"""What is left of a stream that is no longer framed: bytes on their way to the readers attached now."""
+"""The bytes of a stream that is no longer framed."""
 
 RAW_BYTES_MAX = 256 * 1024
 """Held for the slowest reader; above it the upstream waits."""
@@ -8,7 +8,7 @@ READ_BYTES_MAX = 64 * 1024
 
 
 class Passthrough:
-    """Bytes with an offset, read by several cursors, given back when all have passed."""
+    """Bytes with an offset, dropped when every reader has them."""
 
     __slots__ = ("_held", "_start")
 
@@ -18,12 +18,12 @@ class Passthrough:
 
     @property
     def end(self) -> int:
-        """Offset behind the last byte."""
+        """Return the offset after the last byte."""
         return self._start + len(self._held)
 
     @property
     def full(self) -> bool:
-        """Whether the upstream has to wait."""
+        """Return whether the upstream has to wait."""
         return len(self._held) > RAW_BYTES_MAX
 
     def append(self, chunk: bytes) -> None:
@@ -31,14 +31,17 @@ class Passthrough:
         self._held += chunk
 
     def read(self, offset: int) -> bytes:
-        """Return the next bytes from ``offset`` on; empty: there are none yet. LookupError: they are gone."""
+        """Return the next bytes from ``offset`` on, or none.
+
+        Raises LookupError if they were dropped.
+        """
         at = offset - self._start
         if at < 0:
             raise LookupError(f"the bytes at offset {offset} are given back")
         return bytes(self._held[at : at + READ_BYTES_MAX])
 
     def trim(self, offset: int) -> None:
-        """Give back what lies before ``offset``."""
+        """Drop the bytes before ``offset``."""
         at = min(offset - self._start, len(self._held))
         if at > 0:
             del self._held[:at]

@@ -1,4 +1,4 @@
-"""The replay log of one stream: events numbered 1, 2, 3 ..., bounded, readable after any position."""
+"""The replay log of one stream: events 1, 2, 3 ..., within bounds."""
 
 from typing import Literal, NamedTuple
 
@@ -13,7 +13,10 @@ GapReason = Literal["trimmed", "beyond", "expired"]
 
 
 class LogGap(NamedTuple):
-    """Messages that this reader will never be given; ``missed_through`` None: nobody knows how many."""
+    """Messages that this reader never receives.
+
+    ``missed_through`` is None where their number is unknown.
+    """
 
     missed_from: int
     missed_through: int | None
@@ -21,12 +24,12 @@ class LogGap(NamedTuple):
 
     @property
     def missed(self) -> int:
-        """How many messages are proven missing."""
+        """Return how many messages are known to be missing."""
         return 0 if self.missed_through is None else self.missed_through - self.missed_from + 1
 
 
 class ReplayLog:
-    """Events in memory; ``append`` is the only way in and the only place that gives out a seq."""
+    """Events in memory; only an append assigns a seq."""
 
     __slots__ = ("_events", "_head", "bytes_held", "closed", "first_seq", "last_seq")
 
@@ -58,7 +61,10 @@ class ReplayLog:
         return size
 
     def read(self, after: int) -> list[bytes]:
-        """Return events from seq ``after + 1`` on: at least one if there is one, at most the READ bounds."""
+        """Return events from seq ``after + 1`` on, within the READ bounds.
+
+        At least one, if the log has it. Raises LookupError if it was trimmed.
+        """
         if after == self.last_seq - 1 and after >= self.first_seq - 1:
             return self._events[-1:]
         start = self._head + after + 1 - self.first_seq
@@ -72,7 +78,7 @@ class ReplayLog:
         return events
 
     def gap_before(self, after: int) -> LogGap | None:
-        """Tell what a reader at position ``after`` can no longer, or could never, be given."""
+        """Return what a reader at position ``after`` cannot receive, or None."""
         if after + 1 < self.first_seq:
             return LogGap(after + 1, self.first_seq - 1, "trimmed")
         if after > self.last_seq:
@@ -80,7 +86,10 @@ class ReplayLog:
         return None
 
     def before(self, seq: int, size: int) -> int:
-        """Return the seq behind which, up to ``seq``, lie ``size`` bytes of events; 0: fewer are held."""
+        """Return the seq after which ``size`` bytes lead up to ``seq``.
+
+        Return 0 if the log holds fewer bytes.
+        """
         seq = min(seq, self.last_seq)
         while size > 0 and seq >= self.first_seq:
             size -= len(self._events[self._head + seq - self.first_seq])
@@ -88,7 +97,10 @@ class ReplayLog:
         return seq if size <= 0 else 0
 
     def trim(self, events_max: int, bytes_max: int, through: int | None = None) -> int:
-        """Drop the oldest events until the log fits, none above seq ``through``; return the bytes dropped."""
+        """Drop the oldest events until the log fits; return the bytes.
+
+        Events above seq ``through`` stay.
+        """
         before = self.bytes_held
         while len(self) > events_max or self.bytes_held > bytes_max:
             if not len(self) or (through is not None and self.first_seq > through):

@@ -1,4 +1,4 @@
-"""What a stream asks of whoever feeds it."""
+"""The interface of a stream's upstream side."""
 
 from typing import Protocol
 

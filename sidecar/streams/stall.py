@@ -12,7 +12,7 @@ ENDS = {
 
 
 class Stall:
-    """Measures how long it took to notice silence, and how long it lasted from there."""
+    """Measure the detection and the duration of a stall."""
 
     __slots__ = ("_metrics", "_since")
 

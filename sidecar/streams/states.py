@@ -1,4 +1,7 @@
-"""The states of a stream and of its audience, as tables that say what to do; how is the shell's business."""
+"""The states of a stream and of its audience, as tables.
+
+A table names the commands; ``stream`` performs them.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -92,12 +95,12 @@ STREAM: Mapping[tuple[StreamState, StreamInput], Transition] = {
 
 
 def step(state: StreamState, event: StreamInput) -> Transition | None:
-    """Return what an event does in a state; None: nothing, it came too late to matter."""
+    """Return the transition of an event, or None if it changes nothing."""
     return STREAM.get((state, event))
 
 
 class Audience(StrEnum):
-    """Whether anybody reads a stream."""
+    """Whether a stream has a reader."""
 
     ATTACHED = "attached"
     DETACHED = "detached"
@@ -140,7 +143,7 @@ AUDIENCE: Mapping[tuple[Audience, AudienceEvent], AudienceStep] = {
 
 
 def diagrams() -> tuple[str, str]:
-    """Return both tables as Mermaid state diagrams, as ARCHITECTURE.md shows them."""
+    """Return both tables as Mermaid diagrams, for ARCHITECTURE.md."""
     stream = _diagram(StreamState.OPENING, STREAM, StreamState.EXPIRED)
     return stream, _diagram(Audience.ATTACHED, AUDIENCE, Audience.GONE)
 

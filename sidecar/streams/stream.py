@@ -1,4 +1,4 @@
-"""One logical stream: an append-only log, the readers at their positions in it, and how it ends.
+"""One stream: its log, its readers and its end.
 
 Every reader, first or resumed or late, is a cursor over the same log, so replay and live are one code path.
 """
@@ -14,9 +14,11 @@ from sidecar.observability.route_metrics import RouteMetrics
 from sidecar.sse import event_id
 from sidecar.sse.verdict import Ending, StreamVerdict
 from sidecar.streams import stall, states
-from sidecar.streams.ledger import DeliveryLedger
+from sidecar.streams.back_pressure import BackPressure
+from sidecar.streams.delivery import DeliveryLedger
 from sidecar.streams.passthrough import Passthrough
 from sidecar.streams.replay_log import LogGap, ReplayLog
+from sidecar.streams.resume_pace import ResumePace
 from sidecar.streams.source import Source
 from sidecar.streams.states import Audience, AudienceCommand, AudienceEvent, Command, StreamInput, StreamState
 from sidecar.streams.subscribers import Reader, Subscribers
@@ -32,14 +34,14 @@ OVERFLOWED = "an event above the size limit: passed through from here, not resum
 
 
 class Owner(Protocol):
-    """Who holds the streams and their budgets."""
+    """The interface of the hub: budgets over all streams."""
 
     def grew(self, stream: "Stream", size: int) -> bool:
-        """The log of ``stream`` grew by ``size`` bytes, or shrank; tells whether all logs are pressed."""
+        """Count ``size`` more bytes; return whether all logs are too large."""
         ...
 
     def ended(self, stream: "Stream") -> None:
-        """No more will be appended to ``stream``."""
+        """Note that ``stream`` has ended."""
         ...
 
     def settled(self, stream: "Stream", outcome: Outcome) -> None:
@@ -56,7 +58,10 @@ class Owner(Protocol):
 
 
 class Stream:
-    """A stream's state; the lifecycle tables decide. Used from the event loop's thread only."""
+    """One stream; used from the event loop's thread only.
+
+    The tables in ``states`` decide its transitions.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -64,25 +69,22 @@ class Stream:
         "_owner",
         "_stall",
         "clock",
-        "crowded",
         "ending",
         "fields",
         "handle",
         "id",
         "last_byte_at",
         "ledger",
-        "linger_refused",
+        "lingers",
         "log",
         "metrics",
         "outcome",
+        "pace",
         "partial",
         "policy",
+        "pressure",
         "principal",
-        "quick_resumes",
         "raw",
-        "resumed_at",
-        "retry_said",
-        "room",
         "source",
         "started_at",
         "state",
@@ -104,7 +106,9 @@ class Stream:
         owner: Owner,
         wheel: TimerWheel,
         clock: Callable[[], float],
+        lingers: bool = True,
     ) -> None:
+        """Start a stream; without ``lingers`` it ends with its last reader."""
         self.id = stream_id
         self.handle = event_id.handle(stream_id)
         self.policy = policy
@@ -123,13 +127,9 @@ class Stream:
         self.ending: Ending | None = None
         self.outcome: Outcome | None = None
         self.source: Source | None = None
-        self.room: Callable[[], None] | None = None
-        self.linger_refused = False
-        self.crowded = False
-        """Some bound is reached: ask ``full`` before more is read."""
-        self.quick_resumes = 0
-        self.retry_said = False
-        self.resumed_at = float("-inf")
+        self.lingers = lingers
+        self.pressure = BackPressure()
+        self.pace = ResumePace()
         self.trace = ""
         self.started_at = self.last_byte_at = self._ended_at = clock()
         self.subscribers = Subscribers(self.started_at, endless=policy.kind == "live")
@@ -140,16 +140,28 @@ class Stream:
         self.note("started")
 
     def note(self, what: str) -> None:
-        """Write a line of the stream's history."""
+        """Add a line to the stream's timeline."""
         self.timeline.append((self.clock() - self.started_at, what))
 
+    def describe(self, fields: list[tuple[bytes, bytes]], trace: str) -> None:
+        """Keep the response's fields for a resume, and the request's trace."""
+        self.fields, self.trace = fields, trace
+
+    def feed_from(self, source: Source) -> None:
+        """Keep the upstream side, which the lifecycle closes and reopens."""
+        self.source = source
+
+    def heard(self, now: float) -> None:
+        """Note that the upstream was heard at this moment."""
+        self.last_byte_at = now
+
     def accept(self, events: list[bytes]) -> None:
-        """Append events: the one way into the log; readers are woken after."""
+        """Append events and wake the readers."""
         log, policy = self.log, self.policy
         after = log.last_seq
         pressed = self._owner.grew(self, log.append_all(events))
         self.ledger.take(len(events))
-        self.crowded = (
+        self.pressure.high = (
             pressed
             or log.bytes_held > policy.log_bytes_max
             or log.last_seq - log.first_seq >= policy.log_events_max
@@ -158,12 +170,12 @@ class Stream:
             reader.appended(events, after)
 
     def pass_through(self, chunk: bytes) -> None:
-        """Hand on bytes that are no longer framed."""
+        """Send on bytes that are no longer framed."""
         if self.raw is None:
             self.raw = Passthrough()
             self.metrics.continuity_unproven[UnprovenReason.OVERSIZE_EVENT].inc()
             self.note(OVERFLOWED)
-            self.crowded = True
+            self.pressure.high = True
         self.raw.append(chunk)
         self._wake()
 
@@ -175,31 +187,45 @@ class Stream:
             self.ledger.trimmed(first)
             self._owner.grew(self, -size)
 
-    @property
-    def full(self) -> bool:
-        """Whether the upstream has to wait; what all readers have is trimmed first."""
+    def make_room(self) -> bool:
+        """Trim what all readers have; return whether the upstream may continue."""
         if self.raw is not None:
-            return self.raw.full
+            return not self.raw.full
         events_max, bytes_max = self.policy.log_events_max, self.policy.log_bytes_max
         if self._owner.pressed():
             bytes_max = min(bytes_max, PRESSED_BYTES_MAX)
         if len(self.log) <= events_max and self.log.bytes_held <= bytes_max:
-            return False
+            return True
         if self.policy.kind == "live":
             self.trim(events_max, bytes_max, None)
-            return False
+            return True
         if self.readers:
             self.trim(events_max, bytes_max, min(reader.proven for reader in self.readers))
-        return len(self.log) > events_max or self.log.bytes_held > bytes_max
+        return len(self.log) <= events_max and self.log.bytes_held <= bytes_max
 
-    def wait_for_room(self, resume: Callable[[], None] | None) -> None:
-        """Have ``resume`` called whenever there may be room again; None: no longer."""
-        self.room = resume
+    def pause(self, on_drained: Callable[[], None]) -> None:
+        """Pause the upstream; call ``on_drained`` when there may be room."""
+        self.pressure.pause(on_drained)
         if not self.readers:
             self._plan()
 
+    def resume(self) -> None:
+        """Let the upstream continue; silence during the pause does not count."""
+        self.pressure.resume()
+        self.heard(self.clock())
+        if not self.readers:
+            self._plan()
+
+    def finish(self, ending: Ending, partial: bytes) -> None:
+        """End with the response; ``partial`` is its incomplete last block."""
+        self.partial = partial
+        self.advance(StreamInput.END, ending)
+
     def advance(self, event: StreamInput, ending: Ending | None = None) -> None:
-        """Take a step of the lifecycle; ``ending`` says how, for the steps that end the stream."""
+        """Take a step of the lifecycle.
+
+        ``ending`` is the end of the stream, for steps that end it.
+        """
         step = states.step(self.state, event)
         if step is None or (step.state is self.state and not step.commands):
             return
@@ -231,7 +257,10 @@ class Stream:
         self._plan()
 
     def _seal(self, ending: Ending) -> None:
-        """Close the log; a failure leaves its terminal in it, so that whoever comes back is told too."""
+        """Close the log; append the terminal event of a failure.
+
+        A client that resumes later receives it too.
+        """
         self.ending = ending
         if ending.error is not None and not ending.told and self.raw is None:
             told = self.verdict.provider.failure_event(ending.error, self.id)
@@ -246,7 +275,10 @@ class Stream:
         self._wake()
 
     def _all_written(self) -> bool:
-        """Whether a reader that said goodbye had everything: many leave right at the protocol's terminal."""
+        """Return whether the last reader left with every message.
+
+        Many clients close at the protocol's terminal event.
+        """
         return (
             not self.readers
             and self.subscribers.left_cleanly
@@ -255,7 +287,7 @@ class Stream:
         )
 
     def settle(self, outcome: Outcome) -> None:
-        """Count how the logical stream ended: once, whatever comes later."""
+        """Count the outcome of the stream, once."""
         if self.outcome is None:
             self.outcome = outcome
             self.metrics.streams_finished[outcome].inc(1, self.exemplar)
@@ -263,7 +295,7 @@ class Stream:
             self._owner.settled(self, outcome)
 
     def stop(self, outcome: Outcome, error: type[errors.SidecarError]) -> None:
-        """End the stream from this side, now; after its end this only settles what was still open.
+        """End the stream from this side, or settle its outcome if it ended.
 
         An answer that has shown its terminal, or its error, ends as that: all it lacks is its body's end.
         """
@@ -273,30 +305,29 @@ class Stream:
 
     @property
     def exemplar(self) -> dict[str, str]:
-        """What a metric's exemplar says of this stream."""
+        """Return the labels of a metric's exemplar."""
         return {"stream_id": self.handle}
 
     @property
     def readers(self) -> dict[Reader, None]:
-        """The connections that read now."""
+        """Return the connections that read now."""
         return self.subscribers.readers
 
     @property
     def audience(self) -> Audience:
-        """Whether anybody reads, or is expected back."""
+        """Return whether the stream has a reader, or expects one."""
         return self.subscribers.state
 
     def join(self, reader: Reader) -> None:
-        """A connection begins to read."""
+        """Add a reader."""
         self._audience(self.subscribers.join(reader))
         self.note(f"reader joined after seq {reader.position}")
 
     def leave(self, reader: Reader, *, cleanly: bool, done: bool) -> None:
-        """A connection reads no more; ``done``: it had everything, there is nothing to come back for."""
+        """Remove a reader; ``done``: it has received everything."""
         self.note(f"reader {'done' if done else 'left' if cleanly else 'lost'} at seq {reader.position}")
         commands = self.subscribers.leave(reader, self.clock(), cleanly=cleanly, done=done)
-        if self.room is not None:
-            self.room()
+        self.pressure.drained()
         if self.ending is not None and self._all_written():
             self.settle(self.ending.outcome)
         self._audience(commands)
@@ -304,7 +335,7 @@ class Stream:
             self._plan()
 
     def resumed(self, reader: Reader) -> None:
-        """The first bytes after a return were written."""
+        """Count a reconnect: the first bytes after it were written."""
         took = self.subscribers.returned(self.clock())
         if took is not None:
             self.metrics.reconnect_duration_seconds[Side.CLIENT, ReconnectEnd.RESUMED].observe(
@@ -313,21 +344,20 @@ class Stream:
             self.note(f"reader back after {took:.1f} s, at seq {reader.position}")
 
     def read_to_end(self) -> None:
-        """A reader was written everything there will ever be."""
+        """Settle the outcome: a reader was sent everything."""
         if self.ending is not None:
             self.settle(self.ending.outcome)
 
     def missed(self, gap: LogGap) -> None:
-        """A reader was told a gap."""
+        """Count a gap that a reader received."""
         self.ledger.missed(gap)
         self.note(f"gap told: {gap.missed_from} to {gap.missed_through}, {gap.reason}")
 
     def trim_raw(self) -> None:
-        """Give back the unframed bytes that every reader has."""
+        """Drop the unframed bytes that every reader has."""
         if self.raw is not None and self.readers:
             self.raw.trim(min(reader.raw_offset for reader in self.readers))
-        if self.room is not None:
-            self.room()
+        self.pressure.drained()
 
     def _wake(self) -> None:
         for reader in self.subscribers.readers:
@@ -353,17 +383,20 @@ class Stream:
         self.stop(outcome, errors.LingerOver)
 
     def _linger_until(self) -> float | None:
-        """Until when a stream without readers goes on, in loop time; None: to its end, whenever that is."""
+        """Return when a stream without readers ends, in loop time.
+
+        None: with its upstream.
+        """
         if self.state is StreamState.ENDED:
             return max(self.subscribers.detached_at, self._ended_at) + self.policy.linger_s
-        if self.raw is not None or self.linger_refused or self.policy.on_disconnect == "cancel":
+        if self.raw is not None or not self.lingers or self.policy.on_disconnect == "cancel":
             return self.subscribers.detached_at
-        if self.policy.on_disconnect == "continue" and self.room is None:
+        if self.policy.on_disconnect == "continue" and not self.pressure.paused:
             return None
         return self.subscribers.detached_at + self.policy.linger_s
 
     def _plan(self) -> None:
-        """Be visited when the next of linger and retention is over."""
+        """Plan the visit at the end of linger or retention."""
         due = self.visit(self.clock())
         if due is None:
             self.wheel.discard(self)
@@ -371,7 +404,7 @@ class Stream:
             self.wheel.add(self, due)
 
     def visit(self, now: float) -> float | None:
-        """See Visited: end linger and retention."""
+        """Implements Visited: end linger and retention."""
         if self.readers or self.audience is Audience.ATTACHED or self.state is StreamState.EXPIRED:
             return None  # attached without a reader: the first one is about to join
         due = None
@@ -384,14 +417,14 @@ class Stream:
             return due
         retained_until = self._ended_at + self.policy.retain_s
         if due is not None and self.outcome is None:
-            retained_until = max(retained_until, due)  # somebody may be back for the rest until then
+            retained_until = max(retained_until, due)  # the client may still resume
         if now >= retained_until:
             self.advance(StreamInput.RETENTION_OVER)
             return None
         return retained_until if due is None else min(due, retained_until)
 
     def expire(self) -> None:
-        """Let go of the log of an ended stream before its time."""
+        """Release the log of an ended stream early."""
         self.advance(StreamInput.RETENTION_OVER)
 
     def _release(self) -> None:

@@ -1,4 +1,4 @@
-"""One client connection that reads a stream: entries to ASGI sends, heartbeats, slow readers, endings."""
+"""One client connection that reads a stream."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -23,7 +23,10 @@ machine with more to do than processors, misses it one time in thirty with 5 ms,
 
 
 class Subscriber:
-    """Reads ``stream`` from ``position`` on and writes it to one connection, as its only writer."""
+    """Send ``stream`` after ``position`` to one connection.
+
+    Nothing else writes to that connection.
+    """
 
     __slots__ = (
         "_acknowledgements",
@@ -59,10 +62,10 @@ class Subscriber:
         retry_ms: int = 0,
         lead: bytes = b"",
     ) -> None:
-        """Read after ``position``, with everything that differs from one connection to the next.
+        """Read after ``position``.
 
-        ``control``: the client asked for ``sse-end``; ``returning``: it was here before; ``retry_ms`` above 0
-        goes out with the next event; ``lead`` is written first.
+        ``control`` requests ``sse-end``. ``returning`` marks a resume. The next event carries ``retry_ms``,
+        unless it is 0. ``lead`` is written first.
         """
         self._stream = stream
         self._connection = connection
@@ -84,7 +87,7 @@ class Subscriber:
         self.wheel_slot: int | None = None
 
     async def run(self, fields: list[tuple[bytes, bytes]]) -> None:
-        """Answer 200 with ``fields`` and relay until the stream, the client or the process ends."""
+        """Answer 200 with ``fields`` and send events to the end."""
         stream, connection = self._stream, self._connection
         done = False
         connection.on_lost = self._gone
@@ -105,7 +108,10 @@ class Subscriber:
             self._acknowledgements.follow(self.position)
 
     def _gone(self) -> None:
-        """Leave at the moment the connection is lost: who comes back at once must find it noticed."""
+        """Leave when the connection is lost.
+
+        A client that resumes immediately finds this reader gone.
+        """
         self._acknowledgements.lost(self.position)
         self._leave(done=False)
         self.wake()
@@ -116,11 +122,11 @@ class Subscriber:
 
     @property
     def proven(self) -> int:
-        """See Reader."""
+        """Implements Reader."""
         return self._acknowledgements.proven(self.position)
 
     def appended(self, events: list[bytes], after: int) -> None:
-        """See Reader: write right here if that is all there is to do, else wake the task.
+        """Implements Reader: write immediately if possible, else wake the task.
 
         Without the task switch an event costs a third less CPU: ``make bench`` shows it.
         """
@@ -143,17 +149,17 @@ class Subscriber:
         self._delivered(after, through)
 
     def wake(self) -> None:
-        """See Reader: wake the task even where there is nothing to write, to end or for a heartbeat."""
+        """Implements Reader."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def drain(self) -> None:
-        """Send the client away: it shall come back in a moment, to another instance."""
+        """Ask the client to reconnect, to another instance."""
         self._drained = True
         self.wake()
 
     def visit(self, now: float) -> float:
-        """See Visited: a heartbeat is due, or the reader has taken nothing for too long: it may come back."""
+        """Implements Visited: send a heartbeat, or close a slow connection."""
         policy = self._stream.policy
         self._acknowledgements.look(self.position)
         if self._blocked_since is None:
@@ -221,11 +227,14 @@ class Subscriber:
         stream = self._stream
         self.position = through
         stream.ledger.deliver(after, through)
-        if stream.room is not None:
-            stream.room()
+        if stream.pressure.paused:
+            stream.pressure.drained()
 
     def _rendered(self, events: list[bytes], seq: int) -> bytes:
-        """Return the bytes of events on this wire; the stamp comes last, since the last ``id`` wins."""
+        """Return events as this client receives them.
+
+        The sidecar's id comes last, since the last ``id`` field counts.
+        """
         if not self._stamped:
             return events[0] + b"\n" if len(events) == 1 else b"\n".join(events) + b"\n"
         prefix = self._id_prefix
@@ -257,10 +266,13 @@ class Subscriber:
         await self._write(control_events.gap_event(*gap))
         if not self._connection.lost:
             self._stream.missed(gap)
-            self.position = start  # where the log began when the gap was told; it may have been trimmed since
+            self.position = start  # the start of the log when the gap was written
 
     async def _beat(self) -> None:
-        """Write a heartbeat: no id, and for stamped clients no blank line, which some of them dispatch."""
+        """Write a heartbeat.
+
+        A stamped client receives no blank line, since some clients would dispatch an event.
+        """
         stream = self._stream
         if stream.raw is not None:
             self._beat_due = False
@@ -270,7 +282,10 @@ class Subscriber:
         stream.metrics.heartbeats += 1
 
     async def _finish(self) -> bool:
-        """End the response the way the stream ended; True: the client has been written all there is."""
+        """End the response as the stream ended.
+
+        Return whether the client was sent everything.
+        """
         stream, ending = self._stream, self._stream.ending
         if self._drained and not (stream.log.closed and self.position >= stream.log.last_seq):
             if self._stamped:

@@ -1,4 +1,4 @@
-"""Who reads a stream, who left it, and who is expected back."""
+"""The readers of a stream, and the departed that may return."""
 
 from collections import deque
 from typing import Protocol
@@ -15,27 +15,27 @@ GOODBYE_S = 10.0
 
 
 class Reader(Protocol):
-    """A connection that reads a stream."""
+    """A connection that reads a stream, in the stream's view."""
 
     position: int
     raw_offset: int
 
     @property
     def proven(self) -> int:
-        """Seq up to which everything has left for good: the client's kernel has acknowledged it."""
+        """Return the seq up to which the client's kernel has acknowledged."""
         ...
 
     def appended(self, events: list[bytes], after: int) -> None:
-        """Take the newest events, which follow seq ``after`` in the log."""
+        """Take the newest events; they follow seq ``after``."""
         ...
 
     def wake(self) -> None:
-        """Look again: the log was closed, or something else changed."""
+        """Check the stream again: its log was closed, for example."""
         ...
 
 
 class Subscribers:
-    """The readers of one stream now, and the departures nobody has come back from yet."""
+    """The readers of one stream, and departures without a return."""
 
     __slots__ = (
         "_departures",
@@ -60,20 +60,22 @@ class Subscribers:
 
     @property
     def outcome(self) -> Outcome:
-        """What it means that nobody came back: the last one said goodbye, or it died.
+        """Return the outcome if no reader returns.
 
-        An endless feed has no end that somebody could miss: every reader leaves it, one way or another.
+        The last reader left, or its connection died.
+
+        An endless feed has no end to miss, so every reader of it has left.
         """
         left = self.left_cleanly or self._endless
         return Outcome.CLIENT_LEFT if left else Outcome.CLIENT_ABANDONED
 
     def join(self, reader: Reader) -> tuple[AudienceCommand, ...]:
-        """A connection begins to read; returns what to do."""
+        """Add a reader; return the commands."""
         self.readers[reader] = None
         return self.step(AudienceEvent.JOIN)
 
     def leave(self, reader: Reader, now: float, *, cleanly: bool, done: bool) -> tuple[AudienceCommand, ...]:
-        """A connection reads no more; ``done``: it had everything, so nobody is expected back."""
+        """Remove a reader; ``done``: it needs no return."""
         self.readers.pop(reader, None)
         self.left_cleanly = cleanly or done or now < self._goodbye_until
         if not done and self._early:
@@ -86,14 +88,14 @@ class Subscribers:
         return self.step(AudienceEvent.LAST_LEFT)
 
     def goodbye(self, now: float) -> None:
-        """A client says that it leaves, or has left: however its connection ends, or has ended."""
+        """Note that a client leaves on purpose, or has left."""
         if self.readers:
             self._goodbye_until = now + GOODBYE_S
         else:
             self.left_cleanly = True
 
     def returned(self, now: float) -> float | None:
-        """Somebody is back: return how many seconds the longest absence took; None: nobody was missing yet.
+        """Count a return; return the longest absence in s, or None.
 
         A phone that changes networks is back before its old connection is known to be dead.
         """
@@ -103,13 +105,13 @@ class Subscribers:
         return None
 
     def give_up(self, now: float) -> list[float]:
-        """Expect nobody any more: return how many seconds each of the missing has been waited for."""
+        """Expect no more returns; return each wait in s."""
         waited = [now - left_at for left_at in self._departures]
         self._departures.clear()
         return waited
 
     def step(self, event: AudienceEvent) -> tuple[AudienceCommand, ...]:
-        """Take a step in the table of the audience; an event that does not fit is harmless."""
+        """Take a step in the audience table; return the commands."""
         step = states.AUDIENCE.get((self.state, event))
         if step is None:
             return ()

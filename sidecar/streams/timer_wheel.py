@@ -1,7 +1,7 @@
-"""One timer wheel for all streams and subscribers: no timer per stream, no timer work per event.
+"""One timer wheel for all streams and subscribers.
 
-An item is visited when it is due and says itself when it wants to be visited next, so activity in between
-costs nothing: the item just finds that it is not due yet.
+The wheel visits an item when it is due; the visit returns the next due time. Activity in between costs
+nothing: an item that is not due yet returns a later time.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ STALLED_S = 1.0
 
 
 class Visited(Protocol):
-    """Something that is looked at from time to time."""
+    """An item that the wheel visits."""
 
     wheel_slot: int | None
 
     def visit(self, now: float) -> float | None:
-        """Do what is due; return the loop time of the next visit, None for no more."""
+        """Do what is due; return the loop time of the next visit, or None."""
         ...
 
 
@@ -54,7 +54,7 @@ class TimerWheel:
         item.wheel_slot = slot
 
     def discard(self, item: Visited) -> None:
-        """Visit ``item`` no more."""
+        """Remove ``item``."""
         if item.wheel_slot is not None:
             held = self._slots.get(item.wheel_slot)
             if held is not None:

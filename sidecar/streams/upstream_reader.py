@@ -1,4 +1,4 @@
-"""Drives one upstream body into a stream's log: framing, verdict, append; stalls; coming back by itself."""
+"""The upstream side of a stream: frame, judge, append, reconnect."""
 
 import asyncio
 import random
@@ -38,7 +38,7 @@ def _backoff_s(attempt: int) -> float:
 
 
 class UpstreamReader:
-    """The upstream side of one stream: takes what the socket brings, and notices when it brings nothing."""
+    """Read one upstream body into a stream, and detect its silence."""
 
     __slots__ = (
         "_again",
@@ -47,7 +47,6 @@ class UpstreamReader:
         "_framer",
         "_lost_at",
         "_lost_to",
-        "_paused",
         "_response",
         "_stream",
         "_task",
@@ -64,7 +63,7 @@ class UpstreamReader:
         again: OutgoingRequest,
         wait_s: Callable[[int], float] = _backoff_s,
     ) -> None:
-        """Read for ``stream``; ``again`` is the request to repeat where the route allows that.
+        """Read for ``stream``; ``again`` is the request of a reconnect.
 
         ``wait_s`` returns how many seconds to wait before attempt 0, 1, 2 ... to come back.
         """
@@ -77,12 +76,11 @@ class UpstreamReader:
         self._upstream_ids: UpstreamIds | None = None
         self._response: UpstreamResponse | None = None
         self._task: asyncio.Task[None] | None = None
-        self._paused = False
         self._lost_to: type[errors.SidecarError] = errors.UpstreamReset
         self._lost_at: float | None = None
         self._first_at: float | None = None
         self.wheel_slot: int | None = None
-        stream.source = self
+        stream.feed_from(self)
 
     def start(self, response: UpstreamResponse) -> None:
         """Read a body whose head is here."""
@@ -90,11 +88,11 @@ class UpstreamReader:
         response.relay(self)
 
     def start_late(self, response: Awaitable[UpstreamResponse]) -> None:
-        """Wait for the head too: the client was answered before the backend was (``early_start_s``)."""
+        """Wait for the head, after an early start (``early_start_s``)."""
         self._task = asyncio.get_running_loop().create_task(self._open_late(response))
 
     def close(self) -> None:
-        """See Source: close the connection and stop reading."""
+        """Implements Source: close the connection and stop reading."""
         self._stream.wheel.discard(self)
         if self._response is not None:
             self._response.close()
@@ -102,13 +100,13 @@ class UpstreamReader:
             self._task.cancel()
 
     def reopen(self) -> None:
-        """See Source."""
+        """Implements Source."""
         if self._lost_at is None:
             self._lost_at = self._stream.clock()
         self._task = asyncio.get_running_loop().create_task(self._come_back())
 
     def took(self, chunk: bytes) -> None:
-        """See Sink; a defect of ours ends the stream too, told and counted."""
+        """Implements BodySink; a defect ends the stream with an error."""
         stream = self._stream
         try:
             self._take(chunk)
@@ -116,23 +114,21 @@ class UpstreamReader:
             log_events.task_failed(error, "intake")
             stream.advance(StreamInput.LOST, stream.verdict.broken(errors.InternalError))
             return
-        if stream.crowded and stream.full:
-            self._paused = True
+        if stream.pressure.high and not stream.make_room():
             if self._response is not None:
                 self._response.pause()
-            stream.wait_for_room(self._room)
+            stream.pause(self._drained)
             stream.wheel.add(self, stream.clock() + LOOK_AGAIN_S)
 
     def broke(self, error: errors.UpstreamError) -> None:
-        """See Sink."""
+        """Implements BodySink."""
         self._lost(type(error), error.detail)
 
     def visit(self, now: float) -> float | None:
-        """See Visited: notice silence."""
+        """Implements Visited: detect silence."""
         policy, stream = self._stream.policy, self._stream
-        if self._paused:
-            self._room()
-        if self._paused:
+        stream.pressure.drained()
+        if stream.pressure.paused:
             return now + LOOK_AGAIN_S
         silent_s = now - stream.last_byte_at
         if policy.upstream_idle_s and silent_s >= policy.upstream_idle_s:
@@ -157,6 +153,7 @@ class UpstreamReader:
         self._response = response
         stream.verdict.observe_response([name for name, _ in response.fields])
         stream.last_byte_at = stream.clock()
+        stream.heard(stream.clock())
         stream.advance(StreamInput.BYTES)
         limits = [limit for limit in (stream.policy.stall_s, stream.policy.upstream_idle_s) if limit]
         if limits:
@@ -182,7 +179,7 @@ class UpstreamReader:
         if stream.state is not StreamState.STREAMING:
             self._back(now)
         silent_s = now - stream.last_byte_at
-        stream.last_byte_at = now
+        stream.heard(now)
         framer = self._framer
         events = framer.feed(chunk)
         if events:
@@ -191,7 +188,7 @@ class UpstreamReader:
                 verdict.observe(event)
                 named = named or event.find(b"\nid") >= 0 or event[:2] == b"id"
                 if event.find(b"\nretry") >= 0 or event[:5] == b"retry":
-                    stream.retry_said = True
+                    stream.pace.set_by_upstream = True
             if named:
                 events = self._continuous(events)
             if self._first_at is None:
@@ -218,7 +215,7 @@ class UpstreamReader:
             stream.wheel.add(self, now + stream.policy.stall_s)
 
     def _continuous(self, events: list[bytes]) -> list[bytes]:
-        """Look at the backend's own ids; drop what comes twice where it was us who asked twice."""
+        """Check the backend's ids; drop duplicates of a reconnect."""
         if self._upstream_ids is None:
             self._upstream_ids = UpstreamIds()
         upstream_ids, stream = self._upstream_ids, self._stream
@@ -250,18 +247,16 @@ class UpstreamReader:
             metrics.messages_lost[LossReason.UPSTREAM_GAP].inc(missing)
             self._stream.note(f"the backend skipped {missing} events")
 
-    def _room(self) -> None:
-        """Go on reading if there is room again: back-pressure instead of loss."""
+    def _drained(self) -> None:
+        """Continue to read if there is room."""
         stream = self._stream
-        if self._paused and not stream.full:
-            self._paused = False
-            stream.wait_for_room(None)
-            stream.last_byte_at = stream.clock()
+        if stream.make_room():
+            stream.resume()
             if self._response is not None:
                 self._response.resume()
 
     def ended(self) -> None:
-        """See Sink."""
+        """Implements BodySink."""
         stream, framer = self._stream, self._framer
         rest = framer.end()
         for event in framer.tail_events():
@@ -272,9 +267,7 @@ class UpstreamReader:
         if self._resumable and (feed_is_endless or ending.error is errors.UpstreamTruncated):
             self._lost(errors.UpstreamTruncated, "clean end")
             return
-        if ending.error is None:
-            stream.partial = rest
-        stream.advance(StreamInput.END, ending)
+        stream.finish(ending, rest if ending.error is None else b"")
 
     def _lost(self, error: type[errors.SidecarError], detail: str) -> None:
         stream = self._stream
@@ -286,7 +279,7 @@ class UpstreamReader:
             stream.advance(StreamInput.LOST_RESUMABLE)
 
     async def _come_back(self) -> None:
-        """Ask the upstream again until it answers with a stream, or give up."""
+        """Request the upstream again until it streams, or give up."""
         stream = self._stream
         while self._attempts < RECONNECTS_MAX:
             await asyncio.sleep(self._wait_s(self._attempts))
@@ -300,7 +293,7 @@ class UpstreamReader:
                 return
             self._framer = Framer()
             self._response = response
-            stream.last_byte_at = stream.clock()
+            stream.heard(stream.clock())
             if self._upstream_ids is not None:
                 self._upstream_ids.resumed()
             if stream.policy.upstream_idle_s:
@@ -314,7 +307,7 @@ class UpstreamReader:
 
     @property
     def _resumable(self) -> bool:
-        """Whether asking again goes on where it broke: the route says so, and there is a place to name."""
+        """Return whether a reconnect can continue: route and id allow it."""
         stream = self._stream
         if not stream.policy.upstream_resume or stream.raw is not None:
             return False

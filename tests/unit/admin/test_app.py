@@ -71,7 +71,7 @@ class TestStreamList:
         stream.join(HeldReader(4))
         stream.join(HeldReader(2))
         stream.ledger.deliver(0, 4)
-        stream.trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        stream.describe([], "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
         held.now += 12.5
         async with held.client() as client:
             rows = (await client.get("/streams")).json()
@@ -178,7 +178,8 @@ class TestAdminCancel:
     async def test_a_cancelled_stream_ends_and_closes_its_backend(self) -> None:
         held = Held()
         stream = held.stream(events=1)
-        source = stream.source = FakeSource()
+        source = FakeSource()
+        stream.feed_from(source)
         async with held.client() as client:
             answer = await client.post(f"/streams/{stream.handle}/cancel")
         assert (answer.status_code, answer.content) == (204, b"")

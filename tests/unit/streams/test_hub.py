@@ -45,8 +45,8 @@ async def test_a_token_is_valid_for_its_principal_only(principal: bytes) -> None
 async def test_above_the_budget_of_a_principal_streams_do_not_linger() -> None:
     with StreamBench(Budgets(streams_per_principal_max=2)) as bench:
         second, third = bench.create(), bench.create()
-        assert (second.linger_refused, third.linger_refused) == (False, True)
-        assert not bench.create(b"other").linger_refused
+        assert (second.lingers, third.lingers) == (True, False)
+        assert bench.create(b"other").lingers
 
 
 @virtual
@@ -54,7 +54,7 @@ async def test_an_expired_stream_frees_its_principals_budget() -> None:
     with StreamBench(Budgets(streams_per_principal_max=1)) as bench:
         finish(bench.stream)
         bench.stream.expire()
-        assert not bench.create().linger_refused
+        assert bench.create().lingers
 
 
 @virtual
@@ -65,7 +65,7 @@ async def test_the_first_finished_stream_is_evicted_for_a_new_one() -> None:
         finish(second)
         third = bench.create()
         assert set(bench.hub.streams.values()) == {second, third}
-        assert not third.linger_refused
+        assert third.lingers
 
 
 @virtual
@@ -73,7 +73,7 @@ async def test_a_finished_stream_that_is_read_is_not_evicted() -> None:
     with StreamBench(Budgets(streams_max=1)) as bench:
         bench.stream.join(HeldReader(0))
         finish(bench.stream)
-        assert bench.create().linger_refused
+        assert not bench.create().lingers
         assert bench.hub.find(bench.stream.id) is bench.stream
 
 
@@ -83,7 +83,7 @@ async def test_an_unsettled_stream_is_not_evicted() -> None:
         bench.stream.advance(StreamInput.BYTES)
         bench.stream.accept([b"data: a\n"])
         bench.stream.advance(StreamInput.END, COMPLETED)
-        assert bench.create().linger_refused
+        assert not bench.create().lingers
         assert bench.hub.find(bench.stream.id) is bench.stream
 
 
@@ -92,7 +92,7 @@ async def test_a_canary_takes_no_stream_from_users() -> None:
     with StreamBench(Budgets(streams_max=1), name=CANARY_ROUTE) as bench:
         canary = bench.create()
         assert list(bench.hub.canaries.values()) == [bench.stream, canary]
-        assert not canary.linger_refused
+        assert canary.lingers
         finish(canary)
         canary.expire()
         assert list(bench.hub.canaries.values()) == [bench.stream]
@@ -108,7 +108,7 @@ async def test_finished_logs_go_first_when_all_are_above_the_budget() -> None:
         writing.accept([b"y" * 50])
         assert bench.hub.find(bench.stream.id) is None
         assert bench.hub.log_bytes == 50
-        assert not writing.crowded
+        assert not writing.pressure.high
 
 
 @virtual
@@ -116,10 +116,10 @@ async def test_streams_wait_under_pressure_and_continue_after_it() -> None:
     with StreamBench(Budgets(log_bytes_total_max=100)) as bench:
         first, second = bench.stream, bench.create()
         first.accept([b"x" * 120])
-        assert first.crowded
+        assert first.pressure.high
         assert bench.hub.pressed()
         woken: list[str] = []
-        second.wait_for_room(lambda: woken.append("second"))
+        second.pause(lambda: woken.append("second"))
         reader = HeldReader(1)
         first.join(reader)
         first.trim(0, 0, 1)
@@ -142,7 +142,7 @@ async def test_a_stream_that_is_released_twice_is_counted_once() -> None:
         finish(bench.stream)
         bench.stream.expire()
         bench.hub.released(bench.stream)
-        assert not bench.create().linger_refused
+        assert bench.create().lingers
 
 
 @virtual

@@ -7,6 +7,7 @@ import pytest
 from sidecar.observability import errors
 from sidecar.observability.labels import Outcome
 from sidecar.sse.verdict import Ending
+from sidecar.streams.hub import Budgets
 from sidecar.streams.replay_log import LogGap
 from sidecar.streams.states import Audience, StreamInput, StreamState
 from sidecar.streams.stream import PRESSED_BYTES_MAX, TIMELINE_MAX
@@ -103,16 +104,15 @@ async def test_a_reader_that_returns_stops_the_linger() -> None:
 
 @virtual
 @pytest.mark.parametrize(
-    ("options", "refused"),
-    [({"on_disconnect": "cancel"}, False), ({}, True)],
+    ("budgets", "options"),
+    [(Budgets(), {"on_disconnect": "cancel"}), (Budgets(streams_max=0), {})],
     ids=["the route cancels", "over budget"],
 )
 async def test_without_linger_a_stream_ends_with_its_last_reader(
-    options: dict[str, Any], refused: bool
+    budgets: Budgets, options: dict[str, Any]
 ) -> None:
-    with StreamBench(**options) as bench:
+    with StreamBench(budgets, **options) as bench:
         stream, reader = bench.stream, HeldReader(0)
-        stream.linger_refused = refused
         stream.join(reader)
         stream.leave(reader, cleanly=True, done=False)
         assert bench.outcomes == [Outcome.CLIENT_LEFT]
@@ -134,7 +134,7 @@ async def test_a_route_that_continues_lingers_while_its_log_is_full() -> None:
         stream, reader = bench.stream, HeldReader(0)
         stream.join(reader)
         stream.leave(reader, cleanly=True, done=False)
-        stream.wait_for_room(lambda: None)
+        stream.pause(lambda: None)
         await bench.pass_s(1.5)
         assert bench.outcomes == [Outcome.CLIENT_LEFT]
 
@@ -190,10 +190,10 @@ async def test_an_answers_log_is_full_until_its_reader_has_read() -> None:
         stream, reader = bench.stream, HeldReader(0)
         stream.join(reader)
         stream.accept([b"data: a\n", b"data: b\n", b"data: c\n"])
-        assert stream.crowded
-        unread = stream.full
+        assert stream.pressure.high
+        read = stream.make_room()
         reader.position = 1
-        assert (unread, stream.full) == (True, False)
+        assert (read, stream.make_room()) == (False, True)
         assert stream.log.first_seq == 2
 
 
@@ -201,7 +201,7 @@ async def test_an_answers_log_is_full_until_its_reader_has_read() -> None:
 async def test_a_live_log_drops_the_oldest_events() -> None:
     with StreamBench(kind="live", log_events_max=2) as bench:
         bench.stream.accept([b"data: a\n", b"data: b\n", b"data: c\n"])
-        assert not bench.stream.full
+        assert bench.stream.make_room()
         assert bench.stream.log.first_seq == 2
 
 
@@ -211,12 +211,12 @@ async def test_bytes_that_are_not_framed_are_bounded_by_the_slowest() -> None:
         stream, reader = bench.stream, HeldReader(0)
         stream.join(reader)
         stream.pass_through(b"x" * 200_000)
-        below = stream.full
+        below = stream.make_room()
         stream.pass_through(b"x" * 200_000)
-        above = stream.full
+        above = stream.make_room()
         reader.raw_offset = 300_000
         stream.trim_raw()
-        assert (below, above, stream.full) == (False, True, False)
+        assert (below, above, stream.make_room()) == (True, False, True)
         unproven = bench.value("sse_continuity_unproven_total", reason="oversize_event")
         assert unproven == 1
 
@@ -236,7 +236,7 @@ async def test_a_gap_is_counted_and_noted() -> None:
     with StreamBench(kind="live", log_events_max=1) as bench:
         stream = bench.stream
         stream.accept([b"data: a\n", b"data: b\n", b"data: c\n"])
-        assert not stream.full
+        assert stream.make_room()
         gap = stream.log.gap_before(0)
         assert gap is not None
         assert gap == LogGap(1, 2, "trimmed")

@@ -118,8 +118,7 @@ async def test_a_clean_end_completes_the_response() -> None:
         bench.stream.advance(StreamInput.BYTES)
         bench.stream.accept([A])
         await bench.settle()
-        bench.stream.partial = b"data: never"
-        bench.stream.advance(StreamInput.END, COMPLETED)
+        bench.stream.finish(COMPLETED, b"data: never")
         await bench.settle()
         assert wire.complete
         assert wire.body == bench.wire(A) + b"data: never"

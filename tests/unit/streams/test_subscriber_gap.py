@@ -65,7 +65,7 @@ def append(stream: Stream, count: int) -> None:
     last = stream.log.last_seq
     for seq in range(last + 1, last + count + 1):
         stream.accept([b"data: %d\n" % seq])
-    assert not stream.full, "a live log is trimmed, not filled"
+    assert stream.make_room(), "a live log is trimmed, not filled"
 
 
 def told(body: bytes) -> list[object]:

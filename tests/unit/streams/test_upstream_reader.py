@@ -321,7 +321,7 @@ async def test_a_stop_while_it_reconnects_sends_no_request() -> None:
 async def test_the_retry_of_the_backend_is_noticed() -> None:
     with StreamBench() as bench:
         sink_of(bench.source()).took(b"retry: 9\ndata: a\n\n")
-        assert bench.stream.retry_said
+        assert bench.stream.pace.set_by_upstream
 
 
 @virtual

@@ -1,12 +1,71 @@
-"""What became of each message of one stream, so that received = delivered + lost + unread + still held."""
+"""The fate of each message of one stream.
+
+Always: received = delivered + lost + unread + held.
+"""
 
 from sidecar.observability.labels import LossReason
 from sidecar.observability.route_metrics import RouteMetrics
-from sidecar.streams.proof import Proof
 from sidecar.streams.replay_log import LogGap, ReplayLog
 
 HOLES_MAX = 64
 """Runs of trimmed messages that nobody has asked for yet; beyond it the oldest count as unread at once."""
+
+NEVER_MAX = 64
+"""Runs of messages that did not reach everybody; with more, nothing up to the oldest counts any more."""
+
+
+class Proof:
+    """Count each message once as acknowledged and once as confirmed.
+
+    What is acknowledged is part of what is delivered, and what is confirmed of what is acknowledged: a client
+    that has a message has it from its kernel. Where it is not known whether a message was among them, it is
+    not counted.
+    """
+
+    __slots__ = ("_floor", "_metrics", "_never", "acknowledged_seq", "confirmed_seq")
+
+    def __init__(self, metrics: RouteMetrics) -> None:
+        self._metrics = metrics
+        self._never: list[tuple[int, int]] = []
+        """First and last seq of what some client was never given; ascending, apart from each other."""
+
+        self._floor = 0
+        self.acknowledged_seq = 0
+        self.confirmed_seq = 0
+
+    def never(self, start: int, end: int) -> None:
+        """Exclude messages that did not reach every client.
+
+        ``start`` and ``end`` are the first and the last seq.
+        """
+        apart = []
+        for known in self._never:
+            if known[1] + 1 < start or end + 1 < known[0]:
+                apart.append(known)
+            else:
+                start, end = min(start, known[0]), max(end, known[1])
+        if start <= end:
+            apart.append((start, end))
+        self._never = sorted(apart)
+        if len(self._never) > NEVER_MAX:
+            _, self._floor = self._never.pop(0)
+
+    def acknowledge(self, through: int) -> None:
+        """Count messages up to ``through`` as acknowledged by a kernel."""
+        self._metrics.messages_acknowledged += self._between(self.acknowledged_seq, through)
+        self.acknowledged_seq = max(self.acknowledged_seq, through)
+
+    def confirm(self, through: int) -> None:
+        """Count messages up to ``through`` as confirmed by a client."""
+        self.acknowledge(through)
+        self._metrics.messages_confirmed += self._between(self.confirmed_seq, through)
+        self.confirmed_seq = max(self.confirmed_seq, through)
+
+    def _between(self, after: int, through: int) -> int:
+        """Count the provable messages above ``after`` up to ``through``."""
+        after = max(after, self._floor)
+        missed = sum(max(0, min(end, through) - max(start - 1, after)) for start, end in self._never)
+        return max(0, through - after - missed)
 
 
 class DeliveryLedger:
@@ -28,7 +87,7 @@ class DeliveryLedger:
 
     @property
     def undelivered(self) -> int:
-        """Messages received that no client has been sent and that are not known to be lost."""
+        """Return the number of messages sent to no client and not lost."""
         last = self._log.last_seq if self.sealed_seq is None else self.sealed_seq - 1
         held = max(0, last - max(self.delivered_seq, self._log.first_seq - 1))
         return held + sum(end - start + 1 for start, end in self._holes)
@@ -39,7 +98,7 @@ class DeliveryLedger:
         self._metrics.messages_received += count
 
     def deliver(self, after: int, through: int) -> None:
-        """Note that the messages above ``after`` up to ``through`` were written to one client.
+        """Count the messages above ``after`` up to ``through`` as written.
 
         What no client was written below ``after`` counts too: its id says that it came through all the same.
         """
@@ -62,11 +121,14 @@ class DeliveryLedger:
         self.delivered_seq = max(self.delivered_seq, through)
 
     def acknowledge(self, seq: int) -> None:
-        """Note that the kernel of a client that was written ``seq`` has everything up to there."""
+        """Count everything up to ``seq`` as acknowledged by a kernel."""
         self.proof.acknowledge(self._without_terminal(seq))
 
     def confirm(self, seq: int) -> None:
-        """Note that a client says it has everything up to ``seq``: by a position it brings, or a report."""
+        """Count everything up to ``seq`` as confirmed by a client.
+
+        A client confirms with the position of a resume, or with its report.
+        """
         if seq <= self._log.last_seq:
             self.deliver(seq, seq)
             self.proof.confirm(self._without_terminal(seq))
@@ -88,7 +150,10 @@ class DeliveryLedger:
             self._metrics.unread_messages += end - start + 1
 
     def missed(self, gap: LogGap) -> None:
-        """Note a gap that a client is told: lost here if never written, on the way to it if it was."""
+        """Count a gap that a client received.
+
+        Messages that no client was sent are lost in the sidecar, the others on the way to the client.
+        """
         if gap.reason != "trimmed" or gap.missed_through is None:
             return
         self.proof.never(gap.missed_from, gap.missed_through)
@@ -104,7 +169,10 @@ class DeliveryLedger:
         self.delivered_seq = self._log.last_seq
 
     def _fill(self, after: int, through: int) -> int:
-        """Take what lies above ``after`` up to ``through`` out of the holes; return how many it is."""
+        """Remove seqs above ``after`` up to ``through`` from the holes.
+
+        Return how many there were.
+        """
         left: list[tuple[int, int]] = []
         filled = 0
         for start, end in self._holes:

@@ -9,8 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from sidecar.observability.labels import LossReason
 from sidecar.observability.route_metrics import RouteMetrics
-from sidecar.streams.ledger import HOLES_MAX, DeliveryLedger
-from sidecar.streams.proof import NEVER_MAX, Proof
+from sidecar.streams.delivery import HOLES_MAX, NEVER_MAX, DeliveryLedger, Proof
 from sidecar.streams.replay_log import LogGap, ReplayLog
 
 
