@@ -1,3 +1,3 @@
-"""A reverse-proxy sidecar that makes Server-Sent Events streams durable, resumable and measured."""
+"""A reverse proxy for durable, measured Server-Sent Events."""
 
 __version__ = "0.1.0"

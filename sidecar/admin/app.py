@@ -1,4 +1,4 @@
-"""The admin listener's resources: metrics, health, the streams that this process holds, and a page."""
+"""The admin listener's resources: metrics, health, streams, a page."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ class BadFilter(ValueError):
 
 
 class Admin:
-    """What the listener answers with; reads the hub, and changes it only to cancel."""
+    """Answer the admin requests; only a cancel changes the hub."""
 
     def __init__(self, hub: Hub, metrics: Metrics, readiness: Readiness, history: History) -> None:
         self._hub = hub
@@ -69,7 +69,10 @@ class Admin:
         return page_files.PARTS[request.url.path].answer(request)
 
     async def overview(self, request: Request) -> Response:
-        """Tell the page all it shows: ``?shown=``, ``?route=``, ``?limit=``, ``?stream=``, ``?after=``."""
+        """Answer with everything that the admin page shows.
+
+        The query has ``shown``, ``route``, ``limit``, ``stream`` and ``after``.
+        """
         try:
             question = self._question(request)
         except BadFilter as error:
@@ -86,7 +89,10 @@ class Admin:
         return JSONResponse({"live": True}, headers=HEADERS)
 
     async def readyz(self, _request: Request) -> Response:
-        """Say whether new requests are welcome; reasons beside ``ready: true`` mean degraded."""
+        """Answer whether the sidecar takes new requests.
+
+        Reasons beside ``ready: true`` mean degraded.
+        """
         return JSONResponse(self._readiness.told(), 503 if self._readiness.draining else 200, HEADERS)
 
     async def streams(self, request: Request) -> Response:
@@ -100,7 +106,7 @@ class Admin:
         return JSONResponse(rows, headers=HEADERS | {"X-Total-Count": str(len(found))})
 
     async def stream(self, request: Request) -> Response:
-        """Show one stream and its timeline, which says why it stopped; to a browser as a page."""
+        """Answer with one stream and its timeline; a browser gets a page."""
         if page_files.wants_page(request.headers):
             return page_files.PAGE.answer(request)
         stream = self._hub.find(request.path_params["id"])
@@ -148,7 +154,7 @@ def create_admin(  # noqa: PLR0913 - what it shows and who may see it, each with
     token: str | None = None,
     host: str = "127.0.0.1",
 ) -> Starlette:
-    """Return the admin application; ``host`` is the address that its listener is bound to."""
+    """Return the admin application; its listener is bound to ``host``."""
     return Starlette(
         routes=Admin(hub, metrics, readiness, history).routes(),
         middleware=[Middleware(Guard, token=token, host=host)],

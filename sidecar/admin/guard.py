@@ -1,4 +1,4 @@
-"""Who may talk to the admin listener: an ASGI middleware in front of all of its resources."""
+"""Access to the admin listener, as an ASGI middleware."""
 
 import hmac
 import ipaddress
@@ -65,7 +65,10 @@ class Guard:
 
 
 def _same_site(headers: Headers) -> bool:
-    """Tell whether this very listener's page sent it, or no browser did (Fetch Metadata, RFC 6454)."""
+    """Return whether the request is same-origin or from no browser.
+
+    Source: Fetch Metadata, and RFC 6454 for origins.
+    """
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in {"same-origin", "none"}

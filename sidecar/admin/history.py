@@ -1,4 +1,4 @@
-"""The last hour of the key numbers: a ring of readings of the very counters that /metrics shows."""
+"""The last hour of the key numbers: samples of the counters."""
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator
@@ -35,7 +35,7 @@ READING_AGE_S_MAX = 1.0
 
 @dataclass(frozen=True, slots=True)
 class KeyNumberSample:
-    """One reading: its number since the start, when it was made in seconds since the start, the counts."""
+    """One sample: its number, its time in s since the start, its counts."""
 
     number: int
     at_s: float
@@ -43,7 +43,7 @@ class KeyNumberSample:
 
 
 class Readings:
-    """The newest SAMPLES_MAX readings; their memory is taken at the start and never grows."""
+    """The newest SAMPLES_MAX samples, in memory allocated at the start."""
 
     WIDTH = 2 + len(Counts().numbers())
     """Numbers of one reading."""
@@ -57,7 +57,10 @@ class Readings:
         return self._kept
 
     def __getitem__(self, index: int) -> KeyNumberSample:
-        """Return a reading by its age, 0 the oldest and -1 the newest; raises IndexError."""
+        """Return a sample by its age: 0 the oldest, -1 the newest.
+
+        Raises IndexError.
+        """
         if not -self._kept <= index < self._kept:
             raise IndexError(index)
         begin = (self._next + (index if index < 0 else index - self._kept)) % SAMPLES_MAX * self.WIDTH
@@ -65,7 +68,7 @@ class Readings:
         return KeyNumberSample(int(number), at_s, Counts.of(counts))
 
     def newer_than(self, number: int) -> Iterator[KeyNumberSample]:
-        """Give the readings with a higher number than this one, oldest first; no other is touched."""
+        """Yield the samples after a number, oldest first."""
         seen = max(0, number + 1 - self[0].number) if self._kept else 0
         return map(self.__getitem__, range(seen, self._kept))
 
@@ -79,7 +82,10 @@ class Readings:
 
 
 class History:
-    """Reads all routes but the canary's. ``clock`` is the event loop's, in seconds; it is a Visited."""
+    """Sample every route but the canary's.
+
+    ``clock`` is the event loop's, in seconds. The timer wheel visits this object.
+    """
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
         self.wheel_slot: int | None = None
@@ -164,7 +170,7 @@ def value_of(metric: Counter | Gauge) -> float:
 
 
 def _buckets(histogram: Histogram) -> tuple[float, ...]:
-    """Return the observations in each bucket; the exposition's counts are cumulative."""
+    """Return the count of each bucket, from the cumulative counts."""
     (family,) = histogram.collect()
     through = [sample.value for sample in family.samples if sample.name.endswith("_bucket")]
     return tuple([upper - lower for lower, upper in pairwise([0.0, *through])])

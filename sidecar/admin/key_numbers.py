@@ -1,4 +1,4 @@
-"""The six key numbers: what is counted for them, and what the counts say against the objectives."""
+"""The six key numbers and their objectives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -19,7 +19,7 @@ Told = dict[str, float | bool | None]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What had been counted at one moment, over all users' routes; histograms as counts per bucket.
+    """The counts of one moment over all users' routes.
 
     Not twenty fields: CPython 3.11 keeps 2,000 of the tuples of twenty arguments, and uses none again.
     """
@@ -52,7 +52,7 @@ class Counts:
         return Counts.of([*map(add, self.numbers(), other.numbers())])
 
     def numbers(self) -> list[float]:
-        """Return every count in the order of the fields, histograms bucket by bucket."""
+        """Return every count in field order, histograms by bucket."""
         found: list[float] = []
         for name, place in LAYOUT.items():
             value = getattr(self, name)
@@ -106,7 +106,10 @@ LAYOUT = _layout()
 
 
 def told(counts: Counts) -> dict[str, Told]:
-    """Return the six numbers; ``met`` tells whether the objective is, None where nothing can be judged."""
+    """Return the six numbers.
+
+    ``met`` is whether a number meets its objective, or None without data.
+    """
     return {
         "completion": _completion(counts),
         "reconnect": _reconnect(counts),
@@ -135,10 +138,10 @@ def told(counts: Counts) -> dict[str, Told]:
 
 
 def quantile(share: float, bounds: Sequence[float], counts: Sequence[float]) -> tuple[float, bool] | None:
-    """Return the value below which ``share`` of the observations lie, as PromQL's histogram_quantile does.
+    """Return a quantile, as PromQL's histogram_quantile does.
 
-    ``counts`` are per bucket, the last one for what lies above all bounds; the second value says that the
-    quantile lies there, so the first is only its lower bound. None: nothing was observed.
+    ``counts`` are per bucket; the last one is above all bounds. The second value is whether the quantile is
+    in that bucket, so that the first value is its lower bound. None: there are no observations.
     """
     every = sum(counts)
     if not every:
@@ -197,5 +200,5 @@ def _share(good: float, every: float) -> float | None:
 
 
 def _none_of(bad: float, every: float) -> bool | None:
-    """Tell whether there was not a single bad one; without a good one either there is nothing to say."""
+    """Return whether none was bad, or None if there was none at all."""
     return not bad if bad or every else None

@@ -1,4 +1,4 @@
-"""All that the admin page shows, in one answer: the key numbers, the last hour, the streams to look at."""
+"""Everything that the admin page shows, in one answer."""
 
 import time
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class OverviewQuery:
-    """What is asked for: streams by selection and route, or one of them; samples from a number on."""
+    """The query of an overview: a selection of streams, and samples."""
 
     shown: str = "live"
     route: str | None = None
@@ -45,7 +45,9 @@ class OverviewQuery:
 
 
 class Overview:
-    """Reads the hub, the metrics and their history; ``process`` tells one run of the program from the next.
+    """Read the hub, the metrics and their history.
+
+    ``process`` names one run of the program.
 
     An answer costs about a millisecond per route, and the list some 30 ms of CPU for 10,000 streams.
     """
@@ -83,7 +85,10 @@ class Overview:
         }
 
     def _held(self) -> dict[str, int]:
-        """Count what is held. The hub's census says the same per route, at five times the price."""
+        """Count the streams held.
+
+        The hub's census counts per route, which takes five times as long.
+        """
         active = detached = readers = 0
         for stream in self._hub.streams.values():
             if stream.policy.name == CANARY_ROUTE:
@@ -101,7 +106,10 @@ class Overview:
         }
 
     def _witnesses(self) -> dict[str, float]:
-        """Return what makes zeros believable; the times are Unix times, 0: never yet."""
+        """Return the proofs that a zero is a zero.
+
+        Times are Unix times; 0 means never.
+        """
         return {
             "watchdog_at": value_of(self._metrics.watchdog_last_pass_timestamp_seconds),
             "canary_at": value_of(self._metrics.canary_last_pass_timestamp_seconds),

@@ -1,4 +1,4 @@
-"""The admin page's files: the same for everybody, without a single number, so no token guards them.
+"""The files of the admin page: public, since they hold no data.
 
 What they show they ask for with ``GET /overview``.
 """
@@ -45,7 +45,7 @@ class PageFile:
         return cls(body, media_type, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
 
     def answer(self, request: Request) -> Response:
-        """Send the file, or nothing to who has it already (RFC 9110 section 13.1.2)."""
+        """Send the file, or 304 if the client has it (RFC 9110, 13.1.2)."""
         headers = HEADERS | {"ETag": self.etag}
         known = {
             tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")
@@ -74,13 +74,13 @@ PARTS = {"/page.css": PageFile.of("page.css", "text/css")} | {
 
 
 def wants_page(headers: Headers) -> bool:
-    """Tell whether a browser shows the answer to somebody: it asks for HTML, programs do not."""
+    """Return whether a request prefers HTML, as a browser's does."""
     types = {part.partition(";")[0].strip().lower() for part in headers.get("accept", "").split(",")}
     return "text/html" in types and "application/json" not in types
 
 
 def is_page(scope: Scope) -> bool:
-    """Tell whether a request is answered with a file of the page, and so with nothing that is secret."""
+    """Return whether a request is for one of the page's public files."""
     path = scope["path"]
     if scope["method"] not in {"GET", "HEAD"}:
         return False

@@ -1,4 +1,4 @@
-"""What the admin listener tells of one stream: where it stands, and the history that explains it."""
+"""The state and the timeline of one stream, for the admin listener."""
 
 from sidecar.observability.labels import Outcome
 from sidecar.streams.states import Audience
@@ -20,7 +20,10 @@ WHY: dict[Outcome, str] = {
 
 
 def summary(stream: Stream) -> dict[str, object]:
-    """Return one row of the stream list; ``lag`` is how many events the slowest reader is behind."""
+    """Return one row of the stream list.
+
+    ``lag`` is the number of events that the slowest reader is behind.
+    """
     now, log = stream.clock(), stream.log
     return {
         "id": stream.handle,
@@ -42,7 +45,7 @@ def summary(stream: Stream) -> dict[str, object]:
 
 
 def detail(stream: Stream) -> dict[str, object]:
-    """Return all that is known of a stream, with its timeline; ``at_s`` counts from its start."""
+    """Return a stream with its timeline; ``at_s`` counts from its start."""
     error = stream.ending.error if stream.ending is not None else None
     return {
         **summary(stream),
@@ -58,13 +61,13 @@ def detail(stream: Stream) -> dict[str, object]:
 
 
 def lag_of(stream: Stream) -> int | None:
-    """Return how many events the slowest reader is behind; None: nobody reads."""
+    """Return the lag of the slowest reader in events, or None."""
     positions = [reader.position for reader in stream.readers]
     return stream.log.held(min(positions)) if positions else None
 
 
 def _away_s(stream: Stream, now: float) -> float | None:
-    """Return for how long nobody has been reading a stream that somebody is expected back for."""
+    """Return how long a stream has waited for a reader, in s, or None."""
     if stream.audience is not Audience.DETACHED:
         return None
     return round(now - stream.subscribers.detached_at, 3)

@@ -1,4 +1,4 @@
-"""Which streams to look at first: what is wrong now, then what went wrong, then what may go wrong."""
+"""The order of streams by urgency: failing, failed, at risk."""
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
@@ -37,7 +37,10 @@ class Rank(IntEnum):
 
 
 def wanted(shown: str, route: str | None) -> Wanted:
-    """Return the test for a selection: one of SHOWN, or a StreamState. The canary only on request."""
+    """Return the test of a selection: one of SHOWN, or a StreamState.
+
+    Only a selection that names its route includes the canary.
+    """
     by_state = SHOWN.get(shown) or (lambda stream: stream.state == shown)
     if route is None:
         return lambda stream: stream.policy.name != CANARY_ROUTE and by_state(stream)
@@ -50,7 +53,7 @@ def worst(streams: Iterable[Stream], count: int) -> list[Stream]:
 
 
 def urgency(stream: Stream) -> tuple[Rank, float]:
-    """Return what sorts a stream among others: its rank, then how far it has gone; newest first when over."""
+    """Return the sort key of a stream: its rank, then its progress."""
     silent_s = stream.clock() - stream.last_byte_at
     if stream.state is StreamState.STALLED:
         return Rank.STALLED, -silent_s

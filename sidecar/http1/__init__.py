@@ -1,1 +1,1 @@
-"""The two HTTP/1.1 ends: connections of clients, and connections to the upstream."""
+"""The two HTTP/1.1 ends: clients' and upstream connections."""

@@ -1,4 +1,7 @@
-"""Asks the backend whether a login still holds, before anything is replayed, as nginx ``auth_request``."""
+"""The auth check: ask the backend whether a login is still valid.
+
+It works like nginx's ``auth_request`` and precedes every replay.
+"""
 
 from collections.abc import Sequence
 
@@ -11,16 +14,22 @@ _CREDENTIALS = frozenset({b"authorization", b"cookie", b"host", b"x-forwarded-fo
 
 
 class AuthCheck:
-    """The check of the setting ``auth_check``; without one every verified principal may attach."""
+    """The check of the setting ``auth_check``.
+
+    Without the setting, every verified principal may resume.
+    """
 
     def __init__(self, upstream: Upstream | None, target: bytes, inputs: Sequence[bytes]) -> None:
-        """``target`` is the request target of the check, ``inputs`` the fields that make the principal."""
+        """Check at ``target``, with the credentials and the fields ``inputs``."""
         self._upstream = upstream
         self._target = target
         self._crossing = _CREDENTIALS | set(inputs)
 
     async def check(self, method: str, target: bytes, fields: Fields) -> None:
-        """Raise StreamNotFound if the login no longer holds, AuthorizationUnavailable if nobody can say."""
+        """Raise StreamNotFound if the login is no longer valid.
+
+        Raises AuthorizationUnavailable if the check gets no answer.
+        """
         if self._upstream is None:
             return
         asked = [field for field in fields if field[0] in self._crossing]

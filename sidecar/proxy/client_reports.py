@@ -1,7 +1,7 @@
-"""What clients say they received, compared with the log of their stream, and what is counted of it.
+"""Client reports, compared with the log of their stream.
 
-A report can be a lie. So it confirms no more than was delivered, adds to no number that an alert watches or
-that a conservation law is made of, and what one stream's reports can add is bounded.
+A report can be false. So it confirms no more than was delivered. It changes no number that an alert or a
+conservation law uses. The reports of one stream add a bounded amount.
 """
 
 import hmac
@@ -45,7 +45,7 @@ class ClientReports:
         self._said: WeakKeyDictionary[Stream, ReportState] = WeakKeyDictionary()
 
     def take(self, body: bytes) -> None:
-        """Count a report and believe what can be believed of it. Raises nothing, whatever the bytes."""
+        """Count a report as far as it is plausible; raise nothing."""
         report = parse(body)
         stream = self._stream_of(report) if report is not None else None
         if report is None or stream is None:
@@ -60,7 +60,10 @@ class ClientReports:
             _believe(report, judgement, stream, said)
 
     def _stream_of(self, report: Report) -> Stream | None:
-        """Return the stream whose token the report brings; the token is the proof: a beacon has no login."""
+        """Return the stream of the report's token.
+
+        The token authorizes the report, since a beacon has no login.
+        """
         stream = self._hub.find(report.stream)
         if stream is None or not hmac.compare_digest(stream.id.encode(), report.stream.encode()):
             return None
@@ -95,7 +98,7 @@ def _believe(report: Report, judgement: Judgement, stream: Stream, said: ReportS
 
 
 def _write_down(report: Report, verdict: ReportVerdict, stream: Stream, said: ReportState) -> None:
-    """Say in the stream's history what its client says, and in the log, once each, what speaks against us."""
+    """Write a report into the timeline, and its complaints into the log."""
     if said.notes < NOTES_PER_STREAM_MAX and (verdict is not ReportVerdict.AGREE or report.at != "recovery"):
         said.notes += 1
         told = "" if report.told else ", its user was not told"

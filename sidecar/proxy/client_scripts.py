@@ -1,4 +1,4 @@
-"""The browser client's modules as they are served, each with its digest: public, the same for everybody."""
+"""The browser client's scripts as served, each with its digest."""
 
 import gzip
 import hashlib
@@ -44,7 +44,7 @@ class ClientScript:
 
     @property
     def integrity(self) -> str:
-        """What ``integrity=`` of its script tag says, of the module as it is (W3C Subresource Integrity)."""
+        """Return the ``integrity`` of its script tag (W3C SRI)."""
         return f"sha384-{b64encode(hashlib.sha384(self.body).digest()).decode()}"
 
     @property
@@ -58,7 +58,10 @@ class ClientScript:
         return b"*" in tags or self.etag in {tag.removeprefix(b"W/") for tag in tags}
 
     def fields(self, query: bytes) -> list[tuple[bytes, bytes]]:
-        """Return the response fields; under the version of this very sidecar it never changes."""
+        """Return the response fields.
+
+        A script under the version of this sidecar is immutable.
+        """
         versioned = VERSION_PARAMETER in query.split(b"&")
         fresh = b"%d, immutable" % FRESH_VERSIONED_S if versioned else b"%d" % FRESH_S
         return [
@@ -83,7 +86,10 @@ _GZIPPED = {name: script.gzipped() for name, script in SCRIPTS.items()}
 
 
 def chosen(name: str, fields: Fields) -> ClientScript:
-    """Return a module in the coding that a request accepts; KeyError if there is none of this name."""
+    """Return a script in a coding that the request accepts.
+
+    Raises KeyError if there is none of this name.
+    """
     return (_GZIPPED if _takes_gzip(fields) else SCRIPTS)[name]
 
 

@@ -1,4 +1,4 @@
-"""The control API under the reserved prefix: join a stream, cancel it, report, get the browser client.
+"""The control API: join or cancel a stream, report, get a script.
 
 Nothing below the prefix is forwarded.
 """
@@ -37,7 +37,10 @@ REPORT_PREFLIGHT_FIELDS = [
 
 
 class ControlApi:
-    """Resources below ``prefix``; ``allowed_origins`` may change state from their own pages."""
+    """The resources below ``prefix``.
+
+    Pages of ``allowed_origins`` may change state.
+    """
 
     def __init__(
         self, prefix: str, resume: Resume, reports: ClientReports, allowed_origins: Collection[str]
@@ -48,7 +51,7 @@ class ControlApi:
         self._origins = frozenset(origin.encode() for origin in allowed_origins)
 
     def owns(self, path: bytes) -> bool:
-        """Tell whether a path lies below the prefix, however it is encoded."""
+        """Return whether a path is below the prefix, in any encoding."""
         if b"%" in path:
             path = unquote_to_bytes(path)
         return path == self._prefix or path.startswith(self._prefix + b"/")
@@ -107,7 +110,7 @@ class ControlApi:
         await exchange.answer(204, self._cors(exchange.fields))
 
     async def _report(self, exchange: Exchange) -> None:
-        """Take a report; whatever it says, its sender learns nothing from the answer."""
+        """Take a report; every report gets the same answer."""
         if exchange.method == "OPTIONS":
             await exchange.answer(204, REPORT_PREFLIGHT_FIELDS)
         elif exchange.method == "POST":
@@ -117,7 +120,7 @@ class ControlApi:
             raise errors.MethodNotAllowed("POST, OPTIONS")
 
     def _same_site(self, fields: headers.Fields) -> bool:
-        """Tell whether a page of this very origin sent this, or no browser did (Fetch Metadata)."""
+        """Return whether the request is same-origin or from no browser."""
         origin = headers.first(fields, b"origin")
         if origin is not None and origin in self._origins:
             return True
@@ -140,7 +143,7 @@ class ControlApi:
         await exchange.answer(204, cors)
 
     def cors_of_problem(self, fields: headers.Fields) -> list[tuple[bytes, bytes]]:
-        """Return what lets a page of an allowed origin read an error, and when to try again.
+        """Return the fields that let a page read an error and ``Retry-After``.
 
         Without it an answer that has expired (410) is a network error to the page, which asks again.
         """
@@ -159,7 +162,7 @@ class ControlApi:
 
 
 async def _start_of_body(exchange: Exchange) -> bytes:
-    """Return a body, or so much of it that it is seen to be too long for a report."""
+    """Return a body, or one byte more than a report may have."""
     start, size = b"", 0
     with suppress(TimeoutError):
         async with asyncio.timeout(REPORT_READ_S):

@@ -65,7 +65,10 @@ class Exchange:
 
     @property
     def like_eventsource(self) -> bool:
-        """Whether this looks like a native EventSource, which gives up for good on any status but 200."""
+        """Return whether this looks like a native EventSource.
+
+        It gives up permanently on every status but 200.
+        """
         return self.method == "GET" and headers.accepts_event_stream(self.fields)
 
     @property
@@ -75,7 +78,7 @@ class Exchange:
         return stamp == "always" or (stamp == "auto" and headers.accepts_event_stream(self.fields))
 
     async def body(self) -> AsyncIterator[bytes]:
-        """Yield the request's body as it comes; raises ClientGoneError if it does not come whole."""
+        """Yield the request's body; raise ClientGoneError if it breaks off."""
         more = True
         while more:
             message = await self.receive()
@@ -117,7 +120,9 @@ class Exchange:
         self.metrics.answered(status)
 
     async def problem(self, error: errors.SidecarError, cors: headers.Fields = ()) -> None:
-        """Tell an error: problem+json (RFC 9457), Proxy-Status (RFC 9209); after the head, an abort.
+        """Answer with an error; after the head, abort.
+
+        As problem+json (RFC 9457), with Proxy-Status (RFC 9209).
 
         ``cors`` are the fields that let a page of another origin read it.
         """

@@ -1,4 +1,4 @@
-"""The ASGI app of the public listener: a request becomes a stream, a resume, or passes through."""
+"""The public listener's ASGI app: stream, resume or pass through."""
 
 import asyncio
 import hashlib
@@ -27,7 +27,7 @@ EARLY_FIELDS = [(b"content-type", b"text/event-stream; charset=utf-8")]
 
 
 class ProxyHandler:
-    """Stands before one upstream; needs nothing of it, changes nothing for its clients but their luck."""
+    """Handle every request of the public listener, for one upstream."""
 
     def __init__(  # noqa: PLR0913 - the parts it is composed of, each with a name
         self,
@@ -53,7 +53,10 @@ class ProxyHandler:
         self._body_bytes_max = idempotency_body_bytes_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; every error of ours is answered or, after the head, shown by an abort."""
+        """Serve one request.
+
+        An error becomes an answer or, after the head, an abort.
+        """
         exchange = Exchange(scope, receive, send)
         exchange.policy = self._routes.match(exchange.method, exchange.path.decode("latin-1"))
         exchange.metrics = self._metrics.route(exchange.policy.name)
@@ -122,7 +125,7 @@ class ProxyHandler:
     async def _once(
         self, exchange: Exchange, key: IdempotencyKey, body: AsyncIterator[bytes] | None, lead: bytes
     ) -> None:
-        """Ask the upstream only if nobody does or did for the same key; else attach to what came of that."""
+        """Send one request for an idempotency key; join its stream later."""
         held, rest = await _hold(body, self._body_bytes_max)
         if rest is not None:
             log_events.key_ignored(exchange.policy.name, self._body_bytes_max)
@@ -180,7 +183,10 @@ class ProxyHandler:
     async def _early(
         self, exchange: Exchange, request: OutgoingRequest, lead: bytes, key: IdempotencyKey | None
     ) -> UpstreamResponse | None:
-        """Wait ``early_start_s`` for the head; None: 200 was said without it and the stream is served."""
+        """Wait ``early_start_s`` for the head.
+
+        Return None if the client received 200 before it and the stream is served.
+        """
         exchange.while_waiting(None)
         opening = asyncio.ensure_future(self._upstream.request(request))
         done, _ = await asyncio.wait({opening}, timeout=exchange.policy.early_start_s)
@@ -244,7 +250,7 @@ class ProxyHandler:
 
 
 async def _pass_through(exchange: Exchange, response: UpstreamResponse) -> None:
-    """Relay a response that is no stream; one that breaks off is aborted, never ended cleanly."""
+    """Relay a response that is not a stream; abort one that breaks off."""
     exchange.while_waiting(response.close)
     try:
         await exchange.start(response.status, headers.response_fields(response.status, response.fields))
@@ -266,7 +272,7 @@ async def _pass_through(exchange: Exchange, response: UpstreamResponse) -> None:
 async def _hold(
     body: AsyncIterator[bytes] | None, bytes_max: int
 ) -> tuple[bytes, AsyncIterator[bytes] | None]:
-    """Read a body into memory; the second value is what is left of one that is larger than that."""
+    """Read a body into memory; return it, and the rest of a larger one."""
     held = bytearray()
     if body is not None:
         async for chunk in body:

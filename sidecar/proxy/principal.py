@@ -1,4 +1,4 @@
-"""Whose stream is it: a fingerprint over the configured inputs of a request."""
+"""The principal of a request: a digest of its configured inputs."""
 
 import hashlib
 import json
@@ -46,13 +46,16 @@ def _header(name: str, fields: Fields) -> list[bytes]:
 
 
 def _cookie(name: str, fields: Fields) -> list[bytes]:
-    """Return the values of a cookie, raw; http.cookies would lose it behind any other that is malformed."""
+    """Return the raw values of a cookie.
+
+    ``http.cookies`` drops everything after a malformed one.
+    """
     pairs = (pair.partition(b"=") for line in values(fields, b"cookie") for pair in line.split(b";"))
     return [value.strip() for key, equals, value in pairs if equals and key.strip() == name.encode()]
 
 
 def _claim(name: str, fields: Fields) -> list[bytes]:
-    """Return a claim of each bearer token; its signature is for ``auth_check`` to judge, not for us."""
+    """Return a claim of each bearer token; ``auth_check`` verifies them."""
     tokens = map(_claims, values(fields, b"authorization"))
     return [json.dumps(claims[name], sort_keys=True).encode() for claims in tokens if name in claims]
 

@@ -2,7 +2,10 @@
 
 
 class Readiness:
-    """Draining makes it unready; an upstream that refuses is told, but another instance has the same one."""
+    """Whether the sidecar takes new requests.
+
+    A drain makes it unready. A refusing upstream is a reason, but another instance has the same upstream.
+    """
 
     def __init__(self) -> None:
         self.draining = False
@@ -16,6 +19,9 @@ class Readiness:
         ]
 
     def told(self) -> dict[str, object]:
-        """Return whether new requests are welcome; reasons beside ``ready: true`` mean degraded."""
+        """Return whether it is ready, with reasons.
+
+        Reasons beside ``ready: true`` mean degraded.
+        """
         ready, reasons = not self.draining, self.reasons()
         return {"ready": ready, "degraded": ready and bool(reasons), "reasons": reasons}

@@ -1,6 +1,7 @@
-"""A client's report of what it received: read strictly, and compared with what the sidecar knows itself.
+"""A client report, parsed strictly and compared with the log.
 
-Whoever has a stream's token can send anything, so a report is a claim. What is not understood is no report.
+A client with a stream's token can send anything, so a report is a claim. A report that does not parse is
+refused.
 """
 
 import json
@@ -28,9 +29,9 @@ OCCASIONS = frozenset({"end", "recovery", "pagehide"})
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one client says of one stream, from its beginning up to now; seqs count from 1.
+    """One client's report on one stream; seqs count from 1.
 
-    ``gaps`` are those that it was told, first and last seq of each; ``told``: its user was shown how it is.
+    ``gaps`` are the first and last seq of each gap that it received. ``told`` is whether its user saw the end.
     """
 
     stream: str
@@ -56,7 +57,7 @@ class Report:
         return self.last_seq - self.first_seq + 1
 
     def excused(self, trimmed_through: int) -> int:
-        """Count the seqs that the client was told would not come; only what is trimmed is told so."""
+        """Return the number of trimmed messages that gaps announced."""
         trimmed_through = min(trimmed_through, self.last_seq)
         if len(self.gaps) >= GAPS_ALL:
             return max(0, trimmed_through - self.first_seq + 1)
@@ -70,8 +71,8 @@ class Report:
 class StreamFacts(NamedTuple):
     """What the sidecar knows of the stream.
 
-    ``entries``: the log's last seq; ``messages``: the last one of the backend's, which the sidecar's own
-    terminal may follow; ``unframed``: from some event on it was passed through without seqs.
+    ``entries`` is the log's last seq. ``messages`` is the last seq of the backend's, which a terminal event of
+    the sidecar may follow. ``unframed`` is whether the stream went on without seqs.
     """
 
     entries: int
@@ -82,7 +83,10 @@ class StreamFacts(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What a report comes to; ``missed``: messages that did not come and were not announced."""
+    """The judgement of a report.
+
+    ``missed`` are messages that neither arrived nor were announced as a gap.
+    """
 
     verdict: ReportVerdict
     missed: int = 0

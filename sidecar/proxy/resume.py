@@ -1,4 +1,4 @@
-"""Lets a client read a stream that exists: resume, join, repeated request; sends it away in a drain."""
+"""Resume, join or repeat: a client reads an existing stream."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,9 @@ class Resume:
         return principal.fingerprint(self._inputs, exchange.fields)
 
     def position_of(self, exchange: Exchange) -> EventId | None:
-        """Return the position a request brings; None: none, or one of somebody else's making.
+        """Return the position of a request, or None.
+
+        None also for an id that the sidecar did not issue.
 
         The header wins over the query; raises TwoPositions if there are two headers that differ.
         """
@@ -61,7 +63,10 @@ class Resume:
         return position
 
     async def resume(self, exchange: Exchange, position: EventId) -> bool:
-        """Serve the stream of a position; False: it is gone and the feed may be asked for anew."""
+        """Serve the stream of a position; return whether it was served.
+
+        If not, it has expired, and the feed may be requested again.
+        """
         stream = await self.find(exchange, position.stream)
         if stream is not None:
             await self.read(exchange, stream, position.seq)
@@ -72,9 +77,10 @@ class Resume:
         return True
 
     async def gone(self, exchange: Exchange, *, asked_for_the_rest: bool = True) -> None:
-        """Tell of a stream that is gone; at the end of a drain all are, and who asks is only sent away.
+        """Answer for an expired stream; during a drain, ask to reconnect.
 
-        ``asked_for_the_rest``: whoever only joins may have had all of it. Raises ResumeExpired or Draining.
+        Without ``asked_for_the_rest`` the client joins, and may have had all of it. Raises ResumeExpired or
+        Draining.
         """
         if self.draining:
             await self.shed(exchange)
@@ -84,7 +90,10 @@ class Resume:
         raise errors.ResumeExpired
 
     async def find(self, exchange: Exchange, stream_id: str) -> Stream | None:
-        """Return a stream if it is the asker's; None: it was, and is gone. Raises StreamNotFound."""
+        """Return the principal's stream, or None if it has expired.
+
+        Raises StreamNotFound for an unknown or a forbidden id.
+        """
         try:
             self._hub.verify(stream_id, self.principal_of(exchange))
             await self._authorization.check(exchange.method, exchange.target, exchange.fields)
@@ -102,7 +111,10 @@ class Resume:
         await self._read(exchange, stream, 0, returning=bool(stream.ledger.delivered_seq))
 
     async def read(self, exchange: Exchange, stream: Stream, after: int) -> None:
-        """Serve what comes after a position: the rest and then live, a gap, or 204 if there is no rest."""
+        """Serve the events after a position, then live events.
+
+        Before them a gap, if events are missing. 204 if the stream is complete.
+        """
         if self.draining:
             await self.shed(exchange)
             return
@@ -148,13 +160,13 @@ class Resume:
             self._resumes[ResumeResult.RESUMED].inc()
 
     def _count_expired(self, exchange: Exchange, result: ResumeResult) -> None:
-        """Count a client that came back too late: an answer that somebody wanted and did not get."""
+        """Count a client that resumed too late as a failed stream."""
         self._resumes[result].inc()
         exchange.metrics.streams_started += 1
         exchange.metrics.streams_finished[Outcome.RESUME_EXPIRED].inc()
 
     async def shed(self, exchange: Exchange) -> None:
-        """Send a client away while the process drains, in the way that makes it come back elsewhere."""
+        """Ask a client to reconnect elsewhere, during a drain."""
         if not exchange.like_eventsource:
             raise errors.Draining
         exchange.metrics.answered(200)

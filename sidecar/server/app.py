@@ -1,4 +1,4 @@
-"""The composition root: every part is made here, once, and given what it needs."""
+"""The composition root: create every part and connect them."""
 
 import asyncio
 import random
@@ -54,7 +54,10 @@ class Sidecar:
 
 
 def run(settings: Settings) -> int:
-    """Serve until a signal; return the exit code. Raises OSError if a listener cannot be opened."""
+    """Serve until a signal; return the exit code.
+
+    Raises OSError if a listener cannot be opened.
+    """
     log.configure(settings.log_level, settings.log_format)
     loop_factory = uvicorn.Config(app="").get_loop_factory()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
@@ -75,7 +78,10 @@ async def _serve_until_signal(settings: Settings) -> int:
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
-    """Open both listeners and serve until the context ends; raises OSError if one cannot be opened."""
+    """Open both listeners and serve until the context ends.
+
+    Raises OSError if a listener cannot be opened.
+    """
     public_socket = listening_socket(*settings.listen_address)
     admin_socket = listening_socket(*settings.admin_address)
     routes = settings.route_table()
@@ -129,7 +135,10 @@ async def serving(settings: Settings) -> AsyncIterator[Sidecar]:
 
 
 def make_hub(settings: Settings, metrics: Metrics) -> Hub:
-    """Return the hub; without a configured secret its ids live as long as the process."""
+    """Return the hub.
+
+    Without a configured secret its ids do not survive a restart.
+    """
     if settings.secret is None:
         log_events.temporary_secret()
         current = secrets.token_bytes(SECRET_BYTES)

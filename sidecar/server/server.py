@@ -1,4 +1,4 @@
-"""Two listeners in one event loop, and an end that keeps its promises: drain, then leave with code 0."""
+"""Two listeners in one event loop, and the drain at the end."""
 
 import asyncio
 import signal
@@ -32,7 +32,10 @@ DRAIN_TICK_S = 0.1
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a listening TCP socket; raises OSError, which names the address, if it cannot be had."""
+    """Return a listening TCP socket.
+
+    Raises OSError, which names the address.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -70,7 +73,7 @@ def _config(app: Callable[..., Any], **more: Any) -> uvicorn.Config:  # noqa: AN
 
 
 class Listener(uvicorn.Server):
-    """A uvicorn server whose signals and whose end are somebody else's business."""
+    """A uvicorn server that leaves signals and shutdown to the caller."""
 
     async def open(self, listener: socket.socket) -> None:
         """Begin to accept connections."""
@@ -79,7 +82,10 @@ class Listener(uvicorn.Server):
         await self.startup(sockets=[listener])
 
     async def shut(self, patience_s: float) -> None:
-        """Accept no more, close idle connections, give requests ``patience_s`` to finish, then close all."""
+        """Accept no more and close connections.
+
+        Idle ones close first; requests have ``patience_s`` to finish.
+        """
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
@@ -106,7 +112,7 @@ def admin_listener(app: Callable[..., Any]) -> Listener:
 
 
 class Shutdown:
-    """The way from the first signal to the exit; a second signal cuts it short."""
+    """The shutdown, from the first signal; a second one ends it at once."""
 
     def __init__(self, hub: Hub, resume: Resume, readiness: Readiness, drain_s: float) -> None:
         self._hub = hub
@@ -132,7 +138,10 @@ class Shutdown:
         await self._asked.wait()
 
     async def drain(self) -> float:
-        """Let streams finish, then send their readers away, spread out; return the seconds that are left."""
+        """Let streams finish, then ask readers to reconnect over time.
+
+        Return the remaining seconds.
+        """
         loop = asyncio.get_running_loop()
         end = loop.time() + self._drain_s
         log_events.draining(len(self._readers()), self._drain_s)
@@ -147,7 +156,10 @@ class Shutdown:
         return 0.0 if self._forced.is_set() else max(0.0, end - loop.time())
 
     def _all_sent_away(self) -> bool:
-        """Send away whoever has joined meanwhile: not every request says that it wants a stream."""
+        """Ask readers that joined during the drain to reconnect.
+
+        A request does not always show that it will become a stream.
+        """
         readers = self._readers()
         for reader in readers:
             reader.drain()

@@ -1,4 +1,4 @@
-"""Looks over everything from time to time: a missed timer must not become a stream that hangs in silence."""
+"""A check of all streams: a missed timer must not hang a stream."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ OVERDUE_S = 10.0
 
 
 class Watchdog:
-    """Measures the event loop's lag and checks each stream against its own limits, once per PASS_S."""
+    """Check each stream's limits and the event loop's lag every PASS_S."""
 
     def __init__(self, metrics: Metrics, hub: Hub) -> None:
         self._metrics = metrics
@@ -52,7 +52,10 @@ class Watchdog:
             log.report_floods()
 
     def _pass(self, now: float) -> None:
-        """Look at every stream; a look that fails leaves the timestamp where it stands: an alert fires."""
+        """Check every stream and set the timestamp.
+
+        A failed check leaves the timestamp, so that an alert fires.
+        """
         try:
             self._hung = self._look(now, self._hung)
         except Exception as error:  # noqa: BLE001 - the top of the task: logged, and the next pass looks again
@@ -61,7 +64,10 @@ class Watchdog:
         self._metrics.watchdog_last_pass_timestamp_seconds.set(time.time())
 
     def _look(self, now: float, known: set[str]) -> set[str]:
-        """Count each stream that outlived its idle limit undeclared; return those that do now."""
+        """Count each stream whose idle limit passed unnoticed.
+
+        Return the handles of such streams.
+        """
         hung = set()
         for stream in self._hub.streams.values():
             limit_s = stream.policy.upstream_idle_s

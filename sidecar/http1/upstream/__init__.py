@@ -1,1 +1,1 @@
-"""The connections to the upstream: a request, its attempts and its response."""
+"""The upstream side: a request, its attempts and its response."""

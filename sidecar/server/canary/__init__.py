@@ -1,1 +1,1 @@
-"""The canary: a known stream that the sidecar sends through itself and compares."""
+"""The canary: a known stream through the sidecar, compared."""

@@ -1,4 +1,7 @@
-"""The backend of the canary: sends a known stream on a loopback port, to whoever knows the path's token."""
+"""The canary's backend: a known stream on a loopback port.
+
+The path has a token.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +16,7 @@ TYPE = [(b"content-type", b"text/event-stream")]
 
 
 class CanaryBackend:
-    """An ASGI app with one resource; the second half of its answer waits until the client was cut off."""
+    """Send the known stream; its second half waits for the cut."""
 
     def __init__(self, path: bytes) -> None:
         self._path = path
@@ -47,7 +50,7 @@ class CanaryBackend:
 
 @asynccontextmanager
 async def listening(backend: CanaryBackend) -> AsyncIterator[None]:
-    """Serve on a free port of the loopback interface; raises OSError if there is none."""
+    """Serve on a free loopback port; raise OSError if there is none."""
     own = listening_socket(HOST, 0)
     listener = admin_listener(backend)
     backend.url = f"http://{HOST}:{own.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The canary: from time to time a known stream goes all the way that users' streams go, and is compared."""
+"""The canary: send a known stream on the users' way and compare it."""
 
 import asyncio
 import secrets
@@ -23,7 +23,7 @@ SEED_BITS = 32
 
 
 class Canary:
-    """Sends one known stream per ``interval_s`` and counts each that does not come through as it was sent."""
+    """Send a known stream every ``interval_s`` and count mismatches."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts it is composed of, each with a name
         self,
@@ -46,7 +46,7 @@ class Canary:
         self._first_after_s = first_after_s
 
     async def run(self) -> None:
-        """Go on until cancelled; in a drain new streams are refused, so there is nothing to learn."""
+        """Run until cancelled; during a drain, send nothing."""
         await asyncio.sleep(self._first_after_s)
         while not self._readiness.draining:
             await self.run_once()
@@ -75,7 +75,7 @@ class Canary:
             self._backend.cut()
 
     def _failed(self, known: KnownStream, error: errors.SidecarError) -> None:
-        """Count it, and leave its stream alone to be looked at; who drains says no to everybody."""
+        """Count a mismatch, unless the sidecar drains; keep its stream."""
         if self._readiness.draining:
             return
         self._metrics.canary_mismatches.inc()

@@ -1,4 +1,4 @@
-"""A stream whose every byte is known: what the canary's backend sends, and what its client is due."""
+"""The known stream: bytes of the canary's backend and its client."""
 
 import random
 from bisect import bisect_left
@@ -30,17 +30,17 @@ WORDS = (
 
 
 class KnownEvent(NamedTuple):
-    """One event: its bytes as the backend sends them, and as they are due, which ends before the stamp."""
+    """One event: the bytes sent, and the bytes expected before the id."""
 
     wire: bytes
     due: bytes
 
 
 class KnownStream:
-    """The content of one canary, made from ``seed`` alone: the same seed makes the same bytes anywhere.
+    """The content of one canary, derived from ``seed`` alone.
 
-    It holds what streams are made of: each line end, several lines of data, comments, types, ids and a retry
-    of the backend's own, unknown fields, empty data, surplus blank lines, bytes of several alphabets.
+    It has each line end, several lines of data, comments, types, ids and a retry of the backend. It also has
+    unknown fields, empty data, surplus blank lines and characters of several alphabets.
     """
 
     def __init__(self, seed: int) -> None:
@@ -65,18 +65,18 @@ class KnownStream:
 
     @property
     def events_in_half(self) -> int:
-        """Return how many events are whole, for certain, when half of the pieces are sent."""
+        """Return the number of events in the first half of the pieces."""
         sent = sum(map(len, self.pieces[: self.half]))
         return sum(end <= sent for end in accumulate(len(event.wire) for event in self.events))
 
     def due(self, stream: str, after: int) -> list[bytes]:
-        """Return what a stamped client is due of ``stream`` after a position, one event each."""
+        """Return the expected events of ``stream`` after a position."""
         stamped = enumerate(self.events, 1)
         return [b"%bid: %b.%d\n\n" % (e.due, stream.encode(), n) for n, e in stamped if n > after]
 
 
 def difference(due: list[bytes], heard: bytes, after: int = 0) -> str | None:
-    """Name the first event in which what was heard differs from what was due; None: it is the same.
+    """Return the first difference as a sentence, or None.
 
     Events of ``due`` count from seq ``after + 1``.
     """
@@ -101,7 +101,7 @@ def _shown(block: bytes, at: int) -> str:
 
 
 def _event(lines: list[str], chance: random.Random) -> KnownEvent:
-    """Write lines as one event; an empty line among them ends a block that has no data."""
+    """Return lines as one event; an empty line ends a block without data."""
     end = chance.choice(LINE_ENDS)
     wire = b"".join(line.encode() + end for line in lines) + end * chance.choice((1, 1, 1, 2))
     kept = [line for line in lines if line and line.partition(":")[0] != "id"]

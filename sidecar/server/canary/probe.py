@@ -1,4 +1,4 @@
-"""The canary's client: reads a known stream over a real socket, is cut off, comes back, and compares."""
+"""The canary's client: read, disconnect, resume and compare."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ class CanaryProbe:
     """One client with a login of its own."""
 
     def __init__(self, sidecar: Upstream, target: bytes, authority: str, login: str) -> None:
-        """Ask ``sidecar``, which is the way to the public listener, for ``target``."""
+        """Request ``target`` from the public listener by way of ``sidecar``."""
         self._sidecar = sidecar
         self._target = target
         self._fields = [
@@ -28,7 +28,7 @@ class CanaryProbe:
         """Token of the stream that is read, or was last."""
 
     async def read(self, known: KnownStream, cut: Callable[[], None]) -> None:
-        """Read all of a stream, in two connections; ``cut`` is called once the first one is closed.
+        """Read a stream in two connections; call ``cut`` between them.
 
         Raises CanaryMismatch with the first event that is not as it was sent, CanaryIncomplete or
         UpstreamError if there is no answer.
@@ -64,7 +64,10 @@ class CanaryProbe:
 async def _hear(
     response: UpstreamResponse, due: list[bytes], *, after: int = 0, until: int | None = None
 ) -> None:
-    """Read a body, to its end or ``until`` so many events; CanaryMismatch at the first wrong byte."""
+    """Read a body to its end or ``until`` so many events.
+
+    Raises CanaryMismatch at the first wrong byte.
+    """
     whole, heard = b"".join(due), bytearray()
     enough = len(b"".join(due[:until]))
     while until is None or len(heard) < enough:

@@ -1,4 +1,4 @@
-"""The canary's way through the sidecar: a route nobody can find, with a backend and a login of its own."""
+"""The canary's route: secret, with a backend and a login of its own."""
 
 import hmac
 import secrets
@@ -44,7 +44,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class CanaryRoute:
-    """What the rest of the sidecar needs to know of its canary; without one, nothing happens."""
+    """The canary in the view of the sidecar; without one, a no-op."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class CanaryRoute:
         self.backend_url = backend_url
 
     def beside(self, app: App) -> App:
-        """Return an app that serves the canary, and all else by ``app``, as if there were no canary."""
+        """Return an app that serves the canary, and all else by ``app``."""
         hidden = self._hidden
         if hidden is None:
             return app
@@ -80,7 +80,7 @@ class CanaryRoute:
 async def canary_route(
     settings: Settings, hub: Hub, metrics: Metrics, readiness: Readiness, address: tuple[str, int]
 ) -> AsyncIterator[CanaryRoute]:
-    """Run the canary of ``settings``; ``address`` is where the public listener is bound."""
+    """Run the canary; the public listener is bound to ``address``."""
     if not settings.canary_interval_s:
         yield CanaryRoute()
         return
@@ -91,20 +91,21 @@ async def canary_route(
         login = f"Bearer {secrets.token_hex(TOKEN_BYTES)}"
         probe = CanaryProbe(way, target, urlsplit(url).netloc, login)
         every_s = settings.canary_interval_s
-        first_after_s = every_s if settings.canary_url else 0  # a balancer must first see that we are ready
+        # A balancer must first see that the sidecar is ready.
+        first_after_s = every_s if settings.canary_url else 0
         canary = Canary(backend, probe, hub, metrics, readiness, every_s, first_after_s=first_after_s)
         async with running(canary) as stop:
             yield CanaryRoute(_proxy(upstream, hub, metrics, target), target, stop, backend.url)
 
 
 def own_url(host: str, port: int) -> str:
-    """Return the URL of a listener of ours; one that is bound to every address answers on loopback."""
+    """Return the URL of a listener, on loopback if it has every address."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 def _proxy(upstream: Upstream, hub: Hub, metrics: Metrics, target: bytes) -> ProxyHandler:
-    """Return a proxy as users have it, but for what it is told about: its backend's health is not theirs."""
+    """Return a proxy as users have it, with a readiness of its own."""
     resume = Resume(hub, metrics.resumes_of_nobody(), AuthCheck(None, b"", ()), LOGIN, READERS_MAX)
     return ProxyHandler(
         upstream=upstream,
