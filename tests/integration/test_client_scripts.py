@@ -22,7 +22,7 @@ SHORT = "public, max-age=300"
 
 
 @pytest.mark.parametrize("name", MODULES)
-async def test_a_module_is_served_as_it_is_in_the_package(name: str) -> None:
+async def test_script_is_served_as_in_the_package(name: str) -> None:
     body = (FOLDER / name).read_bytes()
     async with relayed() as (up, sc):
         response = await sc.client.fetch("GET", f"/_sse/{name}")
@@ -33,7 +33,7 @@ async def test_a_module_is_served_as_it_is_in_the_package(name: str) -> None:
         assert up.requests == []
 
 
-async def test_a_page_of_any_origin_may_load_a_module_also_one_that_isolates_itself() -> None:
+async def test_page_of_any_origin_may_load_a_script() -> None:
     async with relayed() as (_, sc):
         response = await sc.client.fetch("GET", "/_sse/client.js", [("Origin", "https://app.example")])
         assert response.header("Access-Control-Allow-Origin") == "*"
@@ -51,7 +51,7 @@ async def test_a_page_of_any_origin_may_load_a_module_also_one_that_isolates_its
         ("?v=", SHORT),
     ],
 )
-async def test_only_under_the_version_that_runs_is_a_module_kept_for_ever(query: str, cached: str) -> None:
+async def test_only_the_present_version_is_immutable(query: str, cached: str) -> None:
     async with relayed() as (_, sc):
         response = await sc.client.fetch("GET", f"/_sse/client.js{query}")
         assert (response.status, response.header("Cache-Control")) == (200, cached)
@@ -60,7 +60,7 @@ async def test_only_under_the_version_that_runs_is_a_module_kept_for_ever(query:
 @pytest.mark.parametrize(
     ("known", "status"), [("{tag}", 304), ('"a", W/{tag}', 304), ("*", 304), ('"a"', 200)]
 )
-async def test_who_has_a_module_is_not_sent_it_again(known: str, status: int) -> None:
+async def test_known_etag_is_answered_with_304(known: str, status: int) -> None:
     async with relayed() as (_, sc):
         first = await sc.client.fetch("GET", "/_sse/client.js")
         tag = first.header("ETag") or ""
@@ -80,7 +80,7 @@ async def test_who_has_a_module_is_not_sent_it_again(known: str, status: int) ->
         ("gzip; q=0.000, *", None),
     ],
 )
-async def test_who_accepts_it_is_sent_a_module_compressed(accepted: str, coding: str | None) -> None:
+async def test_accepted_gzip_compresses_the_script(accepted: str, coding: str | None) -> None:
     async with relayed() as (_, sc):
         plain = await sc.client.fetch("GET", "/_sse/client.js")
         sent = await sc.client.fetch("GET", "/_sse/client.js", [("Accept-Encoding", accepted)])
@@ -92,7 +92,7 @@ async def test_who_accepts_it_is_sent_a_module_compressed(accepted: str, coding:
             assert len(sent.raw) < len(plain.raw) / 2
 
 
-async def test_a_head_request_has_the_fields_and_no_body() -> None:
+async def test_head_has_the_fields_and_no_body() -> None:
     async with relayed() as (_, sc):
         got = await sc.client.fetch("GET", "/_sse/client.js")
         headed = await sc.client.fetch("HEAD", "/_sse/client.js")
@@ -102,7 +102,7 @@ async def test_a_head_request_has_the_fields_and_no_body() -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS"])
-async def test_a_module_cannot_be_changed(method: str) -> None:
+async def test_other_methods_are_refused(method: str) -> None:
     async with relayed() as (up, sc):
         response = await sc.client.fetch(method, "/_sse/client.js")
         assert (response.status, response.header("Allow")) == (405, "GET, HEAD")
@@ -121,39 +121,39 @@ async def test_a_module_cannot_be_changed(method: str) -> None:
         "nothing.js",
     ],
 )
-async def test_no_other_file_is_served_and_none_is_asked_of_the_backend(name: str) -> None:
+async def test_other_files_are_not_found_or_forwarded(name: str) -> None:
     async with relayed() as (up, sc):
         response = await sc.client.fetch("GET", f"/_sse/{name}")
         assert (response.status, response.json()["code"]) == (404, "err-sidecar-control-not-found")
         assert up.requests == []
 
 
-async def test_the_modules_follow_the_reserved_prefix() -> None:
+async def test_scripts_follow_the_reserved_prefix() -> None:
     async with relayed(reserved_prefix="/internal/sse") as (_, sc):
         assert (await sc.client.fetch("GET", "/internal/sse/client.js")).status == 200
 
 
-def test_the_tag_of_another_content_is_another() -> None:
+def test_other_content_has_another_etag() -> None:
     assert ClientScript("a.js", b"1").etag != ClientScript("a.js", b"2").etag
 
 
-def test_the_integrity_is_the_sha384_of_the_bytes() -> None:
+def test_integrity_is_the_sha384_of_the_bytes() -> None:
     digest = b64encode(hashlib.sha384(b"export {};\n").digest()).decode()
     assert ClientScript("a.js", b"export {};\n").integrity == f"sha384-{digest}"
 
 
-def test_the_client_knows_the_version_that_it_is_served_under() -> None:
+def test_script_contains_the_version_of_the_sidecar() -> None:
     assert f'"{__version__}"' in (FOLDER / "client.js").read_text()
 
 
-def test_every_module_of_the_folder_is_served() -> None:
+def test_every_script_of_the_folder_is_served() -> None:
     assert {name: script.body for name, script in SCRIPTS.items()} == {
         path.name: path.read_bytes() for path in FOLDER.glob("*.js")
     }
 
 
 @pytest.mark.slow
-def test_a_wheel_holds_every_module_and_its_types(tmp_path: Path) -> None:
+def test_wheel_has_every_script_and_its_types(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=ROOT,

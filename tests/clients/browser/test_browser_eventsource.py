@@ -76,7 +76,7 @@ def _stream_of(events: list[Dispatched]) -> str:
     return events[0].last_event_id.rpartition(".")[0]
 
 
-async def test_heartbeats_dispatch_nothing_and_204_ends_it_after_a_clean_end() -> None:
+async def test_204_after_a_clean_end_stops_the_reconnects() -> None:
     gate = asyncio.Event()
     async with fronted(sse(_blocks(1, 2), gate, _blocks(3, 3))) as front:
         source = await event_source(front.page, "/events")
@@ -92,7 +92,7 @@ async def test_heartbeats_dispatch_nothing_and_204_ends_it_after_a_clean_end() -
         assert len(front.asked) == 1
 
 
-async def test_after_every_cut_it_goes_on_exactly_behind_its_last_event() -> None:
+async def test_lost_connection_resumes_after_the_last_event() -> None:
     gates = [asyncio.Event(), asyncio.Event()]
     async with fronted(sse(_blocks(1, 3), gates[0], _blocks(4, 6), gates[1], _blocks(7, 9))) as front:
         source = await event_source(front.page, "/events")
@@ -111,7 +111,7 @@ async def test_after_every_cut_it_goes_on_exactly_behind_its_last_event() -> Non
 
 
 @pytest.mark.parametrize("then", ["reset", "fin"])
-async def test_a_failure_arrives_as_an_event_of_its_own_name_and_204_ends_it(then: Ending) -> None:
+async def test_failure_is_a_named_event_before_204(then: Ending) -> None:
     gate = asyncio.Event()
     async with fronted(sse(_blocks(1, 2), gate, then=then)) as front:
         source = await event_source(front.page, "/events")
@@ -127,7 +127,7 @@ async def test_a_failure_arrives_as_an_event_of_its_own_name_and_204_ends_it(the
         assert await source.state() == CLOSED
 
 
-async def test_the_backends_own_error_event_reaches_onerror_with_its_data() -> None:
+async def test_error_event_of_the_backend_reaches_onerror() -> None:
     error = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error"}}\n\n'
     async with fronted(sse(_blocks(1, 1), error)) as front:
         source = await event_source(front.page, "/events")
@@ -138,7 +138,7 @@ async def test_the_backends_own_error_event_reaches_onerror_with_its_data() -> N
         assert front.sc.outcomes() == {"upstream_error": 1}
 
 
-async def test_one_that_is_shed_while_the_sidecar_drains_comes_back_for_its_stream() -> None:
+async def test_connection_closed_in_a_drain_resumes_its_stream() -> None:
     async with fronted(sse(_blocks(1, 2))) as front:
         front.sc.parts.resume.draining = True
         source = await event_source(front.page, "/events")
@@ -151,7 +151,7 @@ async def test_one_that_is_shed_while_the_sidecar_drains_comes_back_for_its_stre
         assert len(front.asked) == 1
 
 
-async def test_one_that_is_sent_away_in_a_drain_comes_back_behind_its_last_event() -> None:
+async def test_client_refused_in_a_drain_resumes_later() -> None:
     gate = asyncio.Event()
     async with fronted(sse(_blocks(1, 2), gate, _blocks(3, 4))) as front:
         source = await event_source(front.page, "/events")
@@ -166,7 +166,7 @@ async def test_one_that_is_sent_away_in_a_drain_comes_back_behind_its_last_event
         assert len(front.asked) == 1
 
 
-async def test_a_page_of_another_origin_may_read_the_streams_name_where_the_backend_lets_it_read() -> None:
+async def test_allowed_origin_can_read_the_stream_header() -> None:
     async with FakeUpstream(lambda _: BLANK) as other:
         script = sse(_blocks(1, 2), headers=[*SSE_HEADERS, *CORS])
         async with fronted(script, origin=other.url) as front:
@@ -178,7 +178,7 @@ async def test_a_page_of_another_origin_may_read_the_streams_name_where_the_back
             assert name == [stream.id, _blocks(1, 2).decode()]
 
 
-async def test_an_event_source_of_another_origin_resumes_and_is_ended_by_a_204_that_it_may_see() -> None:
+async def test_eventsource_of_another_origin_resumes_until_204() -> None:
     gate = asyncio.Event()
     async with FakeUpstream(lambda _: BLANK) as other:
         script = sse(_blocks(1, 3), gate, _blocks(4, 5), headers=[*SSE_HEADERS, *CORS])
@@ -213,7 +213,7 @@ async (url) => {
 """
 
 
-async def test_fetch_sees_the_terminal_of_every_failed_stream_live_and_replayed() -> None:
+async def test_fetch_reads_the_end_of_every_failed_stream() -> None:
     scripts = [sse(OPENAI.first, OPENAI.first) for _ in range(REPLAYS)]
     async with fronted(*scripts) as front:
         await front.page.evaluate("fetch('/').then(r => r.text())")  # what a page reads first takes it longer

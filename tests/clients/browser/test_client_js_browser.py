@@ -62,7 +62,7 @@ async def scene(script: Script, *, elsewhere: bool = False) -> AsyncIterator[Bro
             yield BrowserScene(page, sc, asked)
 
 
-async def test_from_another_origin_it_resumes_without_one_preflight() -> None:
+async def test_resume_from_another_origin_needs_no_preflight() -> None:
     go_on = asyncio.Event()
     script = sse(b"retry: 10\ndata: 1\n\n", go_on, b"data: 2\n\n", headers=CORS)
     async with scene(script, elsewhere=True) as at:
@@ -87,7 +87,7 @@ async def test_from_another_origin_it_resumes_without_one_preflight() -> None:
     ],
     ids=["freeze", "pagehide"],
 )
-async def test_a_page_that_is_put_aside_lets_go_and_goes_on_when_it_is_back(aside: str, back: str) -> None:
+async def test_suspended_page_disconnects_and_resumes(aside: str, back: str) -> None:
     go_on = asyncio.Event()
     async with scene(sse(b"data: 1\n\n", go_on, b"data: 2\n\n")) as at:
         await at.read()
@@ -102,7 +102,7 @@ async def test_a_page_that_is_put_aside_lets_go_and_goes_on_when_it_is_back(asid
         assert len([request for request in at.asked if request.target == "/events"]) == 1
 
 
-async def test_a_reloaded_page_goes_on_with_its_stream() -> None:
+async def test_reloaded_page_continues_its_stream() -> None:
     go_on = asyncio.Event()
     async with scene(sse(b"data: 1\n\n", go_on, b"data: 2\n\n")) as at:
         await at.read(key="answer")

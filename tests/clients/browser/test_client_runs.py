@@ -25,7 +25,7 @@ OTHER_VERDICTS = set(ReportVerdict) - {ReportVerdict.AGREE}
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-async def test_whatever_happens_the_page_shows_what_the_backend_wrote_and_says_how_it_ended() -> None:
+async def test_page_shows_every_stream_and_its_end() -> None:
     seed = int(os.environ.get("SSE_RUNS_SEED", random.randrange(10**6)))
     print(f"SSE_RUNS_SEED={seed}")  # noqa: T201 - shown when it fails
     async with field_of_runs() as field:

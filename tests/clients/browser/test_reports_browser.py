@@ -70,7 +70,7 @@ async def scene(script: Script, *, elsewhere: bool) -> AsyncIterator[ReportScene
             yield ReportScene(page, sc, asked)
 
 
-async def test_a_tag_as_it_is_printed_loads_its_module_and_one_of_other_bytes_is_refused() -> None:
+async def test_printed_tag_loads_only_its_own_bytes() -> None:
     async with scene(BLANK, elsewhere=True) as front:
         for name in ("client.js", "status.js"):
             printed = row(SCRIPTS[name], f"{front.url}/_sse")
@@ -80,7 +80,7 @@ async def test_a_tag_as_it_is_printed_loads_its_module_and_one_of_other_bytes_is
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-async def test_a_page_reports_the_end_without_a_preflight_and_confirms_everything(*, elsewhere: bool) -> None:
+async def test_end_is_reported_without_a_preflight(*, elsewhere: bool) -> None:
     async with scene(sse(*FIVE, headers=[*SSE_HEADERS, CORS]), elsewhere=elsewhere) as front:
         await front.read()
         await front.page.wait_for_function("window.stream.state === 'completed'")
@@ -91,7 +91,7 @@ async def test_a_page_reports_the_end_without_a_preflight_and_confirms_everythin
         assert front.sc.metric("sse_client_reports_total") == 1
 
 
-async def test_a_page_that_is_left_says_so_and_its_stream_is_not_abandoned() -> None:
+async def test_left_page_reports_and_is_not_abandoned() -> None:
     script = sse(*FIVE, then="stall", headers=[*SSE_HEADERS, CORS])
     async with scene(script, elsewhere=True) as front:
         await front.read()

@@ -94,7 +94,7 @@ STATES: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-async def test_each_state_has_its_words_from_the_start_and_when_it_comes() -> None:
+async def test_each_state_shows_its_text() -> None:
     async with _shown() as shown:
         for fields, kind, text in STATES:
             await shown.begin(**fields)
@@ -104,7 +104,7 @@ async def test_each_state_has_its_words_from_the_start_and_when_it_comes() -> No
             assert (await shown.kind(), await shown.part("text")) == (kind, text)
 
 
-async def test_what_is_kept_of_a_stream_is_shown_like_the_stream() -> None:
+async def test_kept_state_is_shown_like_a_stream() -> None:
     async with _shown() as shown:
         kept = "{ state: 'failed', reason: 'It died.', text: 'a' }"
         await shown.page.evaluate(f"document.getElementById('one').source = {kept}")
@@ -120,7 +120,7 @@ async def test_without_a_stream_nothing_is_shown() -> None:
         assert (await shown.kind(), await shown.part("text")) == (None, "")
 
 
-async def test_thinking_counts_the_seconds_and_ends_with_the_next_message() -> None:
+async def test_thinking_counts_seconds_until_the_next_message() -> None:
     async with _shown() as shown:
         await shown.begin(idleSeconds=0)
         await shown.change("heartbeat", idleSeconds=10)
@@ -132,7 +132,7 @@ async def test_thinking_counts_the_seconds_and_ends_with_the_next_message() -> N
         assert (await shown.kind(), await shown.part("count")) == ("live", "")
 
 
-async def test_reconnecting_counts_down_and_can_be_hurried_by_mouse_and_keyboard() -> None:
+async def test_retry_works_by_mouse_and_keyboard() -> None:
     async with _shown() as shown:
         now = await shown.page.evaluate("Date.now()")
         await shown.begin(state="reconnecting", reason="It was lost.", attempt=2, retryAt=now + 2000)
@@ -156,7 +156,7 @@ RECOVERIES: list[tuple[int | None, str]] = [
 ]
 
 
-async def test_a_recovery_is_shown_for_four_seconds() -> None:
+async def test_recovery_is_shown_for_four_seconds() -> None:
     async with _shown() as shown:
         for replayed, text in RECOVERIES:
             await shown.begin(state="reconnecting")
@@ -169,7 +169,7 @@ async def test_a_recovery_is_shown_for_four_seconds() -> None:
             assert await shown.kind() == "live"
 
 
-async def test_a_gap_is_told_beside_every_state_that_follows() -> None:
+async def test_gap_stays_beside_every_later_state() -> None:
     gaps = [{"missedFrom": 3, "missedThrough": 4, "reason": "trimmed"}]
     async with _shown() as shown:
         await shown.begin()
@@ -181,7 +181,7 @@ async def test_a_gap_is_told_beside_every_state_that_follows() -> None:
         assert (await shown.part("gap")).startswith("Some messages ")
 
 
-async def test_every_text_can_be_replaced_by_an_attribute_a_string_or_a_function() -> None:
+async def test_every_text_can_be_replaced() -> None:
     async with _shown() as shown:
         await shown.begin(state="failed", reason="R.", code="c")
         one = "document.getElementById('one')"
@@ -195,7 +195,7 @@ async def test_every_text_can_be_replaced_by_an_attribute_a_string_or_a_function
         assert await shown.part("text") == "R. Ask again."
 
 
-async def test_a_screen_reader_is_told_of_states_and_not_of_seconds() -> None:
+async def test_screen_reader_reads_states_but_no_seconds() -> None:
     watch = """() => {
       const region = document.getElementById("one").shadowRoot.querySelector("[role=status]");
       window.told = [];
@@ -216,7 +216,7 @@ async def test_a_screen_reader_is_told_of_states_and_not_of_seconds() -> None:
         assert await shown.page.get_by_role("status").inner_text() == "It was lost."
 
 
-async def test_it_holds_still_when_asked_to_and_takes_the_page_s_colours() -> None:
+async def test_reduced_motion_and_page_colours_apply() -> None:
     style = """(name) => getComputedStyle(document.getElementById("one").shadowRoot
       .querySelector("[part=dot]"))[name]"""
     async with _shown() as shown:
@@ -231,7 +231,7 @@ async def test_it_holds_still_when_asked_to_and_takes_the_page_s_colours() -> No
         assert await shown.page.evaluate(style, "borderTopColor") == "rgb(1, 2, 3)"
 
 
-async def test_taken_out_of_the_page_it_listens_no_more_and_put_back_it_does() -> None:
+async def test_removed_element_does_not_listen_until_it_is_back() -> None:
     async with _shown() as shown:
         await shown.begin()
         await shown.page.evaluate("window.one = document.getElementById('one'); window.one.remove()")
@@ -241,7 +241,7 @@ async def test_taken_out_of_the_page_it_listens_no_more_and_put_back_it_does() -
         assert await shown.kind() == "completed"
 
 
-async def test_a_stream_that_was_given_before_the_module_came_is_shown() -> None:
+async def test_stream_set_before_the_module_loads_is_shown() -> None:
     early = "Object.assign(document.createElement('sse-status'), { source: window.source })"
     async with FakeUpstream(_site) as site, page_at("about:blank") as page:
         await page.route("**/status.js", lambda route: route.abort())

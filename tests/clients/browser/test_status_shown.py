@@ -49,7 +49,7 @@ async def _violations(chat: ChatSite) -> list[str]:
 @needs_axe
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-async def test_each_state_is_shown_for_its_cause_and_axe_finds_nothing_in_any() -> None:
+async def test_each_state_is_shown_and_accessible() -> None:
     async with chatting() as chat:
         await chat.page.evaluate(AXE.read_text(encoding="utf-8"))
         for kind, stand in STANDS.items():
@@ -63,7 +63,7 @@ async def test_each_state_is_shown_for_its_cause_and_axe_finds_nothing_in_any() 
                     assert await _violations(chat) == []
 
 
-async def test_what_came_late_is_counted_where_it_is_told() -> None:
+async def test_recovery_shows_the_replayed_messages() -> None:
     async with chatting() as chat:
         await chat.ask(n=2000, pace_ms=20)
         await chat.tokens(5)
@@ -78,7 +78,7 @@ async def test_what_came_late_is_counted_where_it_is_told() -> None:
         assert (await chat.row("ours"))[1:] == [0, 0, 2]
 
 
-async def test_a_gap_is_told_and_stays_told() -> None:
+async def test_gap_is_shown_until_the_end() -> None:
     async with chatting(kind="live", log_events_max=5) as chat:
         await chat.ask(n=120, pace_ms=30)
         await chat.tokens(5)
@@ -92,7 +92,7 @@ async def test_a_gap_is_told_and_stays_told() -> None:
         assert (await gap.inner_text()).startswith(f"{missing} messages ")
 
 
-async def test_an_answer_that_is_no_longer_kept_is_told_so() -> None:
+async def test_stream_that_is_gone_is_shown_as_failed() -> None:
     async with chatting(linger_s=0, retain_s=0) as chat:
         await chat.ask(n=400)
         await chat.tokens(5)
@@ -103,7 +103,7 @@ async def test_an_answer_that_is_no_longer_kept_is_told_so() -> None:
         assert told == ResumeExpired.message
 
 
-async def test_offline_is_told_as_offline_and_ends_with_it() -> None:
+async def test_offline_is_shown_until_the_page_is_online() -> None:
     async with chatting() as chat:
         await chat.ask(n=100)
         await chat.tokens(5)
@@ -115,7 +115,7 @@ async def test_offline_is_told_as_offline_and_ends_with_it() -> None:
         assert (await chat.row("ours"))[:3] == [100, 0, 0]
 
 
-async def test_from_stalled_to_recovered_takes_less_than_five_seconds() -> None:
+async def test_stalled_to_recovered_takes_less_than_five_seconds() -> None:
     watch = """() => {
       window.kinds = {};
       const status = document.querySelector("article:last-child sse-status");

@@ -14,7 +14,7 @@ const TWICE = "What was sent may have been carried out, so it is not sent again.
 const problem = (title, code) => ({ body: JSON.stringify({ type: "about:blank", title, code }) });
 const ended = ({ stream }) => [stream.state, stream.reason, stream.code];
 
-test("the last word of the sidecar completes", async () => {
+test("sse-end completes the stream", async () => {
   here.server.script(says(events(1, 3) + end(3), NAMED));
   const run = await here.connect();
   assert.deepEqual(ended(run), ["completed", "Complete.", ""]);
@@ -23,19 +23,19 @@ test("the last word of the sidecar completes", async () => {
   assert.equal(await run.stream.done, "completed");
 });
 
-test("204 completes: nobody shall come back", async () => {
+test("204 completes the stream", async () => {
   here.server.script(says(events(1, 3), { ...NAMED, cut: true }), answers(204));
   const run = await here.connect();
   await here.clock.advance(1100);
   assert.deepEqual(ended(run), ["completed", "Complete.", ""]);
 });
 
-test("204 to the very first request completes with nothing", async () => {
+test("204 to the first request completes an empty stream", async () => {
   here.server.script(answers(204));
   assert.deepEqual(ended(await here.connect()), ["completed", "Complete.", ""]);
 });
 
-test("410 fails with what the sidecar says", async () => {
+test("410 fails with the sidecar's message", async () => {
   const sentence = "The rest of this answer is no longer kept. Ask again.";
   here.server.script(says(events(1, 3), { ...NAMED, cut: true }), answers(410, problem(sentence, "err-sidecar-resume-expired")));
   const run = await here.connect();
@@ -43,13 +43,13 @@ test("410 fails with what the sidecar says", async () => {
   assert.deepEqual(ended(run), ["failed", sentence, "err-sidecar-resume-expired"]);
 });
 
-test("410 of a server that says nothing fails with a sentence all the same", async () => {
+test("410 without a message fails with the client's sentence", async () => {
   here.server.script(answers(410));
   assert.deepEqual(ended(await here.connect()), ["failed", "The rest of this is no longer kept. Ask again.", ""]);
 });
 
 for (const status of [400, 404, 405, 409, 422, 451]) {
-  test(`${status} fails at once`, async () => {
+  test(`${status} fails immediately`, async () => {
     here.server.script(answers(status));
     assert.deepEqual(ended(await here.connect()), ["failed", `The server refused the request (${status}).`, ""]);
   });
@@ -62,26 +62,26 @@ for (const [form, body, code] of [
   ["problem+json", { title: "Not found", detail: "No.", code: "err-1" }, "err-1"],
   ["a text", { error: "No." }, ""],
 ]) {
-  test(`a refusal in the form of ${form} is told in its own words`, async () => {
+  test(`a refusal in the form of ${form} shows its message`, async () => {
     here.server.script(answers(404, { body: JSON.stringify(body) }));
     assert.deepEqual(ended(await here.connect()), ["failed", "No.", code]);
   });
 }
 
 for (const body of ["<!doctype html>", "null", "[]", '{"error":{"message":{}}}', '{"error":[]}', '{"message":7}']) {
-  test(`a refusal that says ${body} is told in ours`, async () => {
+  test(`a refusal with the body ${body} shows the client's sentence`, async () => {
     here.server.script(answers(400, { body }));
     assert.deepEqual(ended(await here.connect()), ["failed", "The server refused the request (400).", ""]);
   });
 }
 
-test("a refusal tells no more than a person reads", async () => {
+test("the message of a refusal is cut at 300 characters", async () => {
   here.server.script(answers(400, { body: JSON.stringify({ error: "x".repeat(5000) }) }));
   assert.equal((await here.connect()).stream.reason, "x".repeat(300));
 });
 
 for (const type of ["text/html", "text/plain; charset=utf-8", "application/json", "text/event-stream-not", ""]) {
-  test(`200 with the type "${type}" is no stream`, async () => {
+  test(`200 with the type "${type}" is not a stream`, async () => {
     here.server.script(answers(200, { headers: { "content-type": type }, body: "<p>Log in" }));
     assert.deepEqual(ended(await here.connect()), ["failed", "The server answered with something else than an event stream.", ""]);
   });
@@ -109,7 +109,7 @@ for (const [form, event, message, code] of [
   }
 }
 
-test("the sidecar's error is no message, and counts for none", async () => {
+test("sse-error is not dispatched and not counted", async () => {
   here.server.script(says(`${events(1, 2)}event: sse-error\ndata: {"error":{"code":"c","message":"m"}}\nid: ${token()}.3\n\n`, { ...NAMED, cut: true }));
   const { stream, seen } = await here.connect();
   assert.deepEqual([stream.received, seen.data], [2, ["1", "2"]]);
@@ -117,13 +117,13 @@ test("the sidecar's error is no message, and counts for none", async () => {
   assert.deepEqual([received, last_seq, state], [2, 2, "failed"]);
 });
 
-test("a feed that goes on after an error has not failed by it", async () => {
+test("a feed that continues after an error has not failed", async () => {
   here.server.script(says('data: {"error":"once"}\n\ndata: 2\n\n', { cut: true }), live());
   const { stream } = await here.connect();
   assert.equal(stream.state, "reconnecting");
 });
 
-test("an error, some more, and 204 from the sidecar is a failure all the same", async () => {
+test("204 from the sidecar after an earlier error is a failure", async () => {
   here.server.script(says(`data: {"error":"once"}\nid: ${token()}.1\n\ndata: 2\nid: ${token()}.2\n\n`, { ...NAMED, cut: true }), answers(204));
   const run = await here.connect();
   await here.clock.advance(1100);
@@ -131,7 +131,7 @@ test("an error, some more, and 204 from the sidecar is a failure all the same", 
 });
 
 for (const data of ['{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}', '{"response":{"error":null}}', '{"error":null}', 'the word "error"']) {
-  test(`${data} is a message like any other`, async () => {
+  test(`${data} is a usual message`, async () => {
     here.server.script(says(`data: ${data}\n\n`));
     const run = await here.connect({ onEnd: "complete" });
     assert.deepEqual([run.stream.state, run.seen.data], ["completed", [data]]);
@@ -139,7 +139,7 @@ for (const data of ['{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"n
 }
 
 for (const status of [401, 403]) {
-  test(`${status}: the login is asked for again, once, and the request is repeated with it`, async () => {
+  test(`${status} repeats the request once with a renewed login`, async () => {
     let logins = 0;
     const headers = async () => ({ Authorization: `Bearer ${++logins}` });
     here.server.script(answers(status), live(NAMED));
@@ -155,13 +155,13 @@ for (const status of [401, 403]) {
     assert.equal(here.server.requests.length, 2);
   });
 
-  test(`${status} fails at once where there is no other login to be had`, async () => {
+  test(`${status} fails immediately if headers is not a function`, async () => {
     here.server.script(answers(status));
     assert.equal((await here.connect({ headers: { Authorization: "x" } })).stream.state, "failed");
   });
 }
 
-test("the login is asked for before each connection", async () => {
+test("headers is called before each connection", async () => {
   let logins = 0;
   here.server.script(says(events(1, 1), { ...NAMED, cut: true }), live(NAMED));
   await here.connect({ headers: () => [["authorization", `Bearer ${++logins}`]] });
@@ -169,7 +169,7 @@ test("the login is asked for before each connection", async () => {
   assert.equal(here.server.requests[1].headers.get("authorization"), "Bearer 2");
 });
 
-test("a login that cannot be had is tried again, and nothing was sent", async () => {
+test("a headers function that throws is called again", async () => {
   let tries = 0;
   const headers = () => (++tries === 1 ? Promise.reject(new Error("offline")) : { a: "1" });
   here.server.script(live(NAMED));
@@ -179,13 +179,13 @@ test("a login that cannot be had is tried again, and nothing was sent", async ()
   assert.equal(stream.state, "open");
 });
 
-test("a login that never comes is given up", async () => {
+test("a headers function that hangs is a stall", async () => {
   const { stream } = await here.connect({ headers: () => new Promise(() => {}) });
   await here.clock.advance(150_000);
   assert.equal(stream.state, "stalled");
 });
 
-test("a resumed POST asks for the rest of its stream, without its body", async () => {
+test("a resumed POST is a GET of its stream without a body", async () => {
   here.server.script(says(events(1, 3), { ...NAMED, cut: true }), says(events(4, 4) + end(4), NAMED));
   const { stream, seen } = await here.connect(POST);
   await here.clock.advance(1100);
@@ -198,7 +198,7 @@ test("a resumed POST asks for the rest of its stream, without its body", async (
   assert.deepEqual([stream.state, seen.data], ["completed", ["1", "2", "3", "4"]]);
 });
 
-test("a POST without a message yet joins its stream from the start", async () => {
+test("a POST without a message resumes from the start", async () => {
   here.server.script(says("", { ...NAMED, cut: true }), live(NAMED));
   await here.connect(POST);
   await here.clock.advance(1100);
@@ -229,7 +229,7 @@ for (const [what, script] of [
   ["cannot resolve the name", unreachable("ENOTFOUND")],
   ["gets no connection", unreachable("UND_ERR_CONNECT_TIMEOUT")],
 ]) {
-  test(`a POST that ${what} was never begun, and is sent again with the same key`, async () => {
+  test(`a POST that ${what} is sent again with the same key`, async () => {
     here.server.script(script, live(NAMED));
     const { stream } = await here.connect(POST);
     await here.clock.advance(1100);
@@ -240,14 +240,14 @@ for (const [what, script] of [
   });
 }
 
-test("a POST is sent again where the sidecar was seen: it knows the key", async () => {
+test("a POST is sent again to a server that is a sidecar", async () => {
   here.server.script(answers(503, problem("Draining.", "err-sidecar-draining")), unreachable("ECONNRESET"), live(NAMED));
   const { stream } = await here.connect(POST);
   await here.clock.advance(1100 + 2200);
   assert.equal(stream.state, "open");
 });
 
-test("a body that can be read only once is never sent again", async () => {
+test("a ReadableStream body is never sent again", async () => {
   here.server.script(answers(503));
   const body = new ReadableStream({ pull: (controller) => controller.close() });
   const { stream } = await here.connect({ method: "POST", body });
@@ -255,13 +255,13 @@ test("a body that can be read only once is never sent again", async () => {
   assert.equal(here.server.requests[0].init.duplex, "half");
 });
 
-test("an Idempotency-Key of the page's own is kept", async () => {
+test("the page's own Idempotency-Key is kept", async () => {
   here.server.script(live(NAMED));
   await here.connect({ ...POST, headers: { "Idempotency-Key": "mine" } });
   assert.equal(here.server.requests[0].headers.get("idempotency-key"), "mine");
 });
 
-test("onEnd: reconnect says of a POST that it may be repeated", async () => {
+test("onEnd: reconnect allows a POST to be repeated", async () => {
   here.server.script(says("data: 1\n\n"), live());
   const { stream } = await here.connect({ ...POST, onEnd: "reconnect" });
   await here.clock.advance(1100);
@@ -269,7 +269,7 @@ test("onEnd: reconnect says of a POST that it may be repeated", async () => {
   assert.deepEqual(here.server.requests.map(({ method }) => method), ["POST", "POST"]);
 });
 
-test("from another origin a request owes no preflight: the position is in the query", async () => {
+test("from another origin the position is in the query", async () => {
   const page = inPage("http://page.test");
   try {
     here.server.script(says(events(1, 2), { cut: true }), live());
@@ -287,7 +287,7 @@ test("from another origin a request owes no preflight: the position is in the qu
   }
 });
 
-test("from another origin a POST has no key of ours, and is not sent again", async () => {
+test("from another origin a POST has no key and is not repeated", async () => {
   const page = inPage("http://page.test");
   try {
     here.server.script(answers(503, problem("Draining.", "err-sidecar-draining")), unreachable(null));
@@ -300,7 +300,7 @@ test("from another origin a POST has no key of ours, and is not sent again", asy
   }
 });
 
-test("a page's own origin gets the position in the header", async () => {
+test("to the page's own origin the position is in the header", async () => {
   const page = inPage();
   try {
     here.server.script(says(events(1, 2), { cut: true }), live());
@@ -320,7 +320,7 @@ test("an id outside ASCII is sent as UTF-8", async () => {
   assert.equal(Buffer.from(here.server.requests[1].headers.get("last-event-id"), "latin1").toString(), "é→🚇");
 });
 
-test("a stream may begin after an id that the page brings", async () => {
+test("a stream begins after the page's Last-Event-ID", async () => {
   here.server.script(says(events(6, 6), { ...NAMED, cut: true }), live(NAMED));
   const { stream } = await here.connect({ headers: { "Last-Event-ID": `${token()}.5` } });
   await here.clock.advance(1100);
@@ -330,21 +330,21 @@ test("a stream may begin after an id that the page brings", async () => {
   assert.deepEqual([first_seq, last_seq, received], [6, 6, 1]);
 });
 
-test("a page's own Accept is kept", async () => {
+test("the page's own Accept is kept", async () => {
   here.server.script(live());
   await here.connect({ headers: { Accept: "text/event-stream" } });
   assert.equal(here.server.requests[0].headers.get("accept"), "text/event-stream");
 });
 
-test("credentials are the page's choice", async () => {
+test("credentials are passed to fetch", async () => {
   here.server.script(live());
   await here.connect({ credentials: "include" });
   assert.deepEqual([here.server.requests[0].init.credentials, here.server.requests[0].init.cache], ["include", "no-store"]);
 });
 
-test("an address that is none is refused at once", () => assert.throws(() => connect("no address"), TypeError));
+test("an invalid URL throws immediately", () => assert.throws(() => connect("no address"), TypeError));
 
-test("whoever iterates gets the failure as an error", async () => {
+test("the iterator throws the failure", async () => {
   here.server.script(answers(404, problem("No.", "none")));
   const stream = connect(URL_OF_STREAM);
   await assert.rejects(
@@ -355,7 +355,7 @@ test("whoever iterates gets the failure as an error", async () => {
   );
 });
 
-test("a GET whose stream went before its first message is asked anew", async () => {
+test("a GET whose stream is gone before a message is sent again", async () => {
   here.server.script(says("", { ...NAMED, cut: true }), answers(404), live({ headers: { "sse-stream": token("B") } }));
   const { stream } = await here.connect();
   await here.clock.advance(1100 + 2200);
@@ -363,7 +363,7 @@ test("a GET whose stream went before its first message is asked anew", async () 
   assert.deepEqual(here.server.requests.map(({ url }) => url), [URL_OF_STREAM, `http://sidecar.test/_sse/streams/${token()}`, URL_OF_STREAM]);
 });
 
-test("the control API may have another name", async () => {
+test("the control option sets the path of the control API", async () => {
   here.server.script(says("", { ...NAMED, cut: true }), live(NAMED));
   const { stream } = await here.connect({ control: "/stream-api" });
   await here.clock.advance(1100);

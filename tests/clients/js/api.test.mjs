@@ -13,12 +13,12 @@ const interfaceOf = (name) => new RegExp(`export interface ${name}[^{]*\\{([\\s\
 const membersOf = (name) => [...interfaceOf(name).matchAll(/^  (?:readonly )?(\w+)[?(:]/gm)].map(([, member]) => member);
 const EVENTS = ["state", "heartbeat", "gap", "recovered"];
 
-test("the module exports what the types promise", () => {
+test("the module exports what the types declare", () => {
   const promised = [...TYPES.matchAll(/^export (?:class|function|const) (\w+)/gm)].map(([, name]) => name);
   assert.deepEqual(Object.keys(client).sort(), promised.sort());
 });
 
-test("a stream has what the types promise, and nothing else in public", () => {
+test("a stream has the declared members and no others", () => {
   const stream = client.connect("http://localhost:9/", { signal: AbortSignal.abort() });
   const own = [...Object.keys(stream), ...Object.getOwnPropertyNames(Object.getPrototypeOf(stream))];
   const inherited = ["constructor", "addEventListener"];
@@ -39,7 +39,7 @@ test("the page names every event and every state", () => {
   for (const name of [...EVENTS, ...states]) assert.ok(PAGE.includes(`\`${name}\``), `${name} is not on the page`);
 });
 
-test("the sentences on the page are those that users are shown", () => {
+test("the sentences on the page are those of the client", () => {
   const source = read("sidecar/client/js/client.js");
   const sentences = [...PAGE.matchAll(/^\| "([^"{]+)"/gm)].map(([, sentence]) => sentence);
   assert.ok(sentences.length >= 10);

@@ -13,7 +13,7 @@ const RETRY_AFTER_MS_MAX = 300_000;
 
 const within = (ms, wanted) => assert.ok(ms >= wanted - 0.01 && ms <= wanted * 1.1 + 0.01, `${ms} ms, not ${wanted} to ${wanted * 1.1}`);
 
-test("a connection that is silent for 30 s is stalled and replaced, from the position", async () => {
+test("a connection without a byte for 30 s is replaced", async () => {
   const [silent, next] = [live(NAMED), live(NAMED)];
   here.server.script(silent, next);
   const { stream, seen } = await here.connect();
@@ -32,7 +32,7 @@ test("a connection that is silent for 30 s is stalled and replaced, from the pos
   assert.deepEqual(seen.states.map(([state]) => state), ["open", "stalled", "reconnecting", "open"]);
 });
 
-test("every byte puts the stall off, also one that ends no line", async () => {
+test("every byte restarts the stall timer", async () => {
   const slow = live();
   here.server.script(slow);
   const { stream } = await here.connect();
@@ -44,7 +44,7 @@ test("every byte puts the stall off, also one that ends no line", async () => {
   assert.equal(stream.state, "open");
 });
 
-test("heartbeats keep it open and say how long the backend is silent", async () => {
+test("heartbeats keep it open and set idleSeconds", async () => {
   const beating = live(NAMED);
   here.server.script(beating);
   const { stream, seen } = await here.connect();
@@ -60,7 +60,7 @@ test("heartbeats keep it open and say how long the backend is silent", async () 
   assert.equal(stream.idleSeconds, 0);
 });
 
-test("a comment of any server shows the seconds since its last message", async () => {
+test("a usual comment counts the seconds since the last message", async () => {
   const other = live();
   here.server.script(other);
   const { seen } = await here.connect();
@@ -71,14 +71,14 @@ test("a comment of any server shows the seconds since its last message", async (
   assert.deepEqual(seen.idle, [12]);
 });
 
-test("the time until a stall is an option", async () => {
+test("stallSeconds sets the time until a stall", async () => {
   here.server.script(live());
   const { stream } = await here.connect({ stallSeconds: 5 });
   await here.clock.advance(5000);
   assert.equal(stream.state, "stalled");
 });
 
-test("the first answer may take as long as a model thinks", async () => {
+test("the first response may take 150 s", async () => {
   here.server.script(() => new Promise(() => {}), live());
   const { stream } = await here.connect();
   await here.clock.advance(149_999);
@@ -87,7 +87,7 @@ test("the first answer may take as long as a model thinks", async () => {
   assert.equal(stream.reason, "Nothing has arrived for 150 seconds.");
 });
 
-test("a server that has answered before is not waited for so long", async () => {
+test("after a response only stallSeconds apply", async () => {
   here.server.script(says("data: 1\n\n", { cut: true }), () => new Promise(() => {}), live());
   const { stream } = await here.connect();
   await here.clock.advance(1100 + 30_000);
@@ -107,7 +107,7 @@ test("50 reconnects wait 1, 2, 4, 5, 5 ... seconds and at most a tenth more", as
   assert.equal(stream.attempt, asked.length);
 });
 
-test("a thousand clients that lose one server spread over the whole of the jitter", async () => {
+test("1000 clients spread over the whole jitter", async () => {
   here.server.always(unreachable());
   const crowd = await Promise.all(Array.from({ length: 1000 }, () => here.connect()));
   const parts = Array(10).fill(0);
@@ -116,14 +116,14 @@ test("a thousand clients that lose one server spread over the whole of the jitte
   assert.ok(Math.min(...parts) > 40, parts.join(" "));
 });
 
-test("the waits begin anew after a message", async () => {
+test("the delays begin again after a message", async () => {
   here.server.script(unreachable(), unreachable(), says(events(1, 1), NAMED), live());
   const { seen } = await here.connect();
   await here.clock.advance(1100 + 2200 + 1100);
   [1000, 2000, 1000].forEach((wait, at) => within(seen.delays[at], wait));
 });
 
-test("ten attempts without a message are enough, unless told otherwise", async () => {
+test("ten attempts without a message fail by default", async () => {
   here.server.always(unreachable());
   const { stream } = await here.connect();
   await here.clock.advance(60_000);
@@ -132,21 +132,21 @@ test("ten attempts without a message are enough, unless told otherwise", async (
   assert.equal(here.server.requests.length, 11);
 });
 
-test("the server's retry replaces the first wait only", async () => {
+test("the retry field replaces the first delay only", async () => {
   here.server.script(says("retry: 50\n", NAMED), unreachable(), unreachable());
   const { seen } = await here.connect();
   await here.clock.advance(55);
   [50, 2000].forEach((wait, at) => within(seen.delays[at], wait));
 });
 
-test("a long retry of the server's holds for every wait, within bounds", async () => {
+test("a long retry field bounds every delay from below", async () => {
   here.server.script(says("retry: 9000\n", NAMED), unreachable(), says("retry: 99999999999999999999\n", NAMED));
   const { seen } = await here.connect();
   await here.clock.advance(9900 + 9900);
   [9000, 9000, RETRY_AFTER_MS_MAX].forEach((wait, at) => within(seen.delays[at], wait));
 });
 
-test("a retry of 0 is asked again at once, and once", async () => {
+test("a retry field of 0 applies to the first delay only", async () => {
   here.server.script(says("retry: 0\n", NAMED), unreachable());
   const { seen } = await here.connect();
   await here.clock.advance(0);
@@ -155,7 +155,7 @@ test("a retry of 0 is asked again at once, and once", async () => {
 });
 
 for (const status of [429, 500, 502, 503, 504]) {
-  test(`a GET that is answered ${status} is asked again, when Retry-After says`, async () => {
+  test(`a GET is repeated after ${status} when Retry-After says`, async () => {
     here.server.script(
       answers(status, { headers: { "retry-after": "20" } }),
       answers(status, { headers: { "retry-after": new Date(Date.now() + 60_000).toUTCString() } }),
@@ -175,14 +175,14 @@ for (const status of [429, 500, 502, 503, 504]) {
   });
 }
 
-test("Retry-After wins over retry", async () => {
+test("Retry-After has priority over the retry field", async () => {
   here.server.script(says("retry: 5000\n"), answers(503, { headers: { "retry-after": "1" } }));
   const { seen } = await here.connect();
   await here.clock.advance(5500);
   within(seen.delays[1], 1000);
 });
 
-test("retryNow does not wait", async () => {
+test("retryNow ends the wait", async () => {
   here.server.script(unreachable(), live());
   const { stream } = await here.connect();
   stream.retryNow();
@@ -190,7 +190,7 @@ test("retryNow does not wait", async () => {
   assert.deepEqual([stream.state, stream.retryAt], ["open", 0]);
 });
 
-test("retryNow at a stall replaces the connection at once", async () => {
+test("retryNow at a stall replaces the connection immediately", async () => {
   here.server.script(live(), live());
   const { stream } = await here.connect();
   await here.clock.advance(30_000);
@@ -199,7 +199,7 @@ test("retryNow at a stall replaces the connection at once", async () => {
   assert.equal(stream.state, "open");
 });
 
-test("a recovery says what it took", async () => {
+test("a recovery reports attempts, seconds and replayed", async () => {
   here.server.script(
     says(events(1, 2), { ...NAMED, cut: true }),
     unreachable(),
@@ -213,7 +213,7 @@ test("a recovery says what it took", async () => {
   assert.ok(seconds >= 3 && seconds <= 3.3, `${seconds} s`);
 });
 
-test("the connection's end without the last word of the sidecar is no end", async () => {
+test("an end without sse-end is a lost connection", async () => {
   here.server.script(says(events(1, 2), NAMED), says(events(3, 3) + end(3), NAMED));
   const { stream, seen } = await here.connect({ onEnd: "complete" });
   assert.equal(stream.state, "reconnecting");
@@ -221,7 +221,7 @@ test("the connection's end without the last word of the sidecar is no end", asyn
   assert.deepEqual([stream.state, seen.data], ["completed", ["1", "2", "3"]]);
 });
 
-test("an end that counts more than arrived is no end", async () => {
+test("sse-end with more messages than arrived is not the end", async () => {
   here.server.script(says(events(1, 2) + end(3), NAMED), says(events(3, 3) + end(3), NAMED));
   const { stream } = await here.connect();
   assert.deepEqual([stream.state, stream.reason], ["reconnecting", "The end of the answer is missing."]);
@@ -229,7 +229,7 @@ test("an end that counts more than arrived is no end", async () => {
   assert.equal(stream.state, "completed");
 });
 
-test("a connection that is held open after the last word does not hold up the end", async () => {
+test("an open connection after sse-end ends after 2 s", async () => {
   const held = live(NAMED);
   here.server.script(held);
   const { stream } = await here.connect();
@@ -238,7 +238,7 @@ test("a connection that is held open after the last word does not hold up the en
   assert.deepEqual([stream.state, held.aborted], ["completed", true]);
 });
 
-test("an event that never ends is refused, not kept for ever", { timeout: 60_000 }, async () => {
+test("an event above the limit fails the stream", { timeout: 60_000 }, async () => {
   const endless = live();
   here.server.script(endless);
   const { stream } = await here.connect();

@@ -17,7 +17,7 @@ let page;
 beforeEach(() => (page = inPage()));
 afterEach(() => page.leave());
 
-test("offline, it waits until the browser is online again and goes on at once", async () => {
+test("offline, it waits for the online event", async () => {
   const open = live(NAMED);
   here.server.script(open, live(NAMED));
   const { stream, seen } = await here.connect();
@@ -33,7 +33,7 @@ test("offline, it waits until the browser is online again and goes on at once", 
   assert.equal(seen.recoveries[0].seconds, 200);
 });
 
-test("a browser that thinks wrongly that it is offline is asked over after five minutes", async () => {
+test("offline, it makes an attempt after 5 minutes", async () => {
   page.navigator.onLine = false;
   here.server.script(unreachable(), live());
   const { stream } = await here.connect();
@@ -42,7 +42,7 @@ test("a browser that thinks wrongly that it is offline is asked over after five 
   assert.equal(stream.state, "open");
 });
 
-test("whoever goes offline while it waits is not asked over in vain", async () => {
+test("offline during a wait, it makes no attempt", async () => {
   here.server.script(unreachable(), live());
   const { stream } = await here.connect();
   page.navigator.onLine = false;
@@ -54,7 +54,7 @@ test("whoever goes offline while it waits is not asked over in vain", async () =
   assert.equal(stream.state, "open");
 });
 
-test("online while it waits: it does not wait any longer", async () => {
+test("the online event ends a wait", async () => {
   here.server.script(unreachable(), live());
   const { stream } = await here.connect();
   page.happens("online");
@@ -67,7 +67,7 @@ for (const [what, aside, back] of [
   ["a freeze", () => page.frozen("freeze"), () => page.frozen("resume")],
   ["both", () => (page.happens("pagehide"), page.frozen("freeze")), () => (page.frozen("resume"), page.happens("pageshow"))],
 ]) {
-  test(`a page in ${what} reports, lets go, and goes on from its position when it is back`, async () => {
+  test(`a page in ${what} reports, disconnects and resumes later`, async () => {
     const first = live(NAMED);
     here.server.script(first, live(NAMED));
     const { stream } = await here.connect();
@@ -88,7 +88,7 @@ for (const [what, aside, back] of [
   });
 }
 
-test("a page that was never put aside is not reconnected by pageshow", async () => {
+test("the first pageshow does not reconnect", async () => {
   here.server.script(live());
   const { stream } = await here.connect();
   page.happens("pageshow");
@@ -98,7 +98,7 @@ test("a page that was never put aside is not reconnected by pageshow", async () 
   assert.deepEqual([stream.state, here.server.requests.length], ["open", 1]);
 });
 
-test("when all is over the page is left alone", async () => {
+test("after the end no page event is handled", async () => {
   here.server.script(says(events(1, 1) + end(1), NAMED));
   await here.connect();
   page.happens("pagehide");
@@ -106,7 +106,7 @@ test("when all is over the page is left alone", async () => {
   assert.deepEqual(here.server.reports.map(({ at }) => at), ["end"]);
 });
 
-test("reports go by sendBeacon, as text, so that no preflight is owed", async () => {
+test("reports use sendBeacon with text, without a preflight", async () => {
   const sent = [];
   page.navigator.sendBeacon = function (url, body) {
     assert.equal(this, page.navigator);
@@ -120,14 +120,14 @@ test("reports go by sendBeacon, as text, so that no preflight is owed", async ()
   assert.deepEqual(here.server.reports, []);
 });
 
-test("a beacon that is refused is a fetch that outlives the page", async () => {
+test("a refused beacon is sent by fetch with keepalive", async () => {
   page.navigator.sendBeacon = () => false;
   here.server.script(says(events(1, 1) + end(1), NAMED));
   await here.connect();
   assert.equal(here.server.reports.length, 1);
 });
 
-test("a reloaded page goes on with its stream from the start, also with a POST", async () => {
+test("a reloaded page reads its stream from the start", async () => {
   const first = live(NAMED);
   here.server.script(first, says(events(1, 5) + end(5), NAMED));
   const before = await here.connect({ method: "POST", body: "q", key: "answer" });
@@ -143,7 +143,7 @@ test("a reloaded page goes on with its stream from the start, also with a POST",
   before.stream.close();
 });
 
-test("a page that kept what it showed goes on from the position", async () => {
+test("from: position continues after the last message", async () => {
   const first = live(NAMED);
   here.server.script(first, says(events(4, 5) + end(5), NAMED));
   const options = { key: "answer", from: "position" };
@@ -157,7 +157,7 @@ test("a page that kept what it showed goes on from the position", async () => {
   assert.deepEqual([first_seq, last_seq, received], [4, 5, 2]);
 });
 
-test("without a sidecar the last id is kept as well", async () => {
+test("without a sidecar the last event id is kept", async () => {
   const first = live();
   here.server.script(first, live());
   const options = { key: "answer", from: "position" };
@@ -169,7 +169,7 @@ test("without a sidecar the last id is kept as well", async () => {
   assert.equal(stream.lastEventId, "theirs");
 });
 
-test("another address under the same key begins anew", async () => {
+test("another URL with the same key begins a new stream", async () => {
   here.server.script(live(NAMED), live());
   await here.connect({ key: "answer" });
   const { stream } = await here.connect({ key: "answer" }, "http://sidecar.test/api/other");
@@ -177,7 +177,7 @@ test("another address under the same key begins anew", async () => {
   assert.equal(stream.stream, "");
 });
 
-test("a stream that is kept no longer fails, and the next question is asked anew", async () => {
+test("a reload of a stream that is gone fails and forgets the key", async () => {
   const first = live(NAMED);
   here.server.script(first, answers(410), live());
   await here.connect({ key: "answer" });
@@ -202,13 +202,13 @@ for (const [what, storage] of [
   });
 }
 
-test("storage that may not even be looked at changes nothing", async () => {
+test("storage that throws on access changes nothing", async () => {
   Object.defineProperty(globalThis, "sessionStorage", { configurable: true, get: () => { throw new Error("SecurityError"); } });
   here.server.script(says(events(1, 1) + end(1), NAMED));
   assert.equal((await here.connect({ key: "answer" })).stream.state, "completed");
 });
 
-test("an id too long to be kept is not kept", async () => {
+test("an id that is too long is not stored", async () => {
   const first = live();
   here.server.script(first);
   await here.connect({ key: "answer", from: "position" });
@@ -217,7 +217,7 @@ test("an id too long to be kept is not kept", async () => {
   assert.equal(page.sessionStorage.items.size, 0);
 });
 
-test("a second device joins by the id of the stream, and comes back to it", async () => {
+test("a second device joins a stream by its id", async () => {
   here.server.script(cutAfter(events(1, 3)), says(events(4, 4) + end(4), NAMED));
   const { stream, seen } = await here.connect({ join: token(), method: "POST", body: "q" });
   await here.clock.advance(1100);
@@ -226,13 +226,13 @@ test("a second device joins by the id of the stream, and comes back to it", asyn
   assert.deepEqual([seen.data, stream.state], [["1", "2", "3", "4"], "completed"]);
 });
 
-test("an id from a link leads nowhere but to streams", async () => {
+test("a stream id is escaped in the URL", async () => {
   here.server.script(answers(404));
   await here.connect({ join: "../../api/delete?all=1#" });
   assert.equal(here.server.requests[0].url, "http://sidecar.test/_sse/streams/..%2F..%2Fapi%2Fdelete%3Fall%3D1%23");
 });
 
-test("a stream that is not there for you cannot be joined", async () => {
+test("joining an unknown stream fails", async () => {
   here.server.script(answers(404, { body: '{"title":"There is no such stream for you. Start a new request.","code":"err-sidecar-stream-not-found"}' }));
   const { stream } = await here.connect({ join: token() });
   assert.deepEqual([stream.state, stream.reason, stream.code], ["failed", "There is no such stream for you. Start a new request.", "err-sidecar-stream-not-found"]);
@@ -240,7 +240,7 @@ test("a stream that is not there for you cannot be joined", async () => {
 
 const CANCELLED = `event: sse-error\ndata: {"error":{"code":"err-sidecar-cancelled","message":"The answer was stopped by its user."}}\nid: ${token()}.4\n\n`;
 
-test("cancel tells the server and reads on to the end, so that all that was delivered is counted", async () => {
+test("cancel reads the remaining events to the end", async () => {
   const first = live(NAMED);
   here.server.script(first);
   const { stream, seen } = await here.connect({ method: "POST", body: "q", headers: { Authorization: "me", "Content-Type": "text/plain" } });
@@ -262,7 +262,7 @@ test("cancel tells the server and reads on to the end, so that all that was deli
   assert.equal(here.server.cancels.length, 1);
 });
 
-test("a server that confirms but never ends is waited for two seconds", async () => {
+test("after a confirmed cancel it waits 2 s for the end", async () => {
   here.server.script(live(NAMED));
   const { stream } = await here.connect();
   const stopping = stream.cancel();
@@ -273,7 +273,7 @@ test("a server that confirms but never ends is waited for two seconds", async ()
   assert.equal(stream.state, "closed");
 });
 
-test("a server that cannot be told is said to go on", async () => {
+test("a cancel that fails says so in the reason", async () => {
   here.server.cancelStatus = 403;
   here.server.script(live(NAMED));
   const { stream } = await here.connect();
@@ -281,7 +281,7 @@ test("a server that cannot be told is said to go on", async () => {
   assert.deepEqual([stream.state, stream.reason], ["closed", "You stopped reading, but the server could not be told."]);
 });
 
-test("cancel while the connection is down tells the server and comes back for the rest", async () => {
+test("cancel without a connection reconnects for the rest", async () => {
   here.server.script(cutAfter(events(1, 2)), says(events(3, 3) + CANCELLED, { ...NAMED, cut: true }));
   const { stream, seen } = await here.connect();
   assert.equal(stream.state, "reconnecting");
@@ -291,7 +291,7 @@ test("cancel while the connection is down tells the server and comes back for th
   assert.deepEqual([seen.data, stream.state], [["1", "2", "3"], "closed"]);
 });
 
-test("a connection that breaks after a cancel is replaced soon, for what was under way", async () => {
+test("a connection lost after a cancel is replaced in 250 ms", async () => {
   const first = live(NAMED);
   here.server.script(first, cutAfter(""), says(events(1, 1) + CANCELLED.replace(".4", ".2"), { ...NAMED, cut: true }));
   const { stream, seen } = await here.connect();
@@ -305,7 +305,7 @@ test("a connection that breaks after a cancel is replaced soon, for what was und
   assert.deepEqual([seen.data, stream.state, here.server.reports.at(-1).last_seq], [["1"], "closed", 1]);
 });
 
-test("cancel without a sidecar is leaving: there is nobody else to tell", async () => {
+test("cancel without a sidecar closes the stream", async () => {
   const first = live();
   here.server.script(first);
   const { stream } = await here.connect();
@@ -320,7 +320,7 @@ test("cancel after the end changes nothing", async () => {
   assert.deepEqual([stream.state, here.server.cancels], ["completed", []]);
 });
 
-test("an answer that completes while it is cancelled is complete", async () => {
+test("a stream that completes during a cancel is completed", async () => {
   const first = live(NAMED);
   here.server.script(first);
   const { stream } = await here.connect();
@@ -332,7 +332,7 @@ test("an answer that completes while it is cancelled is complete", async () => {
   assert.equal(stream.state, "completed");
 });
 
-test("close leaves at once and for good", async () => {
+test("close is immediate and final", async () => {
   const first = live(NAMED);
   here.server.script(first);
   const { stream } = await here.connect();
@@ -345,7 +345,7 @@ test("close leaves at once and for good", async () => {
   assert.equal(await stream.done, "closed");
 });
 
-test("close while it waits ends the wait", async () => {
+test("close ends a wait", async () => {
   here.server.script(unreachable());
   const { stream } = await here.connect();
   stream.close();
@@ -353,7 +353,7 @@ test("close while it waits ends the wait", async () => {
   assert.deepEqual([stream.state, stream.retryAt, here.clock.pending], ["closed", 0, 0]);
 });
 
-test("a signal is close()", async () => {
+test("aborting the signal closes the stream", async () => {
   const leaving = new AbortController();
   here.server.script(live());
   const { stream } = await here.connect({ signal: leaving.signal });
@@ -361,12 +361,12 @@ test("a signal is close()", async () => {
   assert.equal(stream.state, "closed");
 });
 
-test("a signal that was aborted before lets nothing be sent", async () => {
+test("with an aborted signal no request is sent", async () => {
   const { stream } = await here.connect({ signal: AbortSignal.abort() });
   assert.deepEqual([stream.state, here.server.requests], ["closed", []]);
 });
 
-test("whoever closes at the recovery hears of no recovery, and the last report is the end's", async () => {
+test("close in the open event: no recovery is reported", async () => {
   here.server.script(cutAfter(events(1, 1)), live(NAMED));
   const { stream, seen } = await here.connect();
   stream.addEventListener("state", () => stream.state === "open" && stream.close());
@@ -374,7 +374,7 @@ test("whoever closes at the recovery hears of no recovery, and the last report i
   assert.deepEqual([stream.state, seen.recoveries, here.server.reports.map(({ at }) => at)], ["closed", [], ["end"]]);
 });
 
-test("a page's base leads where its addresses lead, but is not its origin", async () => {
+test("a relative URL uses the base, but not as the origin", async () => {
   Object.assign(globalThis.document, { baseURI: "http://cdn.test/app/" });
   here.server.script(says(events(1, 2), { cut: true }), live());
   await here.connect({}, "chat");
@@ -382,7 +382,7 @@ test("a page's base leads where its addresses lead, but is not its origin", asyn
   assert.equal(here.server.requests[1].url, `http://cdn.test/app/chat?last_event_id=${token()}.2`);
 });
 
-test("close right after connect lets nothing be sent", async () => {
+test("close right after connect sends no request", async () => {
   const stream = connect(URL_OF_STREAM);
   stream.close();
   await settle();

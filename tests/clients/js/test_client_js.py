@@ -20,13 +20,13 @@ FAILURE = re.compile(r"^not ok .*\n(?:  .*\n)*", re.MULTILINE)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=[path.name.partition(".")[0] for path in FILES])
-async def test_every_promise_of_the_file_holds(path: Path) -> None:
+async def test_file_passes_in_node(path: Path) -> None:
     await _holds(path, node())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("program", nodes(), ids=["the first Node.js", "the other"][: len(nodes())])
-async def test_the_wire_cases_hold_in_every_node_since_they_do_not_decode_alike(program: str) -> None:
+async def test_wire_cases_pass_in_every_node(program: str) -> None:
     await _holds(WIRE, program)
 
 

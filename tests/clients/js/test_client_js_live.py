@@ -81,7 +81,7 @@ def _text(data: list[str]) -> str:
     return "".join(json.loads(one).get("text", "") for one in data)
 
 
-async def test_an_answer_is_read_to_its_end_and_reported() -> None:
+async def test_stream_is_read_to_its_end_and_reported() -> None:
     async with demo() as at, reading(at.url("/api/chat", interval_ms=0), "done") as reader:
         done = await reader.done()
         assert (done["state"], done["received"], done["duplicates"]) == ("completed", TOKENS + 1, 0)
@@ -92,7 +92,7 @@ async def test_an_answer_is_read_to_its_end_and_reported() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_cuts_lose_nothing_and_nothing_is_asked_twice(method: str) -> None:
+async def test_lost_connections_lose_no_message(method: str) -> None:
     async with demo() as at:
         path, options = ("/api/chat", {}) if method == "GET" else ("/v1/chat/completions", POST)
         async with reading(at.url(path, interval_ms=60), "done", **options) as reader:
@@ -110,7 +110,7 @@ async def test_cuts_lose_nothing_and_nothing_is_asked_twice(method: str) -> None
         await at.sc.until(lambda: at.verdicts().keys() == {"agree"}, LONG_S)
 
 
-async def test_from_a_stall_to_the_recovery_it_takes_less_than_five_seconds() -> None:
+async def test_stall_recovers_in_less_than_five_seconds() -> None:
     go_on = asyncio.Event()
     async with FakeUpstream() as up, scene(up.url) as at:
         up.script(sse(b"data: 1\n\n", go_on, b"data: 2\n\n"))
@@ -128,7 +128,7 @@ async def test_from_a_stall_to_the_recovery_it_takes_less_than_five_seconds() ->
         await at.reports(agree=2)
 
 
-async def test_a_backend_that_thinks_is_no_stall() -> None:
+async def test_silent_backend_is_not_a_stall() -> None:
     think = asyncio.Event()
     async with FakeUpstream() as up, scene(up.url) as at:
         up.script(sse(b"data: 1\n\n", think, b"data: 2\n\n"))
@@ -142,9 +142,7 @@ async def test_a_backend_that_thinks_is_no_stall() -> None:
 @pytest.mark.parametrize(
     ("path", "options"), [("/api/chat", {}), ("/v1/chat/completions", POST), ("/v1/messages", POST)]
 )
-async def test_a_backend_that_breaks_off_is_told_with_its_reason(
-    path: str, options: dict[str, object]
-) -> None:
+async def test_backend_failure_fails_with_its_code(path: str, options: dict[str, object]) -> None:
     async with demo() as at, reading(at.url(path, fault="reset", at=10, interval_ms=0), **options) as reader:
         done = await reader.done()
         last = reader.states[-1]
@@ -153,7 +151,7 @@ async def test_a_backend_that_breaks_off_is_told_with_its_reason(
         await at.reports(agree=1)
 
 
-async def test_cancel_stops_the_answer_and_confirms_what_was_delivered() -> None:
+async def test_cancel_stops_the_stream_and_confirms_delivery() -> None:
     async with demo() as at:
         async with reading(at.url("/v1/chat/completions", n=500, interval_ms=100), **POST) as reader:
             await reader.messages(5)
@@ -166,7 +164,7 @@ async def test_cancel_stops_the_answer_and_confirms_what_was_delivered() -> None
         await at.reports(agree=1)
 
 
-async def test_a_second_device_reads_the_same_stream() -> None:
+async def test_second_device_reads_the_same_stream() -> None:
     async with demo() as at, reading(at.url("/v1/chat/completions", interval_ms=60), **POST) as first:
         message = (await first.messages(3))[0]
         stream = message["id"].partition(".")[0]
@@ -177,7 +175,7 @@ async def test_a_second_device_reads_the_same_stream() -> None:
         assert at.sc.metric("sse_streams_started_total") == 1
 
 
-async def test_somebody_else_cannot_join() -> None:
+async def test_another_user_cannot_join() -> None:
     async with demo() as at, reading(at.url("/v1/chat/completions", interval_ms=60), **POST) as first:
         stream = (await first.messages(1))[0]["id"].partition(".")[0]
         async with reading(at.url("/"), join=stream) as second:
@@ -186,7 +184,7 @@ async def test_somebody_else_cannot_join() -> None:
         assert (await first.done())["state"] == "completed"
 
 
-async def test_a_backend_that_is_down_for_a_moment_is_waited_for() -> None:
+async def test_backend_that_is_down_briefly_is_retried() -> None:
     async with FakeUpstream() as up, scene(up.url) as at:
         up.refuse()
         async with reading(at.url("/api/other"), **POST) as reader:
@@ -197,7 +195,7 @@ async def test_a_backend_that_is_down_for_a_moment_is_waited_for() -> None:
         assert (lost["state"], lost["reason"]) == ("reconnecting", UpstreamRefused.message)
 
 
-async def test_a_plain_server_is_followed_as_an_eventsource_does_it() -> None:
+async def test_plain_server_is_read_as_by_eventsource() -> None:
     async with FakeUpstream() as up:
         up.script(sse(b"retry: 10\nid: a\ndata: 1\n\n", then="reset"), sse(b"id: b\ndata: 2\n\n"), plain(204))
         async with reading(f"{up.url}/feed") as reader:
