@@ -1,4 +1,4 @@
-"""Asks the admin listener of a running sidecar, and says what to do next when it does not answer."""
+"""A client of the admin listener, for the commands."""
 
 import json
 from http import HTTPStatus
@@ -21,7 +21,7 @@ ADVICE = {
 
 
 class AdminError(Exception):
-    """The listener did not do what was asked; the message says what to do next.
+    """The listener did not answer; the message names the next step.
 
     ``status`` is what it answered; None: it did not answer.
     """
@@ -32,7 +32,10 @@ class AdminError(Exception):
 
 
 class AdminClient:
-    """One admin listener, by its base URL. No proxies and no redirects: neither shall see the token."""
+    """One admin listener, by its base URL.
+
+    It uses no proxy and follows no redirect, since neither may see the token.
+    """
 
     def __init__(self, url: str, token: str | None = None) -> None:
         """Take the base URL; ValueError if it is none."""
@@ -54,7 +57,7 @@ class AdminClient:
             raise AdminError(f"{self._url} does not answer with JSON: is it the admin listener?") from None
 
     def read(self, target: str) -> bytes:
-        """Return a resource as it is, also one that says 503; AdminError if there is none."""
+        """Return a resource, also with status 503; raise AdminError if none."""
         return self._ask("GET", target, also=HTTPStatus.SERVICE_UNAVAILABLE)
 
     def post(self, target: str) -> None:

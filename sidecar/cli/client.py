@@ -1,4 +1,4 @@
-"""``sse-sidecar client``: how a page loads the browser client of this very version."""
+"""``sse-sidecar client``: the script tags of the browser client."""
 
 import json
 from urllib.parse import urlsplit
@@ -20,9 +20,9 @@ BASE_DEFAULT = "/_sse"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def client(*, base: str, as_json: bool) -> None:
-    """Print address, version, integrity and script tag of the browser client's modules.
+    """Print address, version, integrity and script tag of each script.
 
-    The tags are good for this version only: a browser refuses other bytes. Print them anew after an upgrade.
+    The tags are good for this version only: a browser refuses other bytes. Print them again after an upgrade.
     """
     base = base.rstrip("/")
     if urlsplit(base).netloc and not urlsplit(base).path:
@@ -37,7 +37,10 @@ def client(*, base: str, as_json: bool) -> None:
 
 
 def row(script: ClientScript, base: str) -> dict[str, str]:
-    """Return what a page needs to load a module from ``base``, the URL of the control API without a slash."""
+    """Return what a page needs to load a script.
+
+    ``base`` is the URL of the control API without a final slash.
+    """
     url = f"{base}/{script.name}?{VERSION_PARAMETER.decode()}"
     return {
         "name": script.name,

@@ -1,4 +1,4 @@
-"""``sse-sidecar demo``: a backend that misbehaves on request, the sidecar, and a network to be broken."""
+"""``sse-sidecar demo``: a backend, the sidecar and a faulty network."""
 
 import os
 import signal
@@ -57,7 +57,10 @@ Try in another terminal:
 
 
 class DemoPorts(NamedTuple):
-    """Where everything listens; ``public`` and ``bare`` are carried to ``sidecar`` and ``backend``."""
+    """The ports of the demo.
+
+    ``public`` leads to ``sidecar``, and ``bare`` to ``backend``.
+    """
 
     public: int
     admin: int
@@ -122,7 +125,7 @@ def _url(port: int) -> str:
 
 
 def _choose_ports(asked: dict[str, tuple[int | None, int]]) -> list[int]:
-    """Return a free port for each: the one asked for, else the first free one from the usual one on."""
+    """Return a port for each: the requested one, or the next free one."""
     with ExitStack() as held:  # all at once, so that no two get the same
         return [_choose(held, flag, *ports) for flag, ports in asked.items()]
 
@@ -140,7 +143,7 @@ def _choose(held: ExitStack, flag: str, wanted: int | None, usual: int) -> int:
 
 
 def _end_like_ctrl_c() -> None:
-    """Leave through the clean-up on SIGTERM too, and when the terminal is closed."""
+    """Clean up on SIGTERM and SIGHUP too."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
@@ -148,7 +151,7 @@ def _end_like_ctrl_c() -> None:
 
 @contextmanager
 def _surroundings(ports: DemoPorts) -> Iterator[None]:
-    """Run the network, and the backend below the supervisor that restarts it after its kill switch."""
+    """Run the network, and the backend under its supervisor."""
     origins = (_url(ports.public), f"http://localhost:{ports.public}")
     setup = Setup(_url(ports.switches), _url(ports.bare), origins, STALL_S)
     backend = ["supervisor", "--host", HOST, "--port", str(ports.backend), "--setup", setup.as_json()]

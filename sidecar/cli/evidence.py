@@ -1,4 +1,4 @@
-"""``sse-sidecar evidence``: what the next one to be woken needs to see, in one file without secrets."""
+"""``sse-sidecar evidence``: one file for the next engineer."""
 
 import io
 import json
@@ -52,7 +52,9 @@ Row = dict[str, Any]
     "--output", type=click.Path(path_type=Path), help="Where to.  [default: sse-evidence-TIME.tar.gz]"
 )
 def evidence(*, admin: str, token: str | None, file: Path | None, output: Path | None) -> None:
-    """Bundle what a running sidecar knows, to hand it on: no secrets, no messages, bounded in size.
+    """Collect the state of a running sidecar in one file.
+
+    It has no secrets and no messages, and its size is bounded.
 
     Works on one that does not answer too: the bundle then says so, and holds the settings.
     """
@@ -72,7 +74,7 @@ def evidence(*, admin: str, token: str | None, file: Path | None, output: Path |
 
 
 class Bundle:
-    """The parts of a bundle by their file names, and in words what could not be had."""
+    """The parts of a bundle by file name, and the missing ones."""
 
     def __init__(self, client: AdminClient) -> None:
         self.parts: dict[str, bytes] = {}
@@ -113,7 +115,7 @@ class Bundle:
         return buffer.getvalue()
 
     def _fetch(self, name: str, target: str) -> bool:
-        """Take a resource of the listener; tell whether it is worth asking for the next one."""
+        """Add a resource; return whether to continue with the next one."""
         try:
             content = self._client.read(target)
         except AdminError as error:
@@ -128,7 +130,7 @@ class Bundle:
         """Yield the ids of the streams that may explain what is wrong."""
         try:
             rows: list[Row] = json.loads(self.parts.get("streams.json", b"[]"))
-        except ValueError:  # cut, or not our listener
+        except ValueError:  # cut, or another program's listener
             return
         failed = [row for row in rows if row.get("outcome") not in FINE]
         others = [row for row in rows if row.get("outcome") in FINE]
@@ -161,7 +163,10 @@ def _json(value: object) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a new file that only its owner can read; FileExistsError rather than another's evidence gone."""
+    """Write a new file that only its owner can read.
+
+    Raises FileExistsError and never overwrites a file.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
     with os.fdopen(descriptor, "wb") as opened:
         opened.write(content)

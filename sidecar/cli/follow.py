@@ -1,4 +1,4 @@
-"""Follows one event stream to its end for somebody at a terminal, by the Python client."""
+"""Follow one event stream to its end, for a terminal."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -51,7 +51,7 @@ class Tail:
         )
 
     async def follow(self) -> None:
-        """Read until the stream is complete; raises Failed if it does not come to that."""
+        """Read until the stream is complete; raise Failed if it is not."""
         try:
             async with self._events as events:
                 async for event in events:

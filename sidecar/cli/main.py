@@ -1,4 +1,4 @@
-"""The command line ``sse-sidecar``. A command's module is imported when it is called."""
+"""The command ``sse-sidecar``; each subcommand is imported on its call."""
 
 from importlib import import_module
 

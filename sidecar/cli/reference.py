@@ -1,4 +1,7 @@
-"""Render the reference parts of the docs from the program: `python -m sidecar.cli.reference --write`."""
+"""Render the reference pages: ``python -m sidecar.cli.reference``.
+
+``--write`` writes them.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -80,7 +83,7 @@ def objectives_table() -> str:
 
 
 def errors_of_sidecar() -> str:
-    """Return the errors that are nobody else's fault, or nobody's at all."""
+    """Return the errors that come from no other party."""
     return _sections(e for e in every_error() if not issubclass(e, RequestError | UpstreamError))
 
 
@@ -127,7 +130,10 @@ TABLES = {
 
 
 def render(page: str) -> str:
-    """Return a page with every marked part made anew; KeyError for a part that does not exist."""
+    """Return a page with every marked part rendered.
+
+    Raises KeyError for an unknown part.
+    """
     return MARKED.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n{found[4]}", page)
 
 

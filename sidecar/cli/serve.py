@@ -1,4 +1,4 @@
-"""``sse-sidecar serve`` and ``sse-sidecar check-config``: start a sidecar, or check its settings."""
+"""``sse-sidecar serve`` and ``sse-sidecar check-config``."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def _settings(file: Path | None, flags: dict[str, str | None]) -> Settings:
 
 
 def _run(settings: Settings) -> int:
-    """Serve; a listener that cannot be opened is the operator's to mend, so it gets a line, no traceback."""
+    """Serve; report a listener that cannot be opened in one line."""
     from sidecar.server.app import run  # noqa: PLC0415 - the whole server, which the other commands do without
 
     try:

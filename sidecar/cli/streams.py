@@ -1,4 +1,4 @@
-"""``sse-sidecar streams``: what a running sidecar holds, why a stream stopped, and how to stop one."""
+"""``sse-sidecar streams``: list, show and cancel streams."""
 
 import json
 from collections.abc import Callable
@@ -70,13 +70,16 @@ def show(stream_id: str, *, admin: str, token: str | None, as_json: bool) -> Non
 @admin_options
 @json_option
 def cancel(stream_id: str, *, admin: str, token: str | None, as_json: bool) -> None:
-    """Stop a stream; its backend's connection is closed. One that has ended already stays as it is."""
+    """Stop a stream and close its backend's connection.
+
+    A stream that has ended does not change.
+    """
     _asked(admin, token, lambda client: client.post(f"{_path(stream_id)}/cancel"))
     click.echo(_json({"id": stream_id, "cancelled": True}) if as_json else f"cancelled {stream_id}")
 
 
 def _asked(admin: str, token: str | None, ask: Callable[[AdminClient], Any]) -> Any:  # noqa: ANN401 - JSON
-    """Ask the listener; leave with a line that says what to do if it does not answer."""
+    """Query the listener; exit with the next step if it fails."""
     try:
         client = AdminClient(admin, token)
     except ValueError as error:

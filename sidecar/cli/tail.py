@@ -1,4 +1,4 @@
-"""``sse-sidecar tail``: a ``curl -N`` for event streams that comes back until the stream is complete."""
+"""``sse-sidecar tail``: print a stream and reconnect to its end."""
 
 import asyncio
 import re
@@ -50,7 +50,7 @@ def tail(  # noqa: PLR0913 - one parameter for each option
     max_attempts: int,
     stall_s: float,
 ) -> None:
-    """Print the events of URL as they come, and resume where a connection breaks.
+    """Print the events of URL, and resume after a broken connection.
 
     Exit code 0: the stream is complete. 1: it failed, or was given up. Notices go to stderr.
     A POST is sent once, with an Idempotency-Key; its rest is asked for by the sidecar's SSE-Stream header.

@@ -1,4 +1,4 @@
-"""Aligned text for people: tables and durations, safe to print whatever a client put into them."""
+"""Text tables and durations, safe to print in a terminal."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,7 +7,7 @@ HOUR_S = 60 * MINUTE_S
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table with a column as wide as its widest cell; None is shown as a dash."""
+    """Return an aligned table; None is a dash."""
     lines = [list(head), *([cell_text(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
@@ -15,7 +15,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def cell_text(value: object) -> str:
-    """Return a value on one line, without control characters: they could rewrite a terminal."""
+    """Return a value on one line, without control characters.
+
+    They could change the terminal.
+    """
     text = "-" if value is None else str(value)
     return "".join(char if char.isprintable() else "?" for char in text)
 

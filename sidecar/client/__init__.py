@@ -1,4 +1,4 @@
-"""The Python client: one event stream over as many connections as it takes, and nothing lost in silence.
+"""The Python client: one event stream over several connections.
 
     from sidecar.client import EventSource
 

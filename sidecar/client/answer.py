@@ -1,4 +1,7 @@
-"""What the head of an answer means to a client that reads an event stream (WHATWG HTML section 9.2.2)."""
+"""The meaning of a response's head to an event source.
+
+Source: WHATWG HTML section 9.2.2.
+"""
 
 import json
 from collections.abc import Mapping
@@ -32,7 +35,10 @@ class Meaning(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """Status and fields of an answer; names are in lower case. ``problem``: the object in its body."""
+    """Status and fields of a response; names are in lower case.
+
+    ``problem`` is the object in its body.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -78,10 +84,10 @@ class ResponseHead:
 
 
 def meaning(head: ResponseHead, *, repeats: bool, idempotent: bool, renews: bool) -> Meaning:
-    """Judge the head of an answer.
+    """Judge the head of a response.
 
-    ``repeats``: the request may be sent again whatever became of it; ``idempotent``: it carried an
-    ``Idempotency-Key``; ``renews``: the headers come from a function that has not been asked again yet.
+    ``repeats`` is whether the request may be sent again in any case. ``idempotent`` is whether it had an
+    ``Idempotency-Key``. ``renews`` is whether a function can still return new headers.
     """
     status = head.status
     if head.is_event_stream:
@@ -98,7 +104,7 @@ def meaning(head: ResponseHead, *, repeats: bool, idempotent: bool, renews: bool
 
 
 def problem_of(body: bytes) -> dict[str, object]:
-    """Read a problem document (RFC 9457), or the ``error`` of an API; nothing if it is neither."""
+    """Return a problem (RFC 9457) or an API's ``error``, or nothing."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

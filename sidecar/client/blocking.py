@@ -1,4 +1,4 @@
-"""The client for programs without asyncio: ``with EventSource(url) as events: for event in events``.
+"""The client for programs without asyncio.
 
 A thread of its own runs the event loop. Nothing is read ahead but the one chunk whose messages are handed
 out, so the server waits for a slow program as it does for any other slow reader.
@@ -22,7 +22,9 @@ JOIN_S = 10.0
 
 
 class BlockingEventSource:
-    """One stream, as :class:`sidecar.client.EventSource`: the same options, states and guarantees.
+    """One stream without asyncio.
+
+    It has the options, states and guarantees of :class:`sidecar.client.EventSource`.
 
     Callbacks and a function for headers are called in the client's thread. ``close``, ``cancel`` and
     ``retry_now`` may be called from any thread.
@@ -34,7 +36,7 @@ class BlockingEventSource:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        """Start the thread; the first connection is made by the first step of the iteration."""
+        """Start the thread; the iteration makes the first connection."""
         self._loop = loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=loop.run_forever, name="sse-client", daemon=True)
         self._thread.start()
@@ -44,7 +46,7 @@ class BlockingEventSource:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave, unless the stream is over, and end the thread; also after KeyboardInterrupt."""
+        """Close the stream and end the thread, also after KeyboardInterrupt."""
         try:
             self._run(self._source.__aexit__(kind, error, trace))
         finally:
@@ -64,7 +66,7 @@ class BlockingEventSource:
         return self
 
     def __next__(self) -> Event:
-        """Return the next message; raises StreamFailed after the last one of a stream that failed."""
+        """Return the next message; raise StreamFailed if the stream failed."""
         if self._loop is None:
             raise RuntimeError(OUTSIDE)
         while (event := self._source._taken()) is None:  # noqa: SLF001 - one client in two forms
@@ -134,12 +136,15 @@ class BlockingEventSource:
 
     @property
     def retry_at(self) -> float | None:
-        """When the next connection is made, in seconds of ``time.monotonic()``; None: none is waited for."""
+        """Return when the next connection starts (``time.monotonic()``), or None."""
         return self._source.retry_at
 
     @property
     def idle_s(self) -> int:
-        """Whole seconds since the backend's last byte, as the last heartbeat said; 0 after a message."""
+        """Return whole seconds since the backend's last byte.
+
+        The value is that of the last heartbeat, and 0 after a message.
+        """
         return self._source.idle_s
 
     def retry_now(self) -> None:
@@ -155,7 +160,7 @@ class BlockingEventSource:
         return self._run(self._source.cancel())
 
     def _run(self, step: Coroutine[Any, Any, T]) -> T:
-        """Run a step in the thread; whatever interrupts the wait for it ends the step as well."""
+        """Run a step in the thread; an interrupted wait cancels the step."""
         if threading.current_thread() is self._thread:
             step.close()
             raise RuntimeError("a callback cannot wait for the thread that calls it")

@@ -1,4 +1,4 @@
-"""One connection of a client: aiohttp inside, and outside only an answer or the word that it was lost."""
+"""One connection of a client: a response, or ``Lost``."""
 
 import asyncio
 import os
@@ -41,20 +41,29 @@ class StreamResponse(Protocol):
         """What the answer asks for, in seconds."""
 
     async def chunk(self) -> bytes:
-        """Return the next bytes of the body, nothing at its end in order; raises Lost if it breaks."""
+        """Return the next bytes of the body, or none at its clean end.
+
+        Raises Lost if it breaks.
+        """
 
     def close(self) -> None:
-        """Close the connection; whoever waits for a chunk gets Lost."""
+        """Close the connection; a waiting read raises Lost."""
 
 
 class Network(Protocol):
     """Makes connections."""
 
     async def ask(self, request: Request, within_s: float) -> StreamResponse:
-        """Send a request and return its answer once the head is there; raises Lost, also if it is late."""
+        """Send a request and return its response after the head.
+
+        Raises Lost, also when the head is late.
+        """
 
     async def post(self, url: str, headers: dict[str, str], body: bytes = b"") -> bool:
-        """Send something small; True: the server took it. Raises nothing that a network does."""
+        """Send a small body; return whether the server accepted it.
+
+        Raises nothing for a network error.
+        """
 
     async def close(self) -> None:
         """Close everything that is open."""
@@ -70,12 +79,15 @@ class HttpAnswer:
 
     @property
     def retry_after_s(self) -> float | None:
-        """Return the seconds of Retry-After; a date is held against the server's own clock if it tells it."""
+        """Return the seconds of ``Retry-After``.
+
+        A date is relative to the response's ``Date``, if it has one.
+        """
         now = epoch_of(self.head.headers.get("date", "")) or time.time()
         return retry_after_s(self.head.headers.get("retry-after", ""), now)
 
     async def read_problem(self) -> None:
-        """Read what an answer that is no stream says."""
+        """Read the body of a response that is not a stream."""
         try:
             async with asyncio.timeout(PROBLEM_S):
                 body = await self._response.content.read(PROBLEM_BYTES_MAX)
@@ -96,7 +108,9 @@ class HttpAnswer:
 
 
 class HttpNetwork:
-    """Connections of one stream by aiohttp. Nothing is read from the environment or kept.
+    """Make the connections of one stream with aiohttp.
+
+    It reads no settings from the environment and keeps no cookies.
 
     ``session``: the caller's own, for TLS and proxies; it is not closed here. ``redirects``: whether they are
     followed, REDIRECTS_MAX at most; a login goes to the first origin only.

@@ -1,4 +1,4 @@
-"""How a stream stands: its state with the reason, its attempts and its waits. ``now`` is an argument."""
+"""The state of a client's stream: reason, attempts and waits."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,9 @@ RECONNECTS_MAX = 50
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLoss:
-    """Why a connection is gone or did not come about: a sentence for the user, a detail for an engineer.
+    """Why a connection ended or failed to open.
+
+    ``reason`` is for the user, ``detail`` for an engineer.
 
     ``retry_after_s``: what the answer asked for. ``stalled``: the connection was silent. ``unsent``:
     nobody has begun to carry out the request, so that asking again is no second request.
@@ -26,9 +28,9 @@ class ConnectionLoss:
 
 
 class StreamCourse:
-    """One stream's course. Times are seconds of one monotonic clock.
+    """The state of one stream; times are seconds of a monotonic clock.
 
-    ``attempts_max``: attempts in a row without a message before the stream has failed; 0: no bound.
+    After ``attempts_max`` attempts in a row without a message the stream has failed; 0 is no bound.
     """
 
     def __init__(self, attempts_max: int) -> None:
@@ -58,7 +60,7 @@ class StreamCourse:
         self.retry_s = min(retry_ms / 1000, WAIT_S_MAX)
 
     def connects(self) -> bool:
-        """A connection is being made; tells whether that is another state."""
+        """Note that a connection starts; return whether the state changed."""
         waited = self.retry_at is not None
         if waited:
             self._to(State.RECONNECTING, self.reason, self.detail)
@@ -70,7 +72,7 @@ class StreamCourse:
         self._to(State.OPEN, "Connected.")
 
     def heard(self, now: float, replayed: int | None) -> Recovery | None:
-        """Take note of a byte; returns the recovery if the connection was lost before it."""
+        """Note a byte; return the recovery if the connection was lost before."""
         if self._lost_at is None:
             return None
         recovery = Recovery(self._connections, now - self._lost_at, replayed)
@@ -80,11 +82,14 @@ class StreamCourse:
         return recovery
 
     def message(self) -> None:
-        """Take note of a new message: the sequence of waits begins anew."""
+        """Note a new message: the sequence of waits begins again."""
         self.attempt = 0
 
     def lost(self, loss: ConnectionLoss, now: float, jitter: float) -> None:
-        """Wait before the next connection, or fail after too many; ``jitter`` is a number of [0, 1]."""
+        """Wait before the next connection, or fail after too many.
+
+        ``jitter`` is a number in [0, 1].
+        """
         if self._lost_at is None:
             self._lost_at, self._connections = now, 0
         self.stalls += loss.stalled

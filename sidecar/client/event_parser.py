@@ -1,4 +1,4 @@
-"""Reads an event stream as a client does (WHATWG HTML section 9.2.6): bytes in, events out, any chunking."""
+"""Parse an event stream (WHATWG HTML section 9.2.6)."""
 
 import codecs
 import re
@@ -15,7 +15,7 @@ _heartbeat_form = re.compile(r": ?hb(?: idle=([0-9]{1,9}))?")
 
 
 class Event(NamedTuple):
-    """One dispatched event. ``id`` is the last event id at that moment, its own or an earlier event's."""
+    """One dispatched event; ``id`` is the last event ID at that moment."""
 
     type: str
     data: str
@@ -32,10 +32,12 @@ class EventTooLarge(ValueError):
 
 
 class EventParser:
-    """Parses one connection's body. ``last_event_id`` and ``retry_ms`` hold what the stream has said so far.
+    """Parse one connection's body into events.
 
-    ``idle_s``: seconds since the backend's last byte, as the last heartbeat said; None: it did not say; 0
-    after an event.
+    ``last_event_id`` and ``retry_ms`` are the latest of the stream.
+
+    ``idle_s`` is the seconds since the backend's last byte: the value of the last heartbeat, 0 after an event,
+    None if a heartbeat had none.
 
     Unlike :class:`sidecar.framing.Framer`, which relays blocks, it acts on ``retry`` at once, also right
     before a connection breaks, and on ``id`` at the blank line, also in a block without data.

@@ -1,4 +1,4 @@
-"""The client for asyncio: ``async with EventSource(url) as events: async for event in events``."""
+"""The client for asyncio."""
 
 import asyncio
 import random
@@ -37,7 +37,7 @@ SETTLE_S = 2.0
 
 
 class EventSource:
-    """One stream over as many connections as it takes; every message comes once.
+    """One stream over several connections; each message arrives once.
 
     Its clock is the event loop's. It reads only as fast as the program iterates, and nothing before that.
     """
@@ -64,7 +64,10 @@ class EventSource:
         on_recovered: Callable[[Recovery], None] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Raise ValueError for what cannot be asked. Options: see ``docs/client-python.md``."""
+        """Check the options, which ``docs/client-python.md`` describes.
+
+        Raises ValueError.
+        """
         check(url, stall_s, attempts_max)
         content = body.encode() if isinstance(body, str) else body
         self.url = url.partition("#")[0]
@@ -90,7 +93,7 @@ class EventSource:
         self._flow: Flow | None = None
 
     async def __aenter__(self) -> Self:
-        """Be ready; the first connection is made by the first step of the iteration."""
+        """Prepare; the iteration makes the first connection."""
         listeners = Listeners(self._tell_state, self._on_gap, self._on_heartbeat, self._tell_recovered)
         self._network = self._make_network()
         self._flow = Flow(
@@ -110,7 +113,7 @@ class EventSource:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave, unless the stream is over, and send off what there is to report (SETTLE_S at most)."""
+        """Close the stream and send the report, within SETTLE_S."""
         try:
             self.close()
         finally:  # a callback may raise
@@ -131,14 +134,17 @@ class EventSource:
         return self
 
     async def __anext__(self) -> Event:
-        """Return the next message; raises StreamFailed after the last one of a stream that failed."""
+        """Return the next message; raise StreamFailed if the stream failed."""
         while (event := self._taken()) is None:
             if not await self._more():
                 raise StopAsyncIteration
         return event
 
     async def _more(self) -> bool:
-        """Wait until a message is ready; False: there is none to come. Raises StreamFailed."""
+        """Wait for a message; return whether there is one.
+
+        Raises StreamFailed.
+        """
         flow = self._running
         while not flow.ready:
             if self._course.over:
@@ -173,17 +179,26 @@ class EventSource:
 
     @property
     def code(self) -> str:
-        """The error code of a failed stream, such as ``err-sidecar-upstream-truncated``; otherwise ""."""
+        """Return the error code of a failed stream, or "".
+
+        For example ``err-sidecar-upstream-truncated``.
+        """
         return self._course.code
 
     @property
     def detail(self) -> str:
-        """What an engineer wants to know beside the reason, such as ``Connection refused``; may be ""."""
+        """Return a detail for an engineer, such as ``Connection refused``.
+
+        It may be "".
+        """
         return self._course.detail
 
     @property
     def stream(self) -> str:
-        """Id of the stream at the sidecar, for ``join``; "" before the first answer and without a sidecar."""
+        """Return the stream's id at the sidecar, for ``join``.
+
+        It is "" before the first response and without a sidecar.
+        """
         return self._progress.stream
 
     @property
@@ -193,7 +208,10 @@ class EventSource:
 
     @property
     def position(self) -> str:
-        """Where to go on behind the last message that was handed out, also where events carry no ids."""
+        """Return the position after the last delivered message.
+
+        It works for events without ids too.
+        """
         known = Progress(self.stream, self._handed_id)
         known.last_seq = self._handed_seq
         return known.position
@@ -220,12 +238,15 @@ class EventSource:
 
     @property
     def retry_at(self) -> float | None:
-        """When the next connection is made, in seconds of ``time.monotonic()``; None: none is waited for."""
+        """Return when the next connection starts (``time.monotonic()``), or None."""
         return self._course.retry_at
 
     @property
     def idle_s(self) -> int:
-        """Whole seconds since the backend's last byte, as the last heartbeat said; 0 after a message."""
+        """Return whole seconds since the backend's last byte.
+
+        The value is that of the last heartbeat, and 0 after a message.
+        """
         reading = self._flow.reading if self._flow is not None else None
         return reading.idle_s if reading is not None else 0
 
@@ -234,14 +255,20 @@ class EventSource:
         self._running.wake()
 
     def close(self) -> None:
-        """Leave: the generation goes on as the server decides. What has come already is still handed out."""
+        """Leave the stream; received messages are still delivered.
+
+        The server decides whether the generation continues.
+        """
         if not self._course.over:
             self._course.closed()
             self._running.close()
             self._tell_state()
 
     async def cancel(self) -> bool:
-        """Stop the generation; True: the server has confirmed. What came until then is still handed out."""
+        """Stop the generation; return whether the server confirmed.
+
+        Messages received before are still delivered.
+        """
         flow = self._running
         if self._course.over:
             return False

@@ -1,4 +1,4 @@
-"""The way of one stream's bytes: from connection to connection, through the parser, to messages in order."""
+"""One stream's bytes: connections, parser and messages in order."""
 
 import asyncio
 from collections import deque
@@ -28,7 +28,10 @@ OnEnd = Literal["reconnect", "complete"]
 
 
 class Flow:
-    """Reads one stream when it is pulled; ``ready`` holds what one chunk brought, with each message's seq."""
+    """Read one stream step by step.
+
+    ``ready`` holds the messages of one chunk with their seqs.
+    """
 
     def __init__(  # noqa: PLR0913 - what a flow is made of, each with a name
         self,
@@ -69,7 +72,10 @@ class Flow:
         """An error that the stream has told, whatever came after it."""
 
     async def pull(self) -> None:
-        """Do the next thing: wait, connect, or read a chunk. May be cancelled, and called again."""
+        """Take the next step: wait, connect or read a chunk.
+
+        A cancelled step may be called again.
+        """
         if self.course.over:
             return
         if self._answer is not None and self.reading is not None:
@@ -115,7 +121,10 @@ class Flow:
             self._asking = None
 
     async def _asked(self) -> Mapping[str, str] | None:
-        """Return the program's header fields; None: its function failed, which may pass as a lost network."""
+        """Return the program's header fields, or None if its function failed.
+
+        Such a failure counts as a lost network.
+        """
         try:
             return await self._headers()
         except Exception as error:  # noqa: BLE001 - told as the detail, and bounded like any other attempt
@@ -137,7 +146,7 @@ class Flow:
             return
 
     def _given_up(self, asking: asyncio.Task[StreamResponse]) -> None:
-        """Tell a pull that was cancelled itself from one whose connection was closed under it."""
+        """Return whether the step itself was cancelled, not its connection."""
         if asking.done() and not asking.cancelled() and asking.exception() is None:
             asking.result().close()
         if not self.course.over:
@@ -174,13 +183,16 @@ class Flow:
             self._fail(ConnectionLoss(head.reason, head.detail, head.code))
 
     def _began_nothing(self, status: int) -> bool:
-        """Tell whether a stream is gone of which nothing was read: the URL can be asked anew."""
+        """Return whether a stream without a received message has expired.
+
+        The URL can be requested again.
+        """
         question, progress = self.question, self.progress
         fresh = bool(progress.stream) and not progress.last_seq and not question.join
         return fresh and question.method == "GET" and status in LOST_STREAM
 
     def _nothing_more(self) -> None:
-        """Judge 204: all is well, unless an error was told before."""
+        """Judge 204: the stream is complete, unless an error came before."""
         self._heard(None)
         if self._fault is not None and self.progress.stream:
             self._fail(self._fault)
@@ -232,7 +244,7 @@ class Flow:
             self._listeners.recovered(recovery)
 
     def _end(self, reading: BodyReader) -> None:
-        """Judge a body that ended in order; a sidecar that was asked to says whether the stream is over."""
+        """Judge a clean end; a sidecar's ``sse-end`` shows that it is complete."""
         asked = self._request is not None and self._request.headers.get("accept") == ACCEPT_TOLD
         says = reading.short or (self.progress.by_sidecar and asked)
         if self._on_end == "complete" and not says:
@@ -262,7 +274,7 @@ class Flow:
             self._listeners.state()
 
     def _advice(self, loss: ConnectionLoss) -> str:
-        """Say why asking again would be a second request, or would find nothing; "": it would not."""
+        """Return why a reconnect would be a second request, or ""."""
         request, question = self._request, self.question
         named = bool(question.join or (question.control and self.progress.stream))
         if question.method == "GET" or named or loss.unsent or request is None or self._on_end == "reconnect":

@@ -14,7 +14,10 @@ HeaderSource: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str] | A
 
 
 async def asked(headers: HeaderSource | None) -> Mapping[str, str]:
-    """Return header fields with names in lower case; a function is asked anew and may raise anything."""
+    """Return header fields with names in lower case.
+
+    A function is called each time and may raise anything.
+    """
     if callable(headers):
         answer = headers()
         headers = await answer if inspect.isawaitable(answer) else answer
@@ -22,7 +25,10 @@ async def asked(headers: HeaderSource | None) -> Mapping[str, str]:
 
 
 def position_in(headers: HeaderSource | None) -> str:
-    """Return the ``Last-Event-ID`` among given fields; "" if there is none, or a function to be asked."""
+    """Return the ``Last-Event-ID`` of given fields, or "".
+
+    It is "" for a function, too.
+    """
     if headers is None or callable(headers):
         return ""
     return next((value for name, value in headers.items() if name.lower() == "last-event-id"), "")
@@ -38,7 +44,7 @@ def check(url: str, stall_s: float, attempts_max: int) -> None:
 
 
 def check_url(url: str) -> None:
-    """Raise ValueError for what is no address of an event stream."""
+    """Raise ValueError unless it is the URL of an event stream."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # ValueError if it is out of range
@@ -50,4 +56,4 @@ def check_url(url: str) -> None:
 
 
 def ignore(*_: object) -> None:
-    """Do nothing: nobody listens."""
+    """Do nothing: there is no callback."""

@@ -1,4 +1,4 @@
-"""What has been received of a stream: each message once, what is missing, and where to go on."""
+"""The received part of a stream: messages, gaps and position."""
 
 from collections import deque
 
@@ -16,7 +16,10 @@ UNANNOUNCED = "lost on the way"
 
 
 class LostOnTheWay(Exception):
-    """Messages are missing before this one, and nobody said so. It is not taken: the server may have them."""
+    """Messages before this one are missing without a gap.
+
+    The client does not take it, since the server may still have them.
+    """
 
 
 class Progress:
@@ -61,7 +64,7 @@ class Progress:
         self._numbered = False
 
     def answered(self, stream: str) -> None:
-        """Begin to read an answer; ``stream``: its ``SSE-Stream``, "" if it has none."""
+        """Begin a response; ``stream`` is its ``SSE-Stream`` field or ""."""
         self.by_sidecar = bool(stream)
         self._checks_ids = not stream  # a sidecar counts, and ids of its backend's making need not differ
         self._next = ""
@@ -77,13 +80,16 @@ class Progress:
         self.stream = stream
 
     def _turn(self) -> None:
-        """Begin with another stream at its first word: before it nobody has told the gap."""
+        """Begin another stream at its first event, after an unknown gap."""
         if self._next:
             self._begin_with(self._next)
             self._next = ""
 
     def take(self, event: Event) -> bool:
-        """Tell whether a message is new, and count it; raises LostOnTheWay once for each place."""
+        """Return whether a message is new, and count it.
+
+        Raises LostOnTheWay once for each position.
+        """
         self._turn()
         self.jumped = None
         known = event_id.parse(event.id) if event.own_id else None
@@ -117,17 +123,20 @@ class Progress:
             self.last_seq = gap.missed_through
 
     def forget(self) -> None:
-        """Let go of a stream of which nothing has been read: what comes next is another one."""
+        """Forget a stream without a received message; another one follows."""
         self.stream = ""
 
     def lacks(self, last_seq: int) -> bool:
-        """Tell whether a stream that ends with this seq has messages that did not come."""
+        """Return whether a stream with this last seq has missing messages."""
         self._turn()
         return self.last_seq < last_seq
 
     @property
     def position(self) -> str:
-        """The sidecar's id of the last message, also of one that it did not stamp, else the server's own."""
+        """Return the id of the last message: the sidecar's, or the server's.
+
+        The sidecar's also for a message that it did not stamp.
+        """
         if not self.stream:
             return self.last_event_id
         return str(event_id.EventId(self.stream, self.last_seq)) if self.last_seq else ""
@@ -148,7 +157,10 @@ class Progress:
         self.last_seq = seq
 
     def _came_before(self, name: str) -> bool:
-        """Tell whether an id came before; after a reconnect a server may repeat until the first new one."""
+        """Return whether an id was seen before.
+
+        After a reconnect a server may repeat events up to the first new one.
+        """
         if self._checks_ids and name in self._recent:
             return True
         self._checks_ids = False

@@ -1,4 +1,4 @@
-"""One answer's body as it is read: messages, and the server's words about the stream."""
+"""One response's body: messages, and the sidecar's control events."""
 
 from collections import deque
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Listeners:
 
 
 class BodyReader:
-    """Takes the chunks of one body; puts each new message with its seq into ``ready``."""
+    """Take the chunks of one body; add new messages to ``ready``."""
 
     def __init__(
         self,

@@ -1,4 +1,7 @@
-"""What a client reports to the sidecar: counts and durations; no content, no address, no identity."""
+"""The client report: counts and durations.
+
+It has no content, no address and no identity.
+"""
 
 import json
 from collections.abc import Iterable

@@ -15,7 +15,10 @@ ABOUT_BODY = frozenset({"content-type", "content-length", "content-encoding", "t
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; header names are in lower case. ``repeats``: sending it twice does no harm."""
+    """One request; header names are in lower case.
+
+    ``repeats`` is whether sending it twice is harmless.
+    """
 
     method: str
     url: str
@@ -26,7 +29,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
-    """What starts or joins a stream. ``control``: path of the sidecar's control API; "": there is none."""
+    """The request that starts or joins a stream.
+
+    ``control`` is the path of the control API, or "" without one.
+    """
 
     url: str
     method: str = "GET"
@@ -37,7 +43,9 @@ class StreamRequest:
     """Sent as ``Idempotency-Key`` with anything but a GET, where the program sends none."""
 
     def next(self, progress: Progress, headers: Mapping[str, str]) -> Request:
-        """Return the next request; the caller's ``headers`` are in lower case and win over the usual ones.
+        """Return the next request; ``headers`` replace the defaults.
+
+        Their names are in lower case.
 
         A stream that a sidecar keeps is asked for by its name unless asking the URL again is the same thing:
         a GET that goes on behind a stamped message. So a POST is sent once.
@@ -54,7 +62,7 @@ class StreamRequest:
         return Request(self.method, self.url, fields, self.body, repeats=self.method == "GET")
 
     def control_url(self, path: str) -> str:
-        """Return the address of a part of the control API, on the origin of the URL."""
+        """Return the URL of a control resource, on the stream's origin."""
         return f"{origin(self.url)}{self.control}/{path}"
 
     def _usual(self) -> dict[str, str]:

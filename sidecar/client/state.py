@@ -1,4 +1,4 @@
-"""What a stream is doing, and what a program is told about it."""
+"""The states of a stream, and what a program receives about it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +21,10 @@ FINAL = frozenset({State.COMPLETED, State.FAILED, State.CLOSED})
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Messages that will not come; seqs count from 1. ``missed_through`` None: the server does not know."""
+    """Messages that the client never receives; seqs count from 1.
+
+    ``missed_through`` is None where the server does not know.
+    """
 
     missed_from: int
     missed_through: int | None
@@ -42,7 +45,7 @@ class Recovery:
 
 
 class StreamFailed(Exception):
-    """The stream cannot be read to its end; the message is a sentence for the user.
+    """The stream failed; the message is a sentence for the user.
 
     ``code``: the server's error code, such as ``err-sidecar-upstream-truncated``; otherwise "".
     """

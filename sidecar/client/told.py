@@ -1,4 +1,4 @@
-"""What a server says inside a stream about the stream: gaps, ends and errors."""
+"""Control events in a stream: gaps, ends and errors."""
 
 import json
 
@@ -31,7 +31,9 @@ def last_seq_of(event: Event) -> int:
 
 
 def failure_of(event: Event) -> ConnectionLoss | None:
-    """Read an error event of the sidecar's, OpenAI's, Anthropic's, the AI SDK's or Google's form; else None.
+    """Return the error of an error event, or None.
+
+    It reads the forms of the sidecar, OpenAI, Anthropic, the AI SDK and Google.
 
     Whether the stream has failed shows what follows: an endless feed may go on after one.
     """

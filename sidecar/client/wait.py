@@ -11,7 +11,10 @@ SECONDS_DIGITS_MAX = 9
 
 
 def retry_after_s(value: str, now_epoch: float) -> float | None:
-    """Read a ``Retry-After`` field (RFC 9110 section 10.2.3), seconds or a date; None: it says neither."""
+    """Return the seconds of ``Retry-After`` (RFC 9110 section 10.2.3).
+
+    The field has seconds or a date. Return None for anything else.
+    """
     value = value.strip()
     if value.isascii() and value.isdigit():
         return float(value[:SECONDS_DIGITS_MAX])
@@ -20,7 +23,7 @@ def retry_after_s(value: str, now_epoch: float) -> float | None:
 
 
 def epoch_of(date: str) -> float | None:
-    """Return the seconds since 1970 of an HTTP date (RFC 9110 section 5.6.7); None: it is none."""
+    """Return an HTTP date (RFC 9110, 5.6.7) in Unix seconds, or None."""
     try:
         return parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError, TypeError):
@@ -28,7 +31,9 @@ def epoch_of(date: str) -> float | None:
 
 
 def wait_s(attempt: int, jitter: float, *, retry_s: float | None, retry_after_s: float | None) -> float:
-    """Return the seconds before attempt 0, 1, 2 ...; ``jitter`` is a random number of [0, 1].
+    """Return the seconds before attempt 0, 1, 2 ...
+
+    ``jitter`` is a random number in [0, 1].
 
     ``retry_s``, the stream's own wish, replaces the first wait and is the least of the later ones;
     ``retry_after_s``, an answer's, wins over everything. Both get the same up to 10 % more as any other wait.

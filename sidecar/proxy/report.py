@@ -31,7 +31,7 @@ OCCASIONS = frozenset({"end", "recovery", "pagehide"})
 class Report:
     """One client's report on one stream; seqs count from 1.
 
-    ``gaps`` are the first and last seq of each gap that it received. ``told`` is whether its user saw the end.
+    ``gaps`` are the first and last seq of each gap that it received. ``told``: its user saw the end.
     """
 
     stream: str
@@ -71,7 +71,7 @@ class Report:
 class StreamFacts(NamedTuple):
     """What the sidecar knows of the stream.
 
-    ``entries`` is the log's last seq. ``messages`` is the last seq of the backend's, which a terminal event of
+    ``entries`` is the last seq of the log. ``messages`` is that of the backend, which a terminal event of
     the sidecar may follow. ``unframed`` is whether the stream went on without seqs.
     """
 

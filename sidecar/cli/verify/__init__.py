@@ -1,1 +1,1 @@
-"""The commands of `verify`: the six scenarios, load, the fault proxy and the report."""
+"""The commands of ``verify``: scenarios, load, proxy and report."""

@@ -1,4 +1,4 @@
-"""``sse-sidecar verify proxy``: a bad network between any client and any server, as bad as is asked for."""
+"""``sse-sidecar verify proxy``: a network with chosen faults."""
 
 import asyncio
 import signal
@@ -19,7 +19,7 @@ HOST = "127.0.0.1"
 
 
 class _Address(click.ParamType[tuple[str, int]]):
-    """``host:port``, or a URL of which only those two are taken; port 0 where a free one will do."""
+    """``host:port``, or a URL with them; port 0 takes a free one."""
 
     name = "host:port"
 
@@ -81,7 +81,9 @@ def proxy(
     toxics: Sequence[Toxic],
     seed: int,
 ) -> None:
-    """Carry TCP connections to a server, as badly as toxics say; nothing is wrong until one does.
+    """Carry TCP connections to a server, with the faults of toxics.
+
+    Without a toxic it carries them unchanged.
 
     Toxics are Toxiproxy's, with units in their names, and loss:
 
@@ -89,16 +91,16 @@ def proxy(
       latency:latency_s=0.2,jitter_s=0.05     bytes arrive later
       bandwidth:rate_bytes=50000              bytes per second; shared=true: of all connections together
       slow_close:delay_s=2                    the end of the stream arrives later
-      timeout:timeout_s=10                    nothing passes, then it is closed; 0: silence for good
+      timeout:timeout_s=10                    nothing passes, then it closes; 0: never
       reset_peer:timeout_s=1                  RST
       slicer:average_bytes=10,delay_s=0.01    small pieces
       limit_data:limit_bytes=1000             closed after so many bytes
-      down                                    nobody gets in
+      down                                    connections are refused
       loss:share=0.1                          a share arrives late, as after retransmission
 
-    Each takes direction=up|down|both and toxicity=0..1, the share of connections that it hits. They are
-    changed while it runs over HTTP: GET / shows them, POST and DELETE /toxics, POST /cut, /hand_off,
-    /drop_bytes?n=N. Ends with Ctrl-C.
+    Each takes direction=up|down|both and toxicity=0..1, the share of affected connections. HTTP requests
+    change them while it runs: GET / shows them, POST and DELETE /toxics change them. POST /cut, /hand_off
+    and /drop_bytes?n=N act once. It ends with Ctrl-C.
     """  # noqa: D301 - click reads the character
     try:
         asyncio.run(_run(to, listen, control, toxics, seed))

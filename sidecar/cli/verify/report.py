@@ -1,4 +1,4 @@
-"""``sse-sidecar verify report``: one report over the results of several runs."""
+"""``sse-sidecar verify report``: one report on several runs."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def report(files: tuple[Path, ...], folder: Path, name: str) -> None:
 
 
 def read(file: Path) -> Results:
-    """Return the results in a file; click.UsageError says what is wrong with it."""
+    """Return the results in a file; raise click.UsageError if invalid."""
     try:
         results = from_json(file.read_bytes())
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""``sse-sidecar verify``: six scenarios against any event stream, and the evidence as JSON and as reports."""
+"""``sse-sidecar verify``: six scenarios against any event stream."""
 
 import asyncio
 import random
@@ -82,8 +82,8 @@ NAMES = [scenario.name for scenario in SCENARIOS]
 def verify(context: click.Context, /, **options: object) -> None:
     """Run the resilience scenarios, and write the evidence.
 
-    Exit code 0: every scenario passed. 1: one has failed; with --compare the plain backend `direct` does not
-    count, which is there to show what happens without a sidecar. 2: it could not run.
+    Exit code 0: every scenario passed. Exit code 1: a scenario failed. Exit code 2: it did not run. With
+    --compare, failures of the plain backend `direct` do not count.
     """
     if context.invoked_subcommand is None:
         _verify(**options)  # type: ignore[arg-type]
@@ -177,7 +177,7 @@ def _specs(target: str | None, compare: str | None) -> list[str]:
 
 
 def _check(spec: str) -> None:
-    """Raise click.UsageError for what is neither a name of ours nor an address that a path can lead to."""
+    """Raise click.UsageError unless it is a known name or a URL."""
     try:
         check_url(spec)
         ListenAddress.of(spec)
