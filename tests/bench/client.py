@@ -4,12 +4,12 @@ CPU time of this process alone; a child serves the stamped events of a chat answ
 """
 
 import asyncio
-import subprocess
 import sys
 import time
 
 from sidecar.client import EventSource
 from sidecar.client.event_parser import EventParser
+from tests.kit.user_process import user_process
 
 EVENTS = 100_000
 STREAM = "s1" + "A" * 40
@@ -35,18 +35,13 @@ def parse_us(count: int, chunk_events: int) -> float:
 async def client_us(count: int, chunk_events: int) -> float:
     """Return the microseconds of CPU that the whole client takes for an event."""
     command = [sys.executable, "-m", "tests.bench.client", str(count), str(chunk_events)]
-    server = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    try:
-        assert server.stdout is not None
-        url = (await server.stdout.readline()).decode().strip()
+    async with user_process(*command) as server:
+        url = await server.line()
         async with EventSource(url, on_end="complete", control="", attempts_max=1) as source:
             first = await anext(source)
             began = time.process_time()
             received = len([event async for event in source])
             spent = time.process_time() - began
-    finally:
-        server.kill()
-        await server.wait()
     assert (first.id, received) == (f"{STREAM}.1", count - 1)
     return spent / received * 1e6
 

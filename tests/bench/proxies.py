@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.kit.blocking_process import blocking_process
+
 LISTEN_S_MAX = 15.0
 LISTEN_POLL_S = 0.02
 STOP_S_MAX = 5.0
@@ -80,26 +82,10 @@ class ProxyFailed(RuntimeError):
 def running(command: Sequence[str], core: int, output: Path) -> Iterator[subprocess.Popen[str]]:
     """Run a command pinned to a core; its output goes to a file. Stopped at the end, killed if need be."""
     with output.open("w") as sink:
-        process = subprocess.Popen(
-            ["taskset", "-c", str(core), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=sink,
-            text=True,
-        )
-        try:
+        pinned = ["taskset", "-c", str(core), *command]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": sink, "stderr": sink}
+        with blocking_process(pinned, stop_s=STOP_S_MAX, may_be_late=True, **streams) as process:
             yield process
-        finally:
-            _stop(process)
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_S_MAX)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @contextlib.contextmanager

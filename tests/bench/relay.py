@@ -24,6 +24,7 @@ from tests.bench.cost import cpu_s, rss_kib
 from tests.bench.proxies import NGINX, SIDECAR, Proxy, serving
 from tests.bench.readers import BenchCounts, open_streams
 from tests.bench.report import Round, report, table
+from tests.kit.blocking_process import blocking_process
 
 PROXY_CORE, LOAD_CORE = 0, 1
 FILES_MIN = 8_192
@@ -140,11 +141,8 @@ def _in_front_of_the_backend(proxy: Proxy) -> Iterator[tuple[int, int]]:
 @contextlib.contextmanager
 def _backend() -> Iterator[int]:
     command = [sys.executable, "-m", "tests.bench.backend"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield int(process.stdout.readline() if process.stdout else "")
-        finally:
-            process.terminate()
+    with blocking_process(command, stdout=subprocess.PIPE) as process:
+        yield int(process.stdout.readline() if process.stdout else "")
 
 
 async def _relay(pid: int, port: int, load: BenchLoad, measured: Round) -> None:

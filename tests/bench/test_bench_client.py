@@ -1,11 +1,11 @@
 """The benchmark of the Python client runs, and says what it says it does."""
 
-import asyncio
 import re
-import subprocess
 import sys
 
 import pytest
+
+from tests.kit.user_process import run_to_end
 
 COMMAND = [sys.executable, "-m", "tests.bench.client", "4000"]
 FIGURES = re.compile(
@@ -15,7 +15,6 @@ FIGURES = re.compile(
 
 @pytest.mark.slow
 async def test_it_prints_a_figure_for_each_way_of_sending() -> None:
-    program = await asyncio.create_subprocess_exec(*COMMAND, stdout=subprocess.PIPE)
-    said = (await program.communicate())[0].decode().splitlines()
+    said = (await run_to_end(*COMMAND)).stdout.splitlines()
     assert said[0] == "4000 stamped events of 143 bytes, CPU microseconds for each"
     assert [bool(FIGURES.match(line)) for line in said[1:]] == [True, True]

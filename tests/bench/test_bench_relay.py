@@ -12,6 +12,7 @@ from tests.bench.cost import cpu_s, fields_of, rss_kib
 from tests.bench.proxies import Proxy
 from tests.bench.readers import BenchCounts, BenchReader
 from tests.bench.report import BrokenRound, Round, percentile, report, table
+from tests.kit.blocking_process import blocking_process
 
 
 def test_an_event_has_its_size_its_number_and_its_time() -> None:
@@ -57,6 +58,7 @@ def test_a_stat_line_is_read_behind_a_name_with_parentheses_and_spaces() -> None
     assert fields_of("7 (a) b) S 1 2\n") == ["S", "1", "2"]
 
 
+END_S = 20.0
 BURN = """
 import os, sys
 while sum(os.times()[:2]) < 0.3:
@@ -68,12 +70,12 @@ sys.stdin.read()
 
 def test_the_cost_of_a_process_includes_its_children() -> None:
     shell = ["sh", "-c", '"$0" -c "$1"; true', sys.executable, BURN]
-    with subprocess.Popen(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+    with blocking_process(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "burnt\n"
         assert cpu_s(parent.pid) >= 0.29
         assert rss_kib(parent.pid) > 4_000
-        parent.communicate("")
+        parent.communicate("", timeout=END_S)
 
 
 def test_the_percentile_is_the_nearest_rank() -> None:

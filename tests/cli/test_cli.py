@@ -15,9 +15,11 @@ from click.testing import CliRunner, Result
 from sidecar import __version__
 from sidecar.cli.main import main
 from sidecar.config.table import SETTINGS
+from tests.kit.blocking_process import blocking_process, read_until
 
 UPSTREAM = ["--upstream", "http://127.0.0.1:8000"]
 CLEAN = {"SSE_SIDECAR_CONFIG": "", "SSE_SIDECAR_UPSTREAM": ""}
+START_S = 30.0
 EXIT_S = 20.0
 URL_ALLOWED = "an http:// or https:// URL with a host, without user, query and fragment"
 ONE_WORKER = "1, since one event loop serves one container; to scale, run more replicas"
@@ -83,15 +85,12 @@ def test_an_address_in_use_is_one_line_and_exit_code_1() -> None:
 
 def test_serve_runs_until_sigterm_and_exits_with_0() -> None:
     arguments = _command("serve", *UPSTREAM, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            started = next(json.loads(line) for line in process.stderr if '"started"' in line)
-            assert _status(started["admin"], "/livez") == 200  # the loop turns: signals are taken
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(EXIT_S) == 0
-        finally:
-            process.kill()
+    with blocking_process(arguments, stderr=subprocess.PIPE) as process:
+        lines = read_until(process, process.stderr, '"started"', START_S).splitlines()
+        started = json.loads(lines[-1])
+        assert _status(started["admin"], "/livez") == 200  # the loop turns: signals are taken
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(EXIT_S) == 0
 
 
 class TestServe:

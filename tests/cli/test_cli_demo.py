@@ -7,20 +7,22 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from typing import IO
+from typing import Any
 
 import psutil
 import pytest
+
+from tests.kit.blocking_process import blocking_process, read_until
 
 pytestmark = pytest.mark.xdist_group("demo")  # demos try the same usual ports: one process runs them in turn
 
 ANSWER_S = 30.0
 EXIT_S = 20.0
+PIPES: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
 
 class Demo:
@@ -66,31 +68,10 @@ class Demo:
 @contextmanager
 def _demo(*arguments: str) -> Iterator[Demo]:
     command = [sys.executable, "-m", "sidecar", "demo", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            printed = _read_through(process, process.stdout, "  curl -s ")
-            _read_through(process, process.stderr, "started")
-            yield Demo(process, printed)
-        finally:
-            process.terminate()
-            process.wait(EXIT_S)
-
-
-def _read_through(process: subprocess.Popen[str], pipe: IO[str], words: str) -> str:
-    """Read up to the line with these words; a program that does not print them in time is ended."""
-    read = ""
-    deadline = threading.Timer(ANSWER_S, process.terminate)
-    deadline.start()
-    try:
-        for line in pipe:
-            read += line
-            if words in line:
-                return read
-    finally:
-        deadline.cancel()
-    raise AssertionError(f"never printed {words!r}, only: {read}")
+    with blocking_process(command, stop_s=EXIT_S, **PIPES) as process:
+        printed = read_until(process, process.stdout, "  curl -s ", ANSWER_S)
+        read_until(process, process.stderr, "started", ANSWER_S)
+        yield Demo(process, printed)
 
 
 @pytest.mark.slow
@@ -124,9 +105,8 @@ def test_a_backend_that_is_killed_comes_back_and_a_tail_waits_for_it() -> None:
         demo.wait_until_refused("backend")
         url = f"http://127.0.0.1:{demo.ports['public']}/api/chat?n=2&interval_ms=0"
         command = [sys.executable, "-m", "sidecar", "tail", url]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tail:
-            assert tail.stderr is not None
-            _read_through(tail, tail.stderr, "err-sidecar-upstream-refused); reconnecting in ")
+        with blocking_process(command, **PIPES) as tail:
+            read_until(tail, tail.stderr, "err-sidecar-upstream-refused); reconnecting in ", ANSWER_S)
             supervisor.resume()
             printed, _ = tail.communicate(timeout=ANSWER_S)
     assert (tail.returncode, len(printed.splitlines())) == (0, 3)

@@ -21,6 +21,7 @@ from sidecar.cli.main import main
 from sidecar.sse.event_id import handle
 from tests.kit.fake_upstream import FakeUpstream, plain, sse
 from tests.kit.running import STREAM, RunningSidecar, running
+from tests.kit.user_process import run_to_end
 
 SECRET = "a-signing-key-that-nobody-may-ever-see"
 TOKEN = "correct-horse-battery-staple"
@@ -172,14 +173,9 @@ def test_without_a_name_the_file_carries_the_time(tmp_path: Path) -> None:
 async def _take(sc: RunningSidecar, directory: Path, *more: str) -> Taken:
     file = directory / "evidence.tar.gz"
     arguments = ["evidence", "--admin", f"http://127.0.0.1:{sc.admin_port}", "--output", str(file), *more]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sidecar", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=os.environ | CLEAN,
-    )
-    stdout, stderr = await process.communicate()
-    return Taken(await process.wait(), stdout.decode(), stderr.decode(), _parts(file))
+    command = (sys.executable, "-m", "sidecar", *arguments)
+    ended = await run_to_end(*command, stderr=subprocess.PIPE, env=os.environ | CLEAN)
+    return Taken(ended.code, ended.stdout, ended.stderr, _parts(file))
 
 
 def _parts(file: Path) -> dict[str, bytes]:

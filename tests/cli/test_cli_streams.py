@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from sidecar.cli.main import main
 from sidecar.sse.event_id import handle
 from tests.kit.fake_upstream import FakeUpstream, plain, sse
 from tests.kit.running import RunningSidecar, running
+from tests.kit.user_process import run_to_end
 
 TOKEN = "correct-horse-battery-staple"
 CLEAN = {"SSE_SIDECAR_ADMIN_TOKEN": ""}
@@ -141,11 +143,5 @@ async def _read_a_stream(sc: RunningSidecar) -> str:
 async def _streams(sc: RunningSidecar, *arguments: str, env: dict[str, str] | None = None) -> Ended:
     """Run the command as a process of its own: the sidecar in this one writes its log to our stdout."""
     line = ["streams", *arguments, "--admin", f"http://127.0.0.1:{sc.admin_port}"]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sidecar", *line),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=os.environ | (env or CLEAN),
-    )
-    stdout, stderr = await process.communicate()
-    return Ended(await process.wait(), stdout.decode(), stderr.decode())
+    command = (sys.executable, "-m", "sidecar", *line)
+    return Ended(*await run_to_end(*command, stderr=subprocess.PIPE, env=os.environ | (env or CLEAN)))

@@ -11,6 +11,7 @@ from sidecar.cli.main import main
 from tests.kit.fake_sidecar import SIDECAR_HEADERS, STREAM, FakeSidecar, end
 from tests.kit.fake_sidecar import event as _event
 from tests.kit.fake_upstream import FakeUpstream, literal, plain, sse
+from tests.kit.user_process import user_process
 
 QUICK = b"retry: 10\n"
 """Keeps a test from waiting a whole second before the next attempt."""
@@ -39,14 +40,10 @@ class TestWhatIsPrinted:
         go_on = asyncio.Event()
         async with FakeSidecar() as up:
             up.script(sse(b"data: first\n\n", go_on, b"data: second\n\n"))
-            process = await asyncio.create_subprocess_exec(
-                *_command("tail", f"{up.url}/"), stdout=asyncio.subprocess.PIPE
-            )
-            assert process.stdout is not None
-            assert await process.stdout.readline() == b"first\n"
-            go_on.set()
-            assert await process.stdout.read() == b"second\n"
-            assert await process.wait() == 0
+            async with user_process(*_command("tail", f"{up.url}/")) as process:
+                assert await process.line(30) == "first"
+                go_on.set()
+                assert (await process.finish())[:2] == (0, "second\n")
 
     async def test_half_an_event_is_not_printed(self) -> None:
         async with FakeSidecar() as up:

@@ -21,6 +21,7 @@ from sidecar.faultnet.faults import TOXICS_MAX
 from sidecar.faultnet.toxic_words import TYPES, toxic_of, toxic_of_text, words_of
 from sidecar.faultnet.toxics import Bandwidth, Down, Latency, LimitData, Slicer, Timeout
 from sidecar.server.server import admin_listener, listening_socket
+from tests.kit.blocking_process import blocking_process
 from tests.kit.client import SSEClient
 from tests.kit.wired import Wired, wired
 
@@ -220,12 +221,9 @@ class TestSwitches:
 @contextmanager
 def _proxy(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "sidecar", "verify", "proxy", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process, process.stdout.readline()
-        finally:
-            process.kill()
+    with blocking_process(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield process, process.stdout.readline()
 
 
 class TestProxyCommand:

@@ -1,6 +1,5 @@
 """docs/client-python.md: every option and member is on it, and its programs print what it says they print."""
 
-import asyncio
 import inspect
 import re
 import subprocess
@@ -13,6 +12,7 @@ import sidecar.client
 from sidecar.client import EventSource, State, blocking
 from tests.kit.demo_backend import demo_backend
 from tests.kit.running import running
+from tests.kit.user_process import run_to_end
 
 PAGE = (Path(__file__).parents[2] / "docs" / "client-python.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```\n.*?```text\n(.*?)```", PAGE, re.DOTALL)
@@ -69,8 +69,5 @@ async def test_the_programs_on_the_page_print_what_it_says() -> None:
 
 async def _printed(program: str, port: int) -> str:
     source = program.replace(PLACE, f"http://127.0.0.1:{port}")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", source, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    async with asyncio.timeout(PROGRAM_S):
-        return (await process.communicate())[0].decode()
+    command = (sys.executable, "-c", source)
+    return (await run_to_end(*command, within_s=PROGRAM_S, stderr=subprocess.STDOUT)).stdout

@@ -1,6 +1,5 @@
 """The pages of docs/ about running the sidecar: links, commands, names and values are right."""
 
-import asyncio
 import configparser
 import re
 import shlex
@@ -28,6 +27,7 @@ from tests.kit.promtool import needs_promtool, tool
 from tests.kit.runbook_faults import anchors
 from tests.kit.running import running
 from tests.kit.snippets import DOCS, snippets
+from tests.kit.user_process import run_to_end
 
 PAGES = (
     "implementation-guide.md",
@@ -167,8 +167,7 @@ class TestGuide:
         async with running("http://127.0.0.1:9") as up:
             words = [word.replace(":9464/", f":{up.admin_port}/") for word in command]
             assert words != command
-            check = await asyncio.create_subprocess_exec(sys.executable, *words[1:])
-            assert await check.wait() == 0
+            assert (await run_to_end(sys.executable, *words[1:])).code == 0
 
     def test_the_image_is_made_of_files_that_there_are(self) -> None:
         lines = GUIDE["Dockerfile"].splitlines()

@@ -9,8 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+
+from tests.kit.blocking_process import blocking_process
 
 ROOT = Path(__file__).parents[2]
 RUN_S = 120
@@ -117,14 +120,9 @@ def _copy_installation(folder: Path) -> None:
 
 def test_ctrl_c_ends_the_installation_without_a_traceback(tmp_path: Path) -> None:
     _copy_installation(tmp_path)
-    started = subprocess.Popen(
-        [sys.executable, tmp_path / ".ci" / "install.py", "runtime"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    with started:
+    command: list[str | Path] = [sys.executable, tmp_path / ".ci" / "install.py", "runtime"]
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with blocking_process(command, start_new_session=True, **streams) as started:
         assert started.stdout is not None
         assert started.stdout.read(len("[1/4]")) == "[1/4]"
         os.killpg(started.pid, signal.SIGINT)

@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+from tests.kit.blocking_process import blocking_process
+
 SCRIPT = Path(__file__).parents[2] / ".ci" / "lanes.py"
 RUN_S = 60
 BOUND_MINUTES = 0.01
@@ -75,7 +77,7 @@ def test_a_lane_counts_tests(printed: str, status: int, counted: tuple[int, int]
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_lanes_and_starts_no_other(number: signal.Signals, tmp_path: Path) -> None:
     program = TWO_LANES.format(script=str(SCRIPT), mark=tmp_path / "second")
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as started:
+    with blocking_process([sys.executable, "-c", program], stdout=subprocess.PIPE) as started:
         assert started.stdout is not None
         assert started.stdout.readline() == "first\n"
         os.kill(started.pid, number)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import ClientSession
 
+from tests.kit.blocking_process import blocking_process, read_until
 from tests.kit.deadline import within
 from tests.kit.eventsource import DispatchedEvent
 from tests.kit.fake_upstream import FakeUpstream, RecordedRequest, Script, UpstreamConnection, plain
@@ -24,12 +25,9 @@ LONG_S = 20.0
 @contextmanager
 def service_process(*command: str) -> Iterator[str]:
     """Run a service; gives its URL, which is the first line that it prints."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.kill()
+    with blocking_process(command, stdout=subprocess.PIPE) as process:
+        yield read_until(process, process.stdout, "http", LONG_S).strip()
+        process.kill()
 
 
 class CallbackLog(NamedTuple):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tests.bench.proxies import SEARCH_PATH, free_port
 from tests.kit.deadline import WAIT_S
+from tests.kit.user_process import UserProcess, user_process
 
 NGINX = shutil.which("nginx", path=SEARCH_PATH)
 POLL_S = 0.02
@@ -52,26 +54,22 @@ async def nginx(site: str, folder: Path, addresses: Mapping[str, str]) -> AsyncI
     port = free_port()
     (folder / "site.conf").write_text(on_loopback(site, port, addresses))
     (folder / "nginx.conf").write_text(CONFIG.format(folder=folder))
-    process = await asyncio.create_subprocess_exec(
-        str(NGINX), "-c", str(folder / "nginx.conf"), "-e", "stderr", stderr=subprocess.PIPE
-    )
-    try:
+    command = (str(NGINX), "-c", str(folder / "nginx.conf"), "-e", "stderr")
+    async with user_process(*command, stderr=subprocess.PIPE) as process:
         await _until_it_listens(port, process)
-        yield port
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        async with asyncio.timeout(STOP_S):
-            await process.communicate()
+        try:
+            yield port
+        finally:
+            process.signal(signal.SIGTERM)
+            await process.finish(STOP_S)
 
 
-async def _until_it_listens(port: int, process: asyncio.subprocess.Process) -> None:
+async def _until_it_listens(port: int, process: UserProcess) -> None:
     async with asyncio.timeout(WAIT_S):
-        while process.returncode is None:
+        while process.process.returncode is None:
             with contextlib.suppress(ConnectionRefusedError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.close()
                 return
             await asyncio.sleep(POLL_S)
-    assert process.stderr
-    raise AssertionError((await process.stderr.read()).decode())
+    raise AssertionError((await process.finish(STOP_S)).stderr)

@@ -10,9 +10,9 @@ import asyncio
 import json
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import yaml
 from tests.kit.client import SSEClient
 from tests.kit.deadline import WAIT_S, within
 from tests.kit.scrape import Scrape
+from tests.kit.user_process import UserProcess, start_process
 
 START_S = 30.0
 POLL_S = 0.05
@@ -30,7 +31,7 @@ KIB = 1024
 class Served:
     """A running process. ``lines`` are what it wrote to stderr so far, parsed where they are JSON."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: UserProcess) -> None:
         self.process = process
         self.lines: list[dict[str, Any] | str] = []
         self.client = SSEClient("127.0.0.1", 0)
@@ -39,8 +40,9 @@ class Served:
 
     async def read_lines(self) -> None:
         """Read stderr to its end."""
-        assert self.process.stderr is not None
-        async for line in self.process.stderr:
+        stderr = self.process.process.stderr
+        assert stderr is not None
+        async for line in stderr:
             self._note(line.decode().rstrip("\n"))
         self._started.set()
 
@@ -131,12 +133,11 @@ class Served:
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
-        self.process.send_signal(number)
+        self.process.signal(number)
 
     async def exited(self, within_s: float = WAIT_S) -> int:
         """Wait for its end and return the exit code; Overdue if it does not end in time."""
-        async with within(within_s, lambda: f"still running; its last lines: {self.lines[-3:]}"):
-            return await self.process.wait()
+        return await self.process.wait(within_s, lambda: f"still running; last lines: {self.lines[-3:]}")
 
 
 def _client_of(address: str) -> SSEClient:
@@ -163,14 +164,12 @@ async def served(
     file = directory / "sidecar.yaml"
     file.write_text(yaml.safe_dump(own | settings))
     command = (sys.executable, "-m", "sidecar", "serve", "--config", str(file))
-    process = await asyncio.create_subprocess_exec(*command, stderr=PIPE)
+    process = await start_process(*command, stdout=None, stderr=PIPE)
     sidecar = Served(process)
     reading = asyncio.create_task(sidecar.read_lines())
     try:
         await sidecar.started()
         yield sidecar
     finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await process.kill()
         await reading

@@ -6,7 +6,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sidecar.verify.program import free_port
 from tests.kit.client import SSEClient
 from tests.kit.deadline import Overdue, within
 from tests.kit.served import Served
+from tests.kit.user_process import start_process
 from tests.soak.measures import ProcessSample
 
 STOP_S = 30.0
@@ -100,8 +101,8 @@ class SidecarProcess:
         file.write_text(yaml.safe_dump(self._settings(secret)))
         command = (sys.executable, "-m", "tests.soak.counted", "serve", "--config", str(file))
         # Not in the current directory, which would come before `code`.
-        process = await asyncio.create_subprocess_exec(
-            *command, stderr=PIPE, cwd=self.directory, env=self._environment()
+        process = await start_process(
+            *command, stdout=None, stderr=PIPE, cwd=self.directory, env=self._environment()
         )
         self._served = Served(process)
         self._reading = asyncio.create_task(self._served.read_lines())
@@ -157,8 +158,7 @@ class SidecarProcess:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            self.served.signal(number)
+        self.served.signal(number)
 
     async def _ended(self) -> int:
         served = self.served
@@ -211,7 +211,6 @@ async def running(sidecar: SidecarProcess) -> AsyncIterator[SidecarProcess]:
         yield sidecar
     finally:
         if sidecar._served is not None:
-            sidecar.kill()
-            await sidecar.served.process.wait()
+            await sidecar.served.process.kill()
             if sidecar._reading is not None:
                 await sidecar._reading

@@ -1,11 +1,10 @@
 """The nemesis is fair: a seed is a schedule, what is broken is found and made short, and growth is seen."""
 
-import asyncio
 import random
 import re
 import shutil
 import sys
-from asyncio.subprocess import PIPE, STDOUT
+from asyncio.subprocess import STDOUT
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.client import SSEClient
+from tests.kit.user_process import run_to_end
 from tests.soak.backend import SoakBackend
 from tests.soak.measures import MIB, ProcessSample, slope, warm
 from tests.soak.page import DATA, PAGE, PICTURE, page, picture
@@ -243,9 +243,8 @@ async def played(schedule: Schedule, directory: Path, *more: str) -> tuple[int, 
     file = directory / "schedule.json"
     write(schedule, file)
     command = (sys.executable, "-m", "tests.soak", "--replay", str(file), *more)
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=STDOUT)
-    said, _ = await process.communicate()
-    return process.returncode or 0, said.decode()
+    code, said, _ = await run_to_end(*command, within_s=PLAY_S, cwd=ROOT, stderr=STDOUT)
+    return code, said
 
 
 @pytest.mark.slow

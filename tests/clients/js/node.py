@@ -1,6 +1,5 @@
 """Runs Node.js over the files of this folder: the system's own where it is new enough, else the lock's."""
 
-import asyncio
 import re
 import shutil
 import subprocess
@@ -8,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.clients.sdk import node_sdks
-from tests.kit.deadline import within
+from tests.kit.user_process import run_to_end
 
 HOME = Path(__file__).parent
 ROOT = HOME.parents[2]
@@ -59,15 +58,7 @@ def missing_tools() -> str:
 
 async def run(*arguments: str | Path, within_s: float, program: str = "") -> str:
     """Return what Node.js writes; AssertionError with all it said if it fails."""
-    process = await asyncio.create_subprocess_exec(
-        program or node(), *map(str, arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    try:
-        async with within(within_s, lambda: f"{arguments} has not come to its end"):
-            said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, said.decode()[-SAID_CHARS_MAX:]
-    return said.decode()
+    command = (program or node(), *map(str, arguments))
+    ended = await run_to_end(*command, within_s=within_s, stderr=subprocess.STDOUT)
+    assert ended.code == 0, ended.stdout[-SAID_CHARS_MAX:]
+    return ended.stdout

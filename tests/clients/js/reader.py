@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.clients.js.node import HOME, node
 from tests.kit.deadline import within
+from tests.kit.user_process import start_process
 
 LONG_S = 30.0
 """Longest wait for anything; the machine may have other things to do, and Node.js takes a moment to start."""
@@ -84,25 +85,14 @@ class JsReader:
 async def reading(url: str, *types: str, **options: object) -> AsyncIterator[JsReader]:
     """Let the client read ``url``; ``types`` are further event types that it listens for."""
     asked = json.dumps({"url": url, "options": options, "types": types})
-    process = await asyncio.create_subprocess_exec(
-        node(),
-        HOME / "live" / "read.mjs",
-        asked,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        limit=LINE_BYTES_MAX,
-    )
-    reader = JsReader(process)
+    command = (node(), HOME / "live" / "read.mjs", asked)
+    process = await start_process(*command, stdin=subprocess.PIPE, limit=LINE_BYTES_MAX)
+    reader = JsReader(process.process)
     listening = asyncio.create_task(reader.listen())
     try:
         yield reader
         if reader.over:
-            async with within(
-                LONG_S, lambda: "it does not exit when all is done"
-            ):  # its last report is under way
-                await process.wait()
+            await process.wait(LONG_S)  # its last report is under way
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        await process.kill()
         await listening

@@ -16,6 +16,7 @@ from sidecar.client.blocking import BlockingEventSource
 from tests.kit.deadline import WAIT_S
 from tests.kit.fake_sidecar import SIDECAR_HEADERS, STREAM, FakeSidecar, end, event
 from tests.kit.fake_upstream import plain, sse
+from tests.kit.user_process import user_process
 
 T = TypeVar("T")
 QUICK = b"retry: 10\n"
@@ -137,15 +138,11 @@ except KeyboardInterrupt:
 async def test_ctrl_c_while_it_waits_ends_the_program_in_order() -> None:
     async with fake() as up:
         up.script(sse(event(1, "a"), then="stall", headers=SIDECAR_HEADERS))
-        program = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", PROGRAM, up.url, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        assert program.stdout is not None
-        assert await program.stdout.readline() == b"a\n"
-        program.send_signal(signal.SIGINT)
-        async with asyncio.timeout(60):
-            out, err = await program.communicate()
-        assert (out, err, program.returncode) == (b"interrupted closed\n", b"", 0)
+        command = (sys.executable, "-c", PROGRAM, up.url)
+        async with user_process(*command, stderr=subprocess.PIPE) as program:
+            assert await program.line(60) == "a"
+            program.signal(signal.SIGINT)
+            assert await program.finish(60) == (0, "interrupted closed\n", "")
 
 
 async def test_a_callback_that_would_wait_for_its_own_thread_is_told_so() -> None:

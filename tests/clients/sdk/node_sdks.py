@@ -1,6 +1,5 @@
 """Runs the scripts of ``tests/clients/sdk/node`` and returns what their applications saw."""
 
-import asyncio
 import json
 import platform
 import shutil
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.clients.sdk.seen import SdkResult
-from tests.kit.deadline import within
+from tests.kit.user_process import run_to_end
 
 HOME = Path(__file__).parent
 MODULES = HOME / "node_modules"
@@ -60,19 +59,7 @@ def _version(program: str) -> tuple[int, ...]:
 
 async def run(script: str, *cases: Case) -> list[SdkResult]:
     """Let a script read all cases at once; AssertionError with what it said if it fails."""
-    process = await asyncio.create_subprocess_exec(
-        node(),
-        HOME / "node" / f"{script}.mjs",
-        json.dumps(cases),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        async with within(RUN_S, lambda: f"{script} has not come to its end"):
-            out, said = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, said.decode()
-    return [SdkResult(**one) for one in json.loads(out)]
+    command = (node(), HOME / "node" / f"{script}.mjs", json.dumps(cases))
+    ended = await run_to_end(*command, within_s=RUN_S, stderr=subprocess.PIPE)
+    assert ended.code == 0, ended.stderr
+    return [SdkResult(**one) for one in json.loads(ended.stdout)]

@@ -20,6 +20,7 @@ import click
 from tests.bench.proxies import wait_until_listening
 from tests.docs.conformance.peers import BACKEND, PEERS, SIDECAR, Peer
 from tests.docs.conformance.table import write_table
+from tests.kit.blocking_process import blocking_process
 
 DOCS = Path(__file__).parents[3] / "docs"
 STOP_S = 10.0
@@ -30,18 +31,11 @@ ROUTES = "routes:\n  - name: chat\n    path: /api/chat\n    complete_on: done\n 
 def running(command: Sequence[str], port: int | None, log: Path) -> Iterator[None]:
     """Run a command for the length of a block; ProxyFailed if it does not listen on its port."""
     with log.open("w") as sink:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, text=True)
-        try:
+        streams = {"stdin": subprocess.DEVNULL, "stdout": sink, "stderr": sink}
+        with blocking_process(command, stop_s=STOP_S, may_be_late=True, **streams) as process:
             if port:
                 wait_until_listening(port, process)
             yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def _own(folder: Path) -> list[tuple[list[str], int]]:

@@ -13,6 +13,7 @@ from sidecar.demo.supervisor import supervise
 from tests.kit.client import SSEClient
 from tests.kit.deadline import within
 from tests.kit.demo_backend import QUESTIONS, ask, demo_backend, record_of
+from tests.kit.user_process import UserProcess, user_process
 
 LINE_S = 10.0
 
@@ -203,22 +204,17 @@ class TestKill:
 
 
 @asynccontextmanager
-async def _process(module: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _process(module: str, *arguments: str) -> AsyncIterator[UserProcess]:
     command = [sys.executable, "-u", "-m", f"sidecar.demo.{module}", *arguments]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        async with within(LINE_S, lambda: f"{module} does not stop"):
-            await process.wait()
+    async with user_process(*command) as process:
+        try:
+            yield process
+        finally:
+            await process.stop(LINE_S)
 
 
-async def _client_of(process: asyncio.subprocess.Process) -> SSEClient:
-    assert process.stdout is not None
-    async with within(LINE_S, lambda: "the backend does not say where it listens"):
-        line = (await process.stdout.readline()).decode()
+async def _client_of(process: UserProcess) -> SSEClient:
+    line = await process.line(LINE_S)
     assert line.startswith("demo backend on http://127.0.0.1:"), line
     address = urlsplit(line.split()[-1])
     return SSEClient(str(address.hostname), int(address.port or 0))

@@ -3,11 +3,9 @@
 LOAD_STREAMS=<number> and LOAD_USERS=<number> make it larger, LOAD_SEED=<seed> another one.
 """
 
-import asyncio
 import os
 import re
 import sys
-from asyncio.subprocess import PIPE
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +24,7 @@ from sidecar.verify.prometheus import prometheus
 from sidecar.verify.results import Results
 from sidecar.verify.results_json import from_json
 from tests.kit.prometheus import needs_prometheus
+from tests.kit.user_process import run_to_end
 
 USERS = int(os.environ.get("LOAD_USERS", "100"))
 STREAMS = int(os.environ.get("LOAD_STREAMS", "450"))
@@ -73,16 +72,13 @@ async def test_the_books_are_opened_at_a_scrape_that_began_later_than_asked(tmp_
 async def test_without_prometheus_the_sidecar_itself_is_asked_and_that_is_said(tmp_path: Path) -> None:
     command = ["verify", "load", "--users", "5", "--streams", "15", "--seed", "2", "--output", str(tmp_path)]
     environment = {**os.environ, "PATH": str(tmp_path)}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sidecar", *command, stdout=PIPE, env=environment
-    )
-    out, _ = await process.communicate()
+    ended = await run_to_end(sys.executable, "-m", "sidecar", *command, env=environment)
     results = _results(tmp_path)
     (found,) = results.loads
     assert found.differences == []
     assert found.counted_by == "the sidecar's own /metrics"
-    assert f"counted by people and by {found.counted_by}" in out.decode()
-    assert process.returncode == (0 if results.verdict == "passed" else 1)
+    assert f"counted by people and by {found.counted_by}" in ended.stdout
+    assert ended.code == (0 if results.verdict == "passed" else 1)
     for suffix in ("md", "html"):
         assert "5 users" in (tmp_path / f"sse_test_results.{suffix}").read_text()
 

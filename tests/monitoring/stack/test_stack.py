@@ -5,14 +5,13 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import psutil
 import pytest
@@ -24,6 +23,7 @@ from compose.faults import FAULTS
 from compose.stack import StackPorts, sidecar_settings, stack
 from sidecar.config.settings import Settings
 from sidecar.demo.faults import DemoFault
+from tests.kit.blocking_process import blocking_process, read_until
 from tests.kit.deadline import within
 from tests.kit.prometheus import needs_prometheus
 
@@ -40,21 +40,12 @@ class RunningStack:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.printed = ""
-        assert process.stdout is not None
-        self._pipe: IO[str] = process.stdout
 
     def read_through(self, words: str, within_s: float) -> str:
         """Read up to a line with these words; a stack that does not print them in time is ended."""
-        deadline = threading.Timer(within_s, self.process.kill)
-        deadline.start()
-        try:
-            for line in self._pipe:
-                self.printed += line
-                if words in line:
-                    return line
-        finally:
-            deadline.cancel()
-        raise AssertionError(f"never printed {words!r}, only: {self.printed}")
+        read = read_until(self.process, self.process.stdout, words, within_s)
+        self.printed += read
+        return read.splitlines(keepends=True)[-1]
 
     @property
     def ports(self) -> dict[str, int]:
@@ -73,7 +64,8 @@ class RunningStack:
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        self.printed += self._pipe.read()
+        assert self.process.stdout is not None
+        self.printed += self.process.stdout.read()
         return self.process.wait(EXIT_S)
 
 
@@ -81,17 +73,9 @@ class RunningStack:
 def from_the_command_line(*arguments: str, **environment: str) -> Iterator[RunningStack]:
     command = [sys.executable, "-m", "compose", *arguments]
     environment = os.environ | environment
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    ) as process:
-        try:
-            yield RunningStack(process)
-        finally:
-            process.terminate()
-            try:
-                process.wait(EXIT_S)
-            finally:
-                process.kill()
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with blocking_process(command, stop_s=EXIT_S, env=environment, **streams) as process:
+        yield RunningStack(process)
 
 
 def status(port: int, path: str) -> int:

@@ -18,6 +18,7 @@ from sidecar.faultnet.router import Router
 from sidecar.faultnet.target import PathError
 from tests.kit.deadline import within
 from tests.kit.far_end import WAIT_S, FarEnd, content, far_end, needs_real_path, quickest
+from tests.kit.user_process import user_process
 
 ROOT = Path(__file__).parents[3]
 POLL_S = 0.05
@@ -189,17 +190,9 @@ class TestAfterwards:
         assert _open_files() <= files
 
     async def test_nothing_is_left_of_one_whose_process_was_killed(self) -> None:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", HOLD, cwd=ROOT, stdout=subprocess.PIPE
-        )
-        try:
-            assert process.stdout is not None
-            async with asyncio.timeout(WAIT_S):
-                host = (await process.stdout.readline()).decode().strip()
+        async with user_process(sys.executable, "-c", HOLD, cwd=ROOT) as process:
+            host = await process.line(WAIT_S)
             assert host in _outside()
-        finally:
-            process.kill()
-            await process.wait()
         device = _device_at(host)
         await _until(lambda: device not in _outside() and not _holding(process.pid), f"{device} is left")
 

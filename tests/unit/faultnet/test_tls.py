@@ -14,6 +14,7 @@ from sidecar.faultnet.target import ListenAddress, PathError
 from sidecar.faultnet.tls_relay import tls_relay
 from tests.kit.deadline import within
 from tests.kit.far_end import BOTH_KINDS
+from tests.kit.user_process import run_to_end
 
 ROOT = Path(__file__).parents[3]
 WAIT_S = 30.0
@@ -124,12 +125,6 @@ async def test_a_server_that_is_not_there_is_no_target() -> None:
 async def test_both_kinds_of_paths_lead_to_it(certificate: Path, kind: str) -> None:
     async with _echo(certificate) as server:
         asked = [sys.executable, "-c", ASK, f"https://127.0.0.1:{server.port}/x", kind]
-        process = await asyncio.create_subprocess_exec(
-            *asked,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            env={"SSL_CERT_FILE": str(certificate), "PATH": PATH},
-        )
-        async with within(WAIT_S, lambda: "no word of it"):
-            said, _ = await process.communicate()
-        assert said.decode() == f"{kind} True http:// b'hello'\n"
+        env = {"SSL_CERT_FILE": str(certificate), "PATH": PATH}
+        ended = await run_to_end(*asked, within_s=WAIT_S, cwd=ROOT, env=env)
+        assert ended.stdout == f"{kind} True http:// b'hello'\n"

@@ -1,7 +1,6 @@
 """The Prometheus and the Alertmanager that other tests stand on."""
 
 import asyncio
-import os
 import shutil
 import signal
 import socket
@@ -19,6 +18,7 @@ from sidecar.verify.program import NotReady, ProgramMissing, find, free_port, pr
 from sidecar.verify.prometheus import INSTALL
 from tests.kit.deadline import Overdue, within
 from tests.kit.prometheus import Prometheus, alertmanager, needs_prometheus, prometheus
+from tests.kit.user_process import user_process
 
 RULES = """
 groups:
@@ -162,13 +162,8 @@ async def main():
         await asyncio.sleep(60)
 asyncio.run(main())
 """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", parent, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    pid = int(await process.stdout.readline())
-    os.kill(process.pid, signal.SIGKILL)
-    await process.wait()
+    async with user_process(sys.executable, "-c", parent) as process:
+        pid = int(await process.line())
     async with within(10, lambda: "the program is still there"):
         await eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
 
