@@ -11,10 +11,10 @@ from sidecar import __version__
 from sidecar.http1.headers import Fields, values
 
 FRESH_S = 300
-"""A page that names no version has a new one this soon after an upgrade (RFC 9111 section 5.2.2.1)."""
+"""A page that names no version has the new script this soon after an upgrade (RFC 9111 section 5.2.2.1)."""
 
 FRESH_VERSIONED_S = 31_536_000
-"""A year, the longest that RFC 2616 section 14.21 advised and that caches have taken for ever since."""
+"""A year, the longest time that RFC 2616 section 14.21 advises. Caches treat it as permanent."""
 
 FIELDS = [
     (b"access-control-allow-origin", b"*"),
@@ -22,7 +22,7 @@ FIELDS = [
     (b"x-content-type-options", b"nosniff"),
     (b"vary", b"accept-encoding"),
 ]
-"""A module from another origin is fetched with CORS (HTML standard, "fetch a single module script")."""
+"""A browser fetches a module of another origin with CORS (HTML, "fetch a single module script")."""
 
 VERSION_PARAMETER = f"v={__version__}".encode()
 
@@ -32,14 +32,14 @@ _refused = re.compile(rb"\s*q\s*=\s*0(?:\.0{0,3})?\s*")
 
 @dataclass(frozen=True, slots=True)
 class ClientScript:
-    """One module, as it is or with a content coding (RFC 9110 section 8.4)."""
+    """One script, plain or with a content coding (RFC 9110 section 8.4)."""
 
     name: str
     body: bytes
     coding: bytes = b""
 
     def gzipped(self) -> "ClientScript":
-        """Return it compressed: a third of the bytes."""
+        """Return the script with gzip."""
         return ClientScript(self.name, gzip.compress(self.body, mtime=0), b"gzip")
 
     @property
@@ -49,11 +49,11 @@ class ClientScript:
 
     @property
     def etag(self) -> bytes:
-        """Its entity tag, made of its content."""
+        """The entity tag, a digest of the body."""
         return b'"%b"' % hashlib.sha256(self.body).hexdigest()[:20].encode()
 
     def known_to(self, fields: Fields) -> bool:
-        """Tell whether who asks has it already (RFC 9110 section 13.1.2)."""
+        """Return whether ``If-None-Match`` has the tag (RFC 9110 section 13.1.2)."""
         tags = [tag.strip() for value in values(fields, b"if-none-match") for tag in value.split(b",")]
         return b"*" in tags or self.etag in {tag.removeprefix(b"W/") for tag in tags}
 
@@ -80,7 +80,7 @@ def _found() -> dict[str, ClientScript]:
 
 
 SCRIPTS = _found()
-"""Every module that the package holds, by its name."""
+"""Every script of the package, by its name."""
 
 _GZIPPED = {name: script.gzipped() for name, script in SCRIPTS.items()}
 

@@ -1,4 +1,4 @@
-"""``sse-sidecar client`` prints what a page needs to load the browser client, and it is what is served."""
+"""``sse-sidecar client`` prints the tags of the scripts that are served."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The browser client comes from the sidecar itself: fresh, cacheable, for any page, never forwarded."""
+"""The sidecar serves the browser client's scripts to any page."""
 
 import gzip
 import hashlib

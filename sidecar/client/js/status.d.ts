@@ -13,11 +13,11 @@ export type Kind =
   | "failed"
   | "closed";
 
-/** What a text may name in braces, and what a text that is a function is given. */
+/** The values that a text may name in braces, and the argument of a text that is a function. */
 export interface TextValues {
   /** The client's sentence for the user. */
   reason: string;
-  /** What to do, from the text `advice`; "" where the sentence says it itself ("Try again.") or is the sidecar's. */
+  /** The text `advice`; "" if the sentence contains advice ("Try again.") or is the sidecar's. */
   advice: string;
   /** Error code of a failed stream. */
   code: string;
@@ -27,24 +27,24 @@ export interface TextValues {
   attempt: number;
   /** `thinking`: whole seconds since the backend's last byte; else: to the next attempt. */
   seconds: number;
-  /** Messages that came late; null: the server does not say. */
+  /** Messages from the replay log; null if the server does not report it. */
   replayed: number | null;
-  /** Messages that cannot be shown any more; null: the server does not know. */
+  /** Messages that will not arrive; null if the server does not know. */
   missed: number | null;
 }
 
 export type TextKey = Exclude<Kind, ""> | "thinking-count" | "reconnecting-count" | "advice" | "gap" | "retry";
 export type Text = string | ((values: TextValues) => string);
 
-/** The texts in English, each of which `texts` or an attribute `text-<key>` replaces. */
+/** The texts in English. `texts` or an attribute `text-<key>` replaces each of them. */
 export const TEXTS: Readonly<Record<TextKey, Text>>;
 
-/** What a page kept of a stream that is over, to show it again. */
+/** What a page has kept of a stream that is over, to show it again. */
 export type Kept = Pick<EventStream, "state" | "reason"> & Partial<Pick<EventStream, "code" | "stream" | "gaps">>;
 
-/** Says in words how a stream stands. */
+/** Shows the state of a stream in words. */
 export class SseStatus extends HTMLElement {
-  /** The stream, or what is kept of one; null: nothing is shown. */
+  /** The stream, or what is kept of one; null shows nothing. */
   source: EventStream | Kept | null;
   /** Texts in place of the default ones. */
   texts: Partial<Record<TextKey, Text>>;

@@ -1,4 +1,4 @@
-"""The browser's own EventSource and fetch, in Chromium, through the sidecar."""
+"""EventSource and fetch of Chromium, through the sidecar."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ REPLAYS = 20
 
 @dataclass
 class PageOrigin:
-    """A page of the sidecar's origin; ``asked`` are the requests that reached the backend for a stream."""
+    """A page, and in ``asked`` the requests for a stream at the backend."""
 
     page: Page
     up: FakeUpstream
@@ -40,14 +40,17 @@ class PageOrigin:
         return f"http://127.0.0.1:{self.sc.port}"
 
     async def requests(self) -> float:
-        """Return how many requests the sidecar has answered, once everything asked so far has been."""
+        """Wait for the responses to all requests, and return their number."""
         await self.page.evaluate("fetch('/').then((response) => response.text())")
         return self.sc.metric("sse_requests_total")
 
 
 @asynccontextmanager
 async def fronted(*scripts: Script, origin: str = "") -> AsyncIterator[PageOrigin]:
-    """Run all; ``scripts`` are what the backend answers to /events; the page is of ``origin``, or of ours."""
+    """Run a backend that answers /events with ``scripts``, and a page.
+
+    The page is of ``origin``, or of the sidecar's origin.
+    """
     async with relayed(ROUTE) as (up, sc):
         asked: list[RecordedRequest] = []
         answers = list(scripts)

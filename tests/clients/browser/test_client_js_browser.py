@@ -1,4 +1,4 @@
-"""The browser client in Chromium, where only a browser can tell: preflights, pages put aside, storage."""
+"""The browser client in Chromium: preflights, suspended pages, storage."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""300 answers under cuts, stalls, reloads, second devices and cancels: the page shows what was written.
+"""300 streams in Chromium under faults, reloads and cancels.
 
 The seed is printed; ``SSE_RUNS_SEED=<seed>`` plays the same plans again, ``SSE_RUNS=<number>`` so many.
 """
@@ -47,9 +47,9 @@ def _reports(field: Field, verdict: ReportVerdict) -> float:
 
 
 async def _until_all_is_confirmed(field: Field, stopped: set[str]) -> None:
-    """Wait for the last reports: each message that was delivered is one that a client says it has.
+    """Wait until the reports confirm every delivered message.
 
-    Who stops an answer waits two seconds for what is under way, and not for a network that is gone.
+    A client that cancels waits two seconds for the remaining events, not for a lost network.
     """
     try:
         await field.sc.until(lambda: not _unconfirmed(field, stopped))

@@ -1,4 +1,4 @@
-"""Chromium loads the client by the tag that is printed, and its beacons arrive, from pages of any origin."""
+"""Script tags and reports in Chromium, from pages of any origin."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

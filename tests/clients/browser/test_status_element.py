@@ -1,4 +1,4 @@
-"""<sse-status> by itself, in Chromium, with a stream that stands as the test says."""
+"""``<sse-status>`` in Chromium, with a stream that the test sets."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Each way a stream can stand is reached by its cause and shown, on real sockets, to everybody."""
+"""Each state of a stream, by its cause, as ``<sse-status>`` shows it."""
 
 import json
 import re
@@ -41,7 +41,7 @@ RECOVERY_S_MAX = 5.0
 
 
 async def _violations(chat: ChatSite) -> list[str]:
-    """Return what axe-core finds, each with the first element that it is true of."""
+    """Return the findings of axe-core, each with its first element."""
     result: dict[str, Any] = await chat.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [f"{found['id']}: {json.dumps(found['nodes'][0]['target'])}" for found in result["violations"]]
 

@@ -1,1 +1,1 @@
-"""Tests of the browser client that run in Node.js, and how Python runs them."""
+"""Tests of the browser client in Node.js."""

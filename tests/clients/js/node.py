@@ -1,4 +1,4 @@
-"""Runs Node.js over the files of this folder: the system's own where it is new enough, else the lock's."""
+"""Run Node.js: the system's own if it is new enough, or that of the lock."""
 
 import re
 import shutil
@@ -50,7 +50,7 @@ def missing() -> str:
 
 
 def missing_tools() -> str:
-    """Return what is missing of the packages that tests use; empty: nothing is."""
+    """Return the missing npm packages and how to install them, or ""."""
     if not all((node_sdks.MODULES / name).is_dir() for name in TOOLS):
         return f"needs {', '.join(TOOLS)}: npm ci in tests/clients/sdk, or make test"
     return missing()

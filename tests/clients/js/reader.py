@@ -83,7 +83,7 @@ class JsReader:
 
 @asynccontextmanager
 async def reading(url: str, *types: str, **options: object) -> AsyncIterator[JsReader]:
-    """Let the client read ``url``; ``types`` are further event types that it listens for."""
+    """Let the client read ``url`` and listen also for events of ``types``."""
     asked = json.dumps({"url": url, "options": options, "types": types})
     command = (node(), HOME / "live" / "read.mjs", asked)
     process = await start_process(*command, stdin=subprocess.PIPE, limit=LINE_BYTES_MAX)

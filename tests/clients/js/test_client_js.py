@@ -1,4 +1,4 @@
-"""The browser client in Node.js: literal bytes in, messages out, on a clock that stands still.
+"""The browser client in Node.js, with literal bytes and a fake clock.
 
 Each file of ``tests/clients/js`` is one test here; ``node --test tests/clients/js/<file>`` runs it alone.
 """

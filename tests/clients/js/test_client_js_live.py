@@ -1,4 +1,4 @@
-"""The browser client over real sockets: the real sidecar, the demo backend, and a network that breaks."""
+"""The browser client with the sidecar, the demo backend and a network."""
 
 import asyncio
 import json
@@ -59,7 +59,7 @@ class NodeScene(NamedTuple):
 
 @asynccontextmanager
 async def scene(upstream: str) -> AsyncIterator[NodeScene]:
-    """Run the sidecar and the network; at the end every stream and message is accounted for."""
+    """Run the sidecar and the network, and check the counters at the end."""
     async with (
         running(upstream, routes=[CHAT, ROUTE]) as sc,
         FaultyNetwork("127.0.0.1", sc.port) as network,

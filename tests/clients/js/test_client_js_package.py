@@ -1,4 +1,4 @@
-"""The browser client as a package: built from its sources, small, typed, versioned, installable."""
+"""The browser client as a package: its build, size, types and version."""
 
 import gzip
 import json
