@@ -1,4 +1,4 @@
-/** What the backend can be asked to do wrong in the next answer. */
+/** The faults that a user can choose for the next answer of the backend. */
 
 import { at, make } from "./element.js";
 
@@ -23,7 +23,7 @@ const FAULTS = {
 for (const [name, means] of Object.entries(FAULTS))
   at("fault").add(make("option", { value: name, textContent: `${name}: ${means}` }));
 
-/** The fault that was chosen; it is chosen for one answer. */
+/** Return the chosen fault and reset the choice: it applies to one answer. */
 export function fault() {
   const chosen = at("fault").value;
   at("fault").value = "";

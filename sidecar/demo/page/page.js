@@ -1,4 +1,4 @@
-/** The chat: its questions, what is kept of them over a reload, and the plain reader beside it. */
+/** The chat: questions, the turns that survive a reload, and the plain reader beside the answer. */
 
 import "./status.js";
 import { at } from "./element.js";
@@ -19,7 +19,7 @@ function keep() {
   sessionStorage.setItem(KEPT, JSON.stringify(turns.map(({ kept }) => kept)));
 }
 
-/** Shows where a turn stands; the buttons follow the newest. */
+/** Show the state of a turn. The buttons follow the newest turn. */
 function changed(turn) {
   if (turn.over) keep();
   if (turn !== turns.at(-1)) return;
@@ -42,7 +42,7 @@ function add(kept) {
   return turn;
 }
 
-/** Lets a plain EventSource read the same: the stream by its id, or the question where nothing helps it. */
+/** Let a plain EventSource read the same stream by its id, or the same question from the backend without a sidecar. */
 function readPlainly(turn) {
   plain?.close();
   if (at("beside").value === "bare") plain = new Plain(new URL(turn.kept.url, setup.bare ?? location.href));

@@ -1,4 +1,4 @@
-/** The buttons that break things. The network's are pressed at an address of its own: it must be mendable while it is cut. */
+/** The buttons that cause faults. Those of the network use another address, which a cut network does not affect. */
 
 import { at, note } from "./element.js";
 
@@ -13,7 +13,7 @@ export class Panel {
   #network;
   #until = 0;
 
-  /** `network`: where the network is broken and mended, null where nothing can break it. */
+  /** `network` is the address that breaks and restores the network, or null without such a network. */
   constructor(network) {
     this.#network = network;
     for (const button of document.querySelectorAll("[data-network]")) {
@@ -53,7 +53,7 @@ export class Panel {
   #unreachable() { at("network").textContent = "What breaks the network does not answer."; }
 }
 
-/** Offers the stream to a second device; "" takes the offer back. */
+/** Offer the stream to a second device; "" withdraws the offer. */
 export function offer(stream, question) {
   const link = at("device");
   at("copy").disabled = !stream;

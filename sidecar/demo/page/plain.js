@@ -1,4 +1,4 @@
-/** The answer as a plain EventSource reads it, written as such readers usually are. */
+/** The answer as a usual reader with a plain EventSource shows it. */
 
 import { at } from "./element.js";
 import { Tally, showTally } from "./tally.js";
@@ -32,7 +32,7 @@ export class Plain {
   close() { this.#source.close(); }
 
   #take({ text = "", index }) {
-    // It has no means to tell that a token came before: what comes is what is shown.
+    // A plain reader cannot detect a repeated token, so it shows every token that arrives.
     this.#tally.add(index);
     at("plain-text").textContent = (at("plain-text").textContent + text).slice(-SHOWN_CHARS_MAX);
     this.#say("open");

@@ -1,13 +1,13 @@
-/** Counts the tokens of one answer, which number themselves 1, 2, 3 ...: what is missing, what came twice. */
+/** Counts the tokens of one answer, which have the numbers 1, 2, 3 ...; some may be missing or arrive twice. */
 export class Tally {
   #seen = new Set();
   #highest = 0;
   twice = 0;
-  /** Tokens of the whole answer, as its end says; 0 before. */
+  /** Tokens of the whole answer, as its last event says; 0 before that. */
   total = 0;
   connections = 0;
 
-  /** Notes a token; true: it is new. */
+  /** Count a token. Return whether it is new. */
   add(index) {
     if (this.#seen.has(index)) {
       this.twice += 1;
@@ -22,7 +22,7 @@ export class Tally {
   get missing() { return (this.total || this.#highest) - this.#seen.size; }
 }
 
-/** Writes a tally into a row of the table. */
+/** Write a tally into a row of the table. */
 export function showTally(row, { tokens, missing, twice, connections }) {
   const numbers = [tokens, missing, twice, connections];
   [...row.querySelectorAll("td")].forEach((cell, at) => {

@@ -6,12 +6,12 @@ import { Tally } from "./tally.js";
 
 const TOKEN_CHARS_MAX = 400;
 
-/** What is kept of a turn: `text` and `state` once it is over, `url`, `key` and `join` to go on with it. */
+/** What a page keeps of a turn: `url`, `key` and `join` to continue it, `text` and `state` when it is over. */
 export class Turn {
   #answer = make("div", { className: "answer" });
   #status = document.createElement("sse-status");
   tally = new Tally();
-  /** The EventStream; null: over before this page was loaded. */
+  /** The EventStream, or null if the turn was over before this page was loaded. */
   stream = null;
 
   constructor(kept, changed) {
@@ -23,13 +23,13 @@ export class Turn {
 
   get over() { return Boolean(this.kept.state); }
 
-  /** Shows what was kept of an answer that is over. */
+  /** Show an answer that is over, as it was kept. */
   recall() {
     this.#answer.textContent = this.kept.text;
     this.#status.source = this.kept;
   }
 
-  /** Reads the answer to its end, over as many connections as it takes. */
+  /** Read the answer to its end, over as many connections as it takes. */
   async read(stallSeconds) {
     const { url, key, join } = this.kept;
     this.stream = connect(url, { key, join, stallSeconds });
@@ -38,7 +38,7 @@ export class Turn {
     try {
       for await (const { type, data } of this.stream) this.#take(type, JSON.parse(data));
     } catch (error) {
-      // That it failed, and why, is shown by the status already.
+      // The status element shows the failure and its reason.
       if (!(error instanceof StreamFailed)) throw error;
     } finally {
       this.#end();
