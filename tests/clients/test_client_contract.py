@@ -1,4 +1,4 @@
-"""Both clients, behind the same protocol, do what LaunchDarkly's SSE contract asks of a client."""
+"""LaunchDarkly's SSE contract tests, for both clients."""
 
 import asyncio
 import sys
@@ -48,7 +48,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[str]:
         yield url
 
 
-async def test_the_client_says_what_it_can_and_the_rest_is_named_with_a_reason(service: str) -> None:
+async def test_missing_capabilities_have_a_reason(service: str) -> None:
     async with contract(service) as at:
         assert HAVE <= await at.capabilities() <= HAVE | CANNOT.keys()
     assert not HAVE & CANNOT.keys()
@@ -231,7 +231,7 @@ class TestReconnection:
             DispatchedEvent("message", "again", "abc"),
         ]
 
-    async def test_silence_beyond_the_read_timeout_is_an_error_and_it_comes_back(self, service: str) -> None:
+    async def test_silence_beyond_the_read_timeout_reconnects(self, service: str) -> None:
         async with contract(service) as at:
             at.up.script(sse(QUICK, b"data: a\n\n", then="stall"))
             at.up.route(lambda _: sse(b"data: b\n\n", then="stall"))

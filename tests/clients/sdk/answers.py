@@ -1,4 +1,4 @@
-"""What is asked of every SDK: the cases, and what must hold of what its applications saw."""
+"""The cases of every SDK, and what its application must have read."""
 
 from tests.clients.sdk.front import COURSE, HEARTBEATS_MIN, SLOW_MS, STREAM_TYPE, TEXT, SdkEndpoint
 from tests.clients.sdk.seen import SdkResult
@@ -16,7 +16,7 @@ def faulty(fault: str) -> dict[str, object]:
 
 
 def assert_the_same(front: SdkEndpoint, direct: SdkResult, *relayed: SdkResult) -> None:
-    """Check that nothing was added to a whole answer, lost from it or changed, in spite of heartbeats."""
+    """Check that relayed answers equal the direct one, despite heartbeats."""
     assert (direct.text, direct.error) == (TEXT, "")
     for seen in relayed:
         assert seen.content == direct.content
@@ -25,7 +25,7 @@ def assert_the_same(front: SdkEndpoint, direct: SdkResult, *relayed: SdkResult) 
 
 
 def assert_one_generation(front: SdkEndpoint, cut: SdkResult, again: SdkResult) -> None:
-    """Check that a cut was told, and that asking again gave the answer that was already being written."""
+    """Check that a cut is an error, and a repeat reads the same answer."""
     assert cut.error
     assert TEXT.startswith(cut.text)
     assert (again.text, again.error) == (TEXT, "")
@@ -34,7 +34,7 @@ def assert_one_generation(front: SdkEndpoint, cut: SdkResult, again: SdkResult) 
 
 
 def assert_told(front: SdkEndpoint, *relayed: SdkResult) -> None:
-    """Check that every application got an error, after nothing that was not part of the answer."""
+    """Check that every application got an error after a part of the answer."""
     for seen in relayed:
         assert seen.error
         assert TEXT.startswith(seen.text)

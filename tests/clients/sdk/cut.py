@@ -1,4 +1,4 @@
-"""Breaks a client's connection, as a dying network does, and waits until the client is back."""
+"""Break a client's connection and wait until the client is back."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.kit.running import RunningSidecar
 
 
 async def delivered(sc: RunningSidecar, events: int) -> Stream:
-    """Wait until a client that still reads has taken so many events of a stream, and return the stream."""
+    """Wait until a client has read so many events, and return the stream."""
     await sc.until(lambda: _find(sc, events))
     stream = _find(sc, events)
     assert stream is not None
@@ -23,7 +23,10 @@ def _find(sc: RunningSidecar, events: int) -> Stream | None:
 
 
 def _untaken_bytes(reader: object) -> int:
-    """Return what a client's kernel holds for it: a reset would throw that away (proc(5), /proc/net/tcp)."""
+    """Return the bytes in a client's receive queue (proc(5), /proc/net/tcp).
+
+    A reset would discard them.
+    """
     assert isinstance(reader, Subscriber)
     assert isinstance(reader._connection, RequestConnection)
     _, port = reader._connection._transport.get_extra_info("peername")

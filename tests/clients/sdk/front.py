@@ -1,4 +1,4 @@
-"""The demo backend twice: as it is, and behind the sidecar, with heartbeats forced between its tokens."""
+"""The demo backend, directly and through the sidecar with heartbeats."""
 
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
@@ -31,7 +31,7 @@ CHAT = {**EVERYTHING, "name": "chat", "path": "/api/chat", "complete_on": "done"
 
 
 class Accepts:
-    """ASGI middleware that notes the Accept field of every request to a streaming route."""
+    """Record the Accept field of every request to a streaming route."""
 
     def __init__(self, app: ASGIApp, seen: list[str]) -> None:
         self._app = app
@@ -62,7 +62,7 @@ class SdkEndpoint:
 
 @asynccontextmanager
 async def fronted(route: dict[str, Any] | None = None) -> AsyncIterator[SdkEndpoint]:
-    """Run both; at the end every stream and message is accounted for, and no failure leaked."""
+    """Run both, and check the counters at the end."""
     accepts: list[str] = []
     app = create_app()
     app.add_middleware(Accepts, seen=accepts)

@@ -1,4 +1,7 @@
-"""The wire form of Google's ``streamGenerateContent?alt=sse``: plain events of JSON, lines ended by CRLF."""
+"""The wire form of Google's ``streamGenerateContent?alt=sse``.
+
+Events have JSON data only, and lines end with CRLF.
+"""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Runs the scripts of ``tests/clients/sdk/node`` and returns what their applications saw."""
+"""Run the scripts of ``tests/clients/sdk/node``."""
 
 import json
 import platform
@@ -29,7 +29,7 @@ def case(
     headers: Mapping[str, str] | None = None,
     method: str = "GET",
 ) -> Case:
-    """Return a case as the scripts take it; ``method`` is for those that may choose."""
+    """Return a case in the form that the scripts read."""
     return {"url": url, "query": dict(query or {}), "headers": dict(headers or {}), "method": method}
 
 
@@ -45,7 +45,7 @@ def missing() -> str:
 
 @cache
 def node() -> str:
-    """Return the path of the Node.js to run, the lock's own first; empty if there is none."""
+    """Return the path of Node.js, the lock's own first, or ""."""
     own = MODULES / f"node-linux-{ARCHITECTURES.get(platform.machine(), '')}" / "bin" / "node"
     return str(own) if own.exists() else shutil.which("node") or ""
 

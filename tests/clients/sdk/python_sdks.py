@@ -1,4 +1,4 @@
-"""What applications read through the published Python SDKs: one function per SDK and API."""
+"""Read answers with published Python SDKs: one function per SDK and API."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -69,7 +69,7 @@ async def anthropic_messages(url: str, query: Query, headers: Headers, seen: Sdk
 
 
 async def httpx_sse(url: str, query: Query, headers: Headers, seen: SdkResult) -> None:
-    """Read the demo's own dialect with httpx-sse, which sets the Accept field itself."""
+    """Read the demo's format with httpx-sse, which sets the Accept field."""
     async with (
         httpx.AsyncClient() as client,
         aconnect_sse(client, "GET", f"{url}/api/chat", params=dict(query), headers=headers) as source,
@@ -79,7 +79,7 @@ async def httpx_sse(url: str, query: Query, headers: Headers, seen: SdkResult) -
 
 
 async def httpx_alone(url: str, query: Query, headers: Headers, seen: SdkResult) -> None:
-    """Read the demo's own dialect as the standard says, from the bytes that httpx hands out."""
+    """Read the demo's format from the bytes of httpx, as the standard says."""
     parser = Parser()
     async with (
         httpx.AsyncClient() as client,

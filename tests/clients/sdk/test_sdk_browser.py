@@ -1,4 +1,4 @@
-"""Published EventSource clients that are made for browsers, in Chromium, through the sidecar."""
+"""Published EventSource clients for browsers, in Chromium."""
 
 import asyncio
 from collections.abc import AsyncIterator

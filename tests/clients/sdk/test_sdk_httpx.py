@@ -1,4 +1,4 @@
-"""Clients that leave reconnecting to their application: httpx-sse, and httpx with a parser of its own."""
+"""Clients whose application reconnects: httpx-sse, httpx with a parser."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -62,7 +62,7 @@ def _events(first: int, last: int) -> bytes:
 
 
 @pytest.mark.parametrize("read", [by_httpx_sse, by_httpx])
-async def test_an_application_that_sends_its_last_id_misses_nothing_and_gets_nothing_twice(
+async def test_application_with_last_event_id_reads_each_event_once(
     read: Read,
 ) -> None:
     async with relayed(ROUTE) as (up, sc):

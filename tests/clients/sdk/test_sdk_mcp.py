@@ -1,4 +1,4 @@
-"""The MCP SDKs: a tool call over streamable HTTP whose connection is cut goes on, and is called once."""
+"""MCP SDKs: a tool call survives a lost connection and runs once."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

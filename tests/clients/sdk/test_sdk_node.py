@@ -1,4 +1,4 @@
-"""Published JavaScript SDKs read through the sidecar what the backend says, and raise where it fails."""
+"""Published JavaScript SDKs read answers and failures of the sidecar."""
 
 import asyncio
 
@@ -60,7 +60,7 @@ async def test_a_failed_answer_raises(script: str) -> None:
 
 
 @pytest.mark.parametrize("script", [script for script in SCRIPTS if script != "eventsource-parser"])
-async def test_a_cut_raises_and_the_question_asked_again_gets_the_answer_that_was_begun(script: str) -> None:
+async def test_cut_raises_and_a_repeat_reads_the_same_answer(script: str) -> None:
     async with fronted() as front:
         repeatable = case(front.relayed, SLOWLY, REPEATABLE)
         reading = asyncio.create_task(node_sdks.run(script, repeatable))

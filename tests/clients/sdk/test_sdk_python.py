@@ -1,4 +1,4 @@
-"""Published Python SDKs read through the sidecar what the backend says, and raise where it fails."""
+"""Published Python SDKs read answers and failures of the sidecar."""
 
 import asyncio
 
@@ -51,7 +51,7 @@ async def test_a_failed_answer_raises(name: str, fault: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in READERS if "httpx" not in name])
-async def test_a_cut_raises_and_the_question_asked_again_gets_the_answer_that_was_begun(name: str) -> None:
+async def test_cut_raises_and_a_repeat_reads_the_same_answer(name: str) -> None:
     async with fronted() as front:
         reading = asyncio.create_task(read(READERS[name], front.relayed, SLOWLY, REPEATABLE))
         kill(await delivered(front.sc, 3))
