@@ -54,7 +54,7 @@ def test_a_round_without_events_has_no_figure() -> None:
         Round("p").note_relay(BenchCounts(), 1.0, 1.0)
 
 
-def test_a_stat_line_is_read_behind_a_name_with_parentheses_and_spaces() -> None:
+def test_stat_fields_follow_a_name_with_parentheses_and_spaces() -> None:
     assert fields_of("7 (a) b) S 1 2\n") == ["S", "1", "2"]
 
 
@@ -141,7 +141,7 @@ needs_two_cores = pytest.mark.needs("cores")
 @pytest.mark.nginx
 @needs_two_cores
 @pytest.mark.needs("nginx")
-def test_a_run_measures_writes_and_prints_and_names_what_is_not_installed(tmp_path: Path) -> None:
+def test_a_run_writes_its_results_and_names_missing_proxies(tmp_path: Path) -> None:
     run = bench("--only", "nginx", "--proxy", "ghost=no-such-proxy", "--json", str(tmp_path / "a" / "b.json"))
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.startswith("skipped: ghost is not installed")
@@ -152,7 +152,7 @@ def test_a_run_measures_writes_and_prints_and_names_what_is_not_installed(tmp_pa
 
 
 @needs_two_cores
-def test_a_proxy_that_does_not_come_up_ends_the_run_with_what_it_said(tmp_path: Path) -> None:
+def test_a_proxy_that_does_not_start_fails_with_its_output(tmp_path: Path) -> None:
     run = bench("--only", "bad", "--proxy", "bad={python} -c 'raise SystemExit(\"no luck\")'")
     assert run.returncode == 1
     assert "does not listen on port" in run.stderr

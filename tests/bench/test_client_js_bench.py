@@ -10,6 +10,6 @@ SHARE_MIN = 1 / 10
 
 @pytest.mark.needs("npm")
 @pytest.mark.slow
-def test_from_bytes_to_messages_costs_little_more_than_to_parse_them() -> None:
+def test_dispatching_messages_costs_little_more_than_parsing() -> None:
     (cost,) = measure(0.5, "with ids")
     assert cost.client_mb_per_s >= cost.parser_mb_per_s * SHARE_MIN, cost

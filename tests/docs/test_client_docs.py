@@ -50,7 +50,7 @@ def test_every_member_has_a_row_and_no_other_has() -> None:
     assert sorted(named) == sorted(members_of(EventSource) | {"url"})
 
 
-def test_the_client_for_programs_without_asyncio_has_the_same_members() -> None:
+def test_the_blocking_client_has_the_same_members() -> None:
     assert members_of(blocking.BlockingEventSource) == members_of(EventSource) | {"url"}
 
 

@@ -111,7 +111,7 @@ async def test_the_components_work_as_they_stand_in_react_and_vue(tmp_path: Path
             await kitchen.stop()
 
 
-async def test_an_answer_goes_on_over_a_reload_and_is_kept_when_it_is_over(tmp_path: Path) -> None:
+async def test_an_answer_survives_a_reload_and_is_kept_at_its_end(tmp_path: Path) -> None:
     write_out(tmp_path)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     head, _, _ = page.partition('<script type="module">')

@@ -141,9 +141,7 @@ class TestGuide:
         for query in rows:
             promql_parser.parse(query)
 
-    def test_the_unit_names_only_what_systemd_knows_and_gives_the_drain_its_time(
-        self, tmp_path: Path
-    ) -> None:
+    def test_the_systemd_unit_is_valid_and_outlasts_the_drain(self, tmp_path: Path) -> None:
         unit = configparser.ConfigParser(interpolation=None)
         unit.optionxform = str  # type: ignore[assignment, method-assign]
         unit.read_string(GUIDE["sse-sidecar.service"])
@@ -191,7 +189,7 @@ class TestGuide:
                 assert asked["port"] == "metrics"
                 assert (await admin.fetch("GET", asked["path"])).status == 200
 
-    def test_the_ingress_and_the_pod_monitor_lead_to_the_service_and_the_pod(self) -> None:
+    def test_ingress_and_pod_monitor_select_the_service_and_the_pod(self) -> None:
         deployment, service = yaml.safe_load_all(GUIDE["deployment.yaml"])
         ingress, monitor = (yaml.safe_load(GUIDE[name]) for name in ("ingress.yaml", "podmonitor.yaml"))
         (rule,) = ingress["spec"]["rules"]

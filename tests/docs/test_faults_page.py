@@ -26,7 +26,7 @@ def named_in(path: Path) -> set[str]:
     return {name for name, node in chain(inside, outside) if node.name.startswith("test_")}
 
 
-def test_every_fault_has_a_row_with_what_must_hold_and_a_test_that_proves_it() -> None:
+def test_every_fault_has_a_row_with_a_requirement_and_a_test() -> None:
     rows = ROW.findall(TABLE)
     assert [int(number) for number, *_ in rows] == [n for n in range(1, 49) if n not in OF_STORAGE]
     assert [number for number, *_, tests in rows if not NODE.search(tests)] == []

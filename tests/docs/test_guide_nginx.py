@@ -97,9 +97,7 @@ async def test_events_come_when_they_are_written_and_heartbeats_too(name: str, t
 
 
 @pytest.mark.parametrize("name", SITES)
-async def test_a_client_that_was_cut_gets_the_rest_and_the_backend_is_asked_once(
-    name: str, tmp_path: Path
-) -> None:
+async def test_a_cut_client_resumes_and_the_backend_sees_one_request(name: str, tmp_path: Path) -> None:
     async with way(_site(name), tmp_path) as through:
         whole = (await through.client.fetch("GET", CHAT)).seen
         async with through.client.open("GET", f"{CHAT}&at=3") as response:
@@ -132,18 +130,14 @@ async def test_a_client_that_leaves_is_noticed(name: str, tmp_path: Path) -> Non
 
 
 class TestCanary:
-    async def test_about_five_per_cent_of_the_users_go_to_the_sidecar_and_each_always_there(
-        self, tmp_path: Path
-    ) -> None:
+    async def test_about_five_per_cent_of_users_always_reach_the_sidecar(self, tmp_path: Path) -> None:
         async with way(SITES["canary"], tmp_path) as through:
             drawn = [await through.goes_to_the_sidecar(_user(number), BRIEF) for number in range(USERS)]
             again = [await through.goes_to_the_sidecar(_user(number), BRIEF) for number in range(40)]
         assert USERS * 0.02 < sum(drawn) < USERS * 0.1
         assert again == drawn[:40]
 
-    async def test_a_position_of_the_sidecar_s_and_its_own_paths_go_to_it_whoever_asks(
-        self, tmp_path: Path
-    ) -> None:
+    async def test_resumes_and_sidecar_paths_reach_it_for_every_user(self, tmp_path: Path) -> None:
         async with way(_rolled_back(), tmp_path) as through:
             stream = (await through.sidecar.client.fetch("GET", CHAT, [("Accept", "text/event-stream")])).seen
             position = stream[2].last_event_id

@@ -76,7 +76,7 @@ def test_a_failed_command_gets_its_remedy(printed: str, remedy: str) -> None:
     assert install.remedy(printed) == remedy
 
 
-def test_the_reason_is_the_lines_that_name_an_error_and_is_bounded() -> None:
+def test_the_reason_is_the_error_lines_and_is_bounded() -> None:
     printed = "Collecting x\n" + "error: " + "y" * 1000 + "\n  File 'z.py', line 1\n"
     (line,) = install.reason(printed)
     assert line.startswith("error: y")
@@ -99,7 +99,7 @@ def test_settings_of_pip_hold_for_uv_unless_uv_has_its_own() -> None:
     assert install.uv_environment({}, {})["UV_SYSTEM_CERTS"] == "true"
 
 
-def test_settings_of_where_and_what_to_install_reach_neither_tool() -> None:
+def test_settings_of_target_and_packages_reach_neither_tool() -> None:
     user = {"PATH": "/bin", "PIP_USER": "1", "PIP_PREFIX": "/opt", "UV_PYTHON": "3.13", "UV_CACHE_DIR": "/c"}
     settings = {"user": "1", "prefix": "/opt", "constraint": "c.txt", "index-url": "https://index.example"}
     pip = install.pip_environment(user, settings)
@@ -131,7 +131,7 @@ def test_ctrl_c_ends_the_installation_without_a_traceback(tmp_path: Path) -> Non
     assert "Traceback" not in output + errors
 
 
-def test_an_index_that_does_not_answer_ends_with_a_remedy_and_no_traceback(tmp_path: Path) -> None:
+def test_an_unreachable_index_gives_a_remedy_and_no_traceback(tmp_path: Path) -> None:
     _copy_installation(tmp_path)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound, but it does not listen

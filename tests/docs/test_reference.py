@@ -70,7 +70,7 @@ def test_every_metric_is_documented() -> None:
     assert [metric.name for metric in CATALOGUE if f"`{metric.name}` |" not in PAGES["docs/metrics.md"]] == []
 
 
-def test_every_error_has_a_section_of_its_own_that_a_link_can_name() -> None:
+def test_every_error_has_a_section_that_a_link_can_name() -> None:
     headings = re.findall(r"^### (.*)$", PAGES["runbooks/errors.md"], re.MULTILINE)
     assert sorted(headings) == sorted(error.code for error in every_error())
 

@@ -73,6 +73,6 @@ def test_the_other_bounds_are_on_the_page() -> None:
     } <= set(stated)
 
 
-def test_the_token_in_the_example_has_the_length_that_the_table_says() -> None:
+def test_the_example_token_has_the_length_in_the_table() -> None:
     assert rows("field")["stream"].endswith(f"| {len(STREAM)} characters")
     assert len(json.loads(re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)[0])["stream"]) == len(STREAM)

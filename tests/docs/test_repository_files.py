@@ -46,7 +46,7 @@ class TestWorkflow:
         assert "bash .ci/run" in commands
         assert (ROOT / ".ci/run").exists()
 
-    def test_it_runs_on_every_pull_request_with_a_token_that_only_reads(self) -> None:
+    def test_it_runs_on_pull_requests_with_a_read_only_token(self) -> None:
         assert "pull_request" in self.WORKFLOW[True]  # YAML 1.1 reads the key `on` as true
         assert self.WORKFLOW["permissions"] == {"contents": "read"}
 

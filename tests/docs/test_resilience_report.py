@@ -19,7 +19,7 @@ def test_every_run_is_in_it_with_the_command_that_repeats_it(name: str) -> None:
     assert "/tmp/" not in text
 
 
-def test_the_sidecar_passes_on_both_paths_and_the_plain_backend_fails_what_needs_it() -> None:
+def test_the_sidecar_passes_where_the_plain_backend_fails() -> None:
     comparison = Comparison(kept())
     verdicts = {column.label: column.target.verdict for column in comparison.columns}
     assert verdicts == {
@@ -31,7 +31,7 @@ def test_the_sidecar_passes_on_both_paths_and_the_plain_backend_fails_what_needs
     assert comparison.passed
 
 
-def test_however_many_people_every_objective_holds_and_both_books_agree() -> None:
+def test_at_every_load_objectives_hold_and_both_counts_agree() -> None:
     for load in Comparison(kept()).loads:
         assert [objective.name for objective in load.objectives if not objective.held] == [], load.users
         assert load.differences == []

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from sidecar.http1.upstream.connection import DNS_TTL_S
+from tests.kit.fake_resolver import ResolverLoop, run_with_resolver
 from tests.kit.fake_upstream import (
     SSE_HEADERS,
     FakeUpstream,
@@ -16,7 +17,6 @@ from tests.kit.fake_upstream import (
     sse,
 )
 from tests.kit.head import FieldLines
-from tests.kit.names_loop import NamesLoop, run_with_names
 from tests.kit.relayed import relayed
 from tests.kit.running import RunningSidecar, running
 
@@ -29,11 +29,11 @@ LATE_S = 5.0
 """What a busy machine may add to a promise of time."""
 
 
-def test_a_backend_that_refuses_is_tried_once_for_each_request_and_told_within_50_ms() -> None:
-    run_with_names(_refused)
+def test_a_refusing_backend_is_tried_once_and_502_within_50_ms() -> None:
+    run_with_resolver(_refused)
 
 
-async def _refused(loop: NamesLoop) -> None:
+async def _refused(loop: ResolverLoop) -> None:
     async with relayed() as (up, sc):
         up.refuse()
         took_s = []
@@ -48,7 +48,7 @@ async def _refused(loop: NamesLoop) -> None:
         assert min(took_s) <= 0.05, sorted(took_s)[:5]
 
 
-async def test_a_backend_that_never_answers_is_504_in_time_and_other_routes_are_served_meanwhile() -> None:
+async def test_a_silent_backend_is_504_while_other_routes_are_served() -> None:
     routes = [
         {"name": "hangs", "path": "/hangs/*", "first_byte_timeout_s": 2},
         {"name": "fine", "path": "/fine/*"},
@@ -75,11 +75,11 @@ async def _silent(connection: UpstreamConnection) -> None:
     await connection.stall()
 
 
-def test_a_slow_name_is_looked_up_once_for_all_and_waited_for_no_longer_than_to_connect() -> None:
-    run_with_names(_slow_name)
+def test_a_slow_name_is_looked_up_once_within_the_connect_time() -> None:
+    run_with_resolver(_slow_name)
 
 
-async def _slow_name(loop: NamesLoop) -> None:
+async def _slow_name(loop: ResolverLoop) -> None:
     answers = asyncio.Event()
 
     async def slow() -> str:
@@ -100,11 +100,11 @@ async def _slow_name(loop: NamesLoop) -> None:
 
 
 @pytest.mark.slow
-def test_a_name_that_fails_is_502_or_its_old_address_and_a_new_address_is_used_within_its_time() -> None:
-    run_with_names(_flipping_name)
+def test_a_failed_lookup_is_502_or_the_last_known_address() -> None:
+    run_with_resolver(_flipping_name)
 
 
-async def _flipping_name(loop: NamesLoop) -> None:
+async def _flipping_name(loop: ResolverLoop) -> None:
     addresses = ["127.0.0.1"]
 
     async def flipping() -> str:
@@ -152,9 +152,7 @@ FAILURES: list[tuple[int, FieldLines, bytes]] = [
 ]
 
 
-async def test_a_burst_of_5xx_is_passed_on_unchanged_each_asked_for_once_and_the_next_answer_is_served() -> (
-    None
-):
+async def test_a_burst_of_5xx_passes_unchanged_without_retries() -> None:
     async with relayed() as (up, sc):
         burst = [FAILURES[number % len(FAILURES)] for number in range(REQUESTS)]
         async with sc.client.connect() as connection:
@@ -175,7 +173,7 @@ async def test_a_burst_of_5xx_is_passed_on_unchanged_each_asked_for_once_and_the
         assert sc.outcomes() == {"completed": 1}
 
 
-async def test_while_a_backend_restarts_streams_are_told_others_get_502_and_then_all_are_served() -> None:
+async def test_a_backend_restart_fails_streams_and_then_serves_again() -> None:
     async with relayed() as (up, sc):
         for _ in range(3):
             await _restart(up, sc)

@@ -22,7 +22,7 @@ server {{ listen 443 ssl http2;
 """Buffering is on, as nginx has it unless it is told otherwise."""
 
 
-async def test_behind_nginx_events_come_at_once_and_silence_longer_than_its_limit_is_survived(
+async def test_behind_nginx_streams_survive_silence_beyond_its_limit(
     tmp_path: Path,
 ) -> None:
     async with relayed({"heartbeat_s": 0.5, "upstream_idle_s": 0, "stall_s": 0}) as (up, sc):

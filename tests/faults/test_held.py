@@ -113,7 +113,7 @@ async def attacked_and_spared(directory: Path) -> AsyncIterator[tuple[FakeUpstre
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-async def test_five_thousand_slow_connections_are_closed_in_time_and_honest_requests_do_not_feel_them(
+async def test_5000_slow_connections_close_without_delaying_requests(
     tmp_path: Path,
 ) -> None:
     allow_open_files(FILES_MIN)
@@ -154,7 +154,7 @@ PROBES = {
 }
 
 
-async def test_a_scan_of_the_port_gets_400_and_a_line_for_debugging_each_and_disturbs_nobody(
+async def test_a_port_scan_gets_400_and_debug_lines_only(
     tmp_path: Path,
 ) -> None:
     async with (

@@ -10,9 +10,9 @@ import pytest
 from sidecar.faultnet.path import FINE, Weather
 from sidecar.server.server import TCP_USER_TIMEOUT_MS
 from tests.kit.fake_upstream import SSE_HEADERS, ByHand, RecordedRequest, Script, UpstreamConnection, sse
-from tests.kit.far_end import needs_real_path
-from tests.kit.far_people import FarPeople, far_people
 from tests.kit.protocols import OPENAI
+from tests.kit.remote_clients import RemoteClients, remote_clients
+from tests.kit.remote_server import needs_real_path
 from tests.kit.response import Response, read_response
 
 pytestmark = [needs_real_path, pytest.mark.slow]
@@ -45,9 +45,9 @@ def _counted(count: int, size: int) -> Script:
     return sse(*(b"data: %08d %b\n\n" % (number, b"." * (size - 17)) for number in range(count)))
 
 
-async def test_with_a_tenth_of_all_packets_lost_every_stream_is_whole_and_nobody_is_let_go() -> None:
+async def test_streams_stay_whole_with_a_tenth_of_packets_lost() -> None:
     people, events = 10, 60
-    async with far_people({"heartbeat_s": 1}) as far:
+    async with remote_clients({"heartbeat_s": 1}) as far:
         far.up.route(lambda _: _paced(events, 0.03))
         everybody = asyncio.Barrier(people)
 
@@ -75,9 +75,9 @@ async def test_with_a_tenth_of_all_packets_lost_every_stream_is_whole_and_nobody
         assert far.sc.metric("sse_resumes_total", result="replayed") == 0
 
 
-async def test_who_reads_over_400_kbit_s_slows_down_nobody_else_and_heartbeats_get_through() -> None:
+async def test_a_400_kbit_s_client_delays_no_other_client() -> None:
     events, size = 300, 500
-    async with far_people({"heartbeat_s": 0.5}) as far:
+    async with remote_clients({"heartbeat_s": 0.5}) as far:
         far.up.route(lambda request: _by_target(request, events, size))
         await far.path.set(Weather(rate_bytes=50_000))
         loop = asyncio.get_running_loop()
@@ -116,8 +116,8 @@ def _by_target(request: RecordedRequest, events: int, size: int) -> Script:
     return sse(then="stall") if request.target == "/quiet" else _counted(events, size)
 
 
-async def test_with_400_ms_of_round_trip_a_resume_takes_one_and_nothing_times_out() -> None:
-    async with far_people({"heartbeat_s": 0.2}) as far:
+async def test_a_resume_takes_one_round_trip_of_400_ms() -> None:
+    async with remote_clients({"heartbeat_s": 0.2}) as far:
         far.up.script(sse(*[OPENAI.first] * 20, OPENAI.terminal))
         await far.path.set(Weather(delay_s=0.2))
 
@@ -133,7 +133,7 @@ async def test_with_400_ms_of_round_trip_a_resume_takes_one_and_nothing_times_ou
         assert far.sc.outcomes() == {"completed": 1}
 
 
-async def _resumed_s(far: FarPeople, last: str, count: int) -> float:
+async def _resumed_s(far: RemoteClients, last: str, count: int) -> float:
     """Return the time from asking, over a connection that is there, to the last event of the replay."""
     async with far.client.connect() as connection:
         began = time.monotonic()
@@ -144,9 +144,9 @@ async def _resumed_s(far: FarPeople, last: str, count: int) -> float:
 
 
 @pytest.mark.timeout(150)
-async def test_who_changes_address_resumes_from_the_new_one_and_who_vanishes_is_let_go_within_30_s() -> None:
+async def test_a_new_address_resumes_and_a_lost_one_goes_within_30_s() -> None:
     """A phone that moved, one that never comes back: the same to TCP, which is all that the sidecar sees."""
-    async with far_people({"heartbeat_s": 0.5, "linger_s": 3600}) as far:
+    async with remote_clients({"heartbeat_s": 0.5, "linger_s": 3600}) as far:
         mover, vanished = far.up.by_hand(), far.up.by_hand()
 
         async def people() -> float:
@@ -184,8 +184,8 @@ def _address(response: Response) -> str:
     return str(response.connection._socket.getsockname()[0])
 
 
-async def test_packets_twice_out_of_order_and_tiny_make_the_same_streams() -> None:
-    async with far_people({"heartbeat_s": 1}) as far:
+async def test_duplicated_reordered_and_tiny_packets_change_no_stream() -> None:
+    async with remote_clients({"heartbeat_s": 1}) as far:
         far.up.route(lambda _: _counted(200, 200))
         clamp = "iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 88"
         await far.path.router.namespace.command(clamp)
@@ -211,7 +211,7 @@ async def test_packets_twice_out_of_order_and_tiny_make_the_same_streams() -> No
 
 
 async def test_a_silence_of_a_moment_costs_nothing() -> None:
-    async with far_people({"heartbeat_s": 0.2}) as far:
+    async with remote_clients({"heartbeat_s": 0.2}) as far:
         hand = far.up.by_hand()
 
         async def people() -> list[str]:

@@ -15,8 +15,8 @@ from sidecar.faultnet.path import FINE, Weather
 from sidecar.faultnet.real_path import RealPath, real_path
 from sidecar.http1.upstream.connection import TCP_USER_TIMEOUT_S
 from tests.kit.deadline import within
-from tests.kit.far_end import needs_real_path
 from tests.kit.relayed import assert_conserved
+from tests.kit.remote_server import needs_real_path
 from tests.kit.running import RunningSidecar, running
 
 pytestmark = [needs_real_path, pytest.mark.slow]
@@ -57,7 +57,7 @@ async def _listens(host: str) -> None:
                 return
 
 
-async def test_a_backend_that_no_packet_reaches_is_504_when_the_time_to_connect_is_over() -> None:
+async def test_an_unreachable_backend_is_504_at_the_connect_timeout() -> None:
     async with _far_backend({}) as (sc, path):
         loop = asyncio.get_running_loop()
         await path.set(Weather(silent=True))
@@ -72,7 +72,7 @@ async def test_a_backend_that_no_packet_reaches_is_504_when_the_time_to_connect_
 
 
 @pytest.mark.timeout(120)
-async def test_a_backend_whose_machine_is_gone_is_noticed_within_30_s_and_told_like_a_reset() -> None:
+async def test_a_lost_backend_machine_counts_as_a_reset_within_30_s() -> None:
     route = {"heartbeat_s": 1, "stall_s": 0, "upstream_idle_s": 0, "complete_on": "done"}
     async with _far_backend(route) as (sc, path):
         loop = asyncio.get_running_loop()

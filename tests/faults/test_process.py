@@ -27,7 +27,7 @@ MIB = 1024 * 1024
 STREAM = [("Accept", "text/event-stream")]
 
 
-async def test_after_a_kill_an_answer_is_410_a_feed_goes_on_behind_a_gap_and_a_lost_secret_is_404(
+async def test_resumes_after_a_kill_get_410_a_gap_or_404(
     tmp_path: Path,
 ) -> None:
     kept: dict[str, Any] = {"secret": SECRET, "routes": [{"name": "feed", "path": "/feed", "kind": "live"}]}
@@ -71,7 +71,7 @@ ANSWERS, AT_ONCE, EVENTS = 160, 16, 64
 EVENT = b"data: " + b"a" * (8 * 1024) + b"\n\n"
 
 
-async def test_where_memory_is_short_the_budgets_keep_the_process_below_it_and_everybody_is_served(
+async def test_budgets_keep_the_process_below_a_memory_limit(
     tmp_path: Path,
 ) -> None:
     """Answers of more than the memory there is, all to be retained; the kernel enforces it (RLIMIT_DATA)."""
@@ -104,7 +104,7 @@ BEATS_MAX = STOPPED_S / HEARTBEAT_S / 2
 """One is due after the stop, and more where the machine is slow; a burst would be twice as many."""
 
 
-async def test_a_process_that_stood_still_times_nobody_out_beats_once_and_says_how_long_it_was(
+async def test_a_paused_process_times_out_no_client_and_logs_the_pause(
     tmp_path: Path,
 ) -> None:
     """Its limits are shorter than it stands still: only what it would read at once tells that all is well."""
@@ -162,7 +162,7 @@ HOUR_S = 3600
 
 
 @pytest.mark.needs("faketime")
-async def test_a_clock_that_is_put_forward_and_back_by_hours_changes_no_timer_no_id_and_purges_nothing(
+async def test_clock_steps_of_hours_change_no_timer_id_or_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = tmp_path / "clock"

@@ -30,7 +30,7 @@ LATE_S = 10.0
 """What a busy machine may add to a promise of time."""
 
 
-async def test_without_descriptors_who_comes_is_shed_who_is_there_and_admin_are_served_and_then_all_again(
+async def test_without_descriptors_only_new_connections_are_shed(
     tmp_path: Path,
 ) -> None:
     async with FakeUpstream() as up, served(up.url, tmp_path, {"heartbeat_s": 0.2}) as sc:
@@ -101,7 +101,7 @@ def _cpu_s(sc: Served) -> float:
     return times.user + times.system
 
 
-async def test_with_a_fifth_of_a_processor_nobody_is_let_go_and_heartbeats_come_within_twice_their_time(
+async def test_heartbeats_keep_pace_with_a_fifth_of_a_processor(
     tmp_path: Path,
 ) -> None:
     readers, beat_s = 20, 1.0

@@ -21,10 +21,10 @@ from sidecar.server.canary.probe import CanaryProbe
 from sidecar.server.canary.route import own_url
 from tests.kit.client import SSEClient
 from tests.kit.fake_upstream import FakeUpstream, RecordedRequest, UpstreamConnection, plain, sse
-from tests.kit.meddler import Meddle, Meddler, untouched
 from tests.kit.running import RunningSidecar, running
 from tests.kit.scrape import Scrape
 from tests.kit.served import served
+from tests.kit.tampering_proxy import Tamper, TamperingProxy, untouched
 
 NOBODY = "http://127.0.0.1:1"
 ONCE_S = 3600
@@ -60,15 +60,15 @@ def of_users(scrape: Scrape) -> dict[tuple[str, ...], float]:
 
 
 @asynccontextmanager
-async def meddled(*connections: Meddle, **settings: Any) -> AsyncIterator[tuple[RunningSidecar, Lines]]:
+async def meddled(*connections: Tamper, **settings: Any) -> AsyncIterator[tuple[RunningSidecar, Lines]]:
     """Run a sidecar whose canaries come through a proxy that meddles with the first; give the log too."""
-    meddler = Meddler(*connections)
+    tampering_proxy = TamperingProxy(*connections)
     with capture_logs() as lines:
         async with (
-            FakeUpstream(meddler) as front,
+            FakeUpstream(tampering_proxy) as front,
             running(NOBODY, canary_interval_s=SOON_S, canary_url=front.url, **settings) as sc,
         ):
-            meddler.stand_before(sc.client)
+            tampering_proxy.stand_before(sc.client)
             yield sc, lines
 
 
@@ -207,7 +207,7 @@ def _ending(_piece: bytes) -> None:
 )
 @pytest.mark.parametrize("connection", [1, 2])
 async def test_whatever_differs_is_counted_once_and_said_with_its_first_event(
-    meddle: Meddle, connection: int
+    meddle: Tamper, connection: int
 ) -> None:
     async with meddled(*[untouched] * (connection - 1), meddle) as (sc, lines):
         await sc.until(lambda: sc.metric(MISMATCHES))
@@ -278,29 +278,29 @@ async def test_one_through_a_proxy_gives_it_an_interval_to_learn_that_this_insta
 
 
 async def test_it_goes_on_after_a_failure() -> None:
-    meddler = Meddler(lambda _: None)
+    tampering_proxy = TamperingProxy(lambda _: None)
     async with (
-        FakeUpstream(meddler) as front,
+        FakeUpstream(tampering_proxy) as front,
         running(NOBODY, canary_interval_s=OFTEN_S, canary_url=front.url) as sc,
     ):
-        meddler.stand_before(sc.client)
+        tampering_proxy.stand_before(sc.client)
         await sc.until(lambda: passed(sc))
         assert sc.metric(MISMATCHES) == 1
 
 
 async def test_nobody_else_finds_it() -> None:
     asked: list[RecordedRequest] = []
-    meddler = Meddler()
+    tampering_proxy = TamperingProxy()
 
     def remember(request: RecordedRequest) -> Any:
         asked.append(request)
-        return meddler(request)
+        return tampering_proxy(request)
 
     async with (
         FakeUpstream(remember) as front,
         running(NOBODY, canary_interval_s=SOON_S, canary_url=front.url) as sc,
     ):
-        meddler.stand_before(sc.client)
+        tampering_proxy.stand_before(sc.client)
         await sc.until(lambda: passed(sc))
         target, first, back = asked[0].target, asked[0], asked[1]
         position = back.headers.get("Last-Event-ID")
@@ -340,14 +340,14 @@ async def test_a_drain_waits_for_no_canary_and_counts_none_that_it_cuts(tmp_path
         held.set()
         return b""
 
-    meddler = Meddler(hold)
+    tampering_proxy = TamperingProxy(hold)
     async with (
-        FakeUpstream(meddler) as front,
+        FakeUpstream(tampering_proxy) as front,
         served(
             NOBODY, tmp_path, canary_interval_s=SOON_S, canary_url=front.url, drain_s=600, log_level="debug"
         ) as sc,
     ):
-        meddler.stand_before(sc.client)
+        tampering_proxy.stand_before(sc.client)
         async with asyncio.timeout(EXIT_S):
             await held.wait()
         sc.signal(signal.SIGTERM)

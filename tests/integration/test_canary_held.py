@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 from sidecar.config.routes import CANARY_ROUTE
 from sidecar.sse.event_id import handle
 from tests.kit.fake_upstream import FakeUpstream, RecordedRequest, plain, sse
-from tests.kit.meddler import Meddler, untouched
 from tests.kit.protocols import OPENAI
 from tests.kit.running import RunningSidecar, running
+from tests.kit.tampering_proxy import TamperingProxy, untouched
 
 SOON_S = 0.2
 """An interval after which the next canary comes, and in which a test that has waited for one looks at it."""
@@ -31,7 +31,7 @@ def silent(_piece: bytes) -> bytes:
 
 @asynccontextmanager
 async def beside(
-    router: Callable[[RecordedRequest], Any], meddler: Meddler, **settings: Any
+    router: Callable[[RecordedRequest], Any], tampering_proxy: TamperingProxy, **settings: Any
 ) -> AsyncIterator[tuple[FakeUpstream, RunningSidecar]]:
     """Run a sidecar for users whose canary comes through a proxy; give the users' backend too."""
     async with (
@@ -39,7 +39,7 @@ async def beside(
         FakeUpstream() as up,
         running(up.url, {"heartbeat_s": 0}, canary_interval_s=SOON_S, canary_url=front.url, **settings) as sc,
     ):
-        meddler.stand_before(sc.client)
+        tampering_proxy.stand_before(sc.client)
         yield up, sc
 
 
@@ -84,8 +84,8 @@ async def test_it_comes_through_where_users_have_used_up_all_streams_and_takes_n
 async def test_users_have_every_stream_of_theirs_while_a_canary_is_held(
     meddle: Callable[[bytes], bytes],
 ) -> None:
-    meddler = Meddler(meddle)
-    async with beside(meddler, meddler, streams_max=2) as (up, sc):
+    tampering_proxy = TamperingProxy(meddle)
+    async with beside(tampering_proxy, tampering_proxy, streams_max=2) as (up, sc):
         find = sc.parts.hub.find
         await sc.until(lambda: canaries(sc) and (meddle is silent or sc.metric(MISMATCHES)))
         (held,) = canaries(sc)
@@ -103,9 +103,9 @@ async def test_users_have_every_stream_of_theirs_while_a_canary_is_held(
 
 
 async def test_of_the_canaries_that_failed_the_last_one_is_kept() -> None:
-    meddler = Meddler(spoilt, spoilt, spoilt)
+    tampering_proxy = TamperingProxy(spoilt, spoilt, spoilt)
     with capture_logs() as lines:
-        async with beside(meddler, meddler) as (_, sc):
+        async with beside(tampering_proxy, tampering_proxy) as (_, sc):
             await sc.until(lambda: sc.metric(MISMATCHES) == 3)
             failed = [handle(line["stream"]) for line in lines if line["event"] == "canary failed"]
             assert len(set(failed)) == 3
@@ -113,8 +113,8 @@ async def test_of_the_canaries_that_failed_the_last_one_is_kept() -> None:
 
 
 async def test_one_that_comes_through_leaves_the_one_that_failed() -> None:
-    meddler = Meddler(spoilt, untouched)
-    async with beside(meddler, meddler) as (_, sc):
+    tampering_proxy = TamperingProxy(spoilt, untouched)
+    async with beside(tampering_proxy, tampering_proxy) as (_, sc):
         await sc.until(lambda: sc.metric(MISMATCHES))
         failed = canaries(sc)
         await sc.until(lambda: sc.metric("sse_canary_last_pass_timestamp_seconds"))
@@ -123,15 +123,15 @@ async def test_one_that_comes_through_leaves_the_one_that_failed() -> None:
 
 
 async def test_a_canary_that_got_no_stream_leaves_the_one_that_failed_before_it() -> None:
-    meddler = Meddler(spoilt)
+    tampering_proxy = TamperingProxy(spoilt)
     asked = 0
 
     def first_only(request: RecordedRequest) -> Any:
         nonlocal asked
         asked += 1
-        return meddler(request) if asked == 1 else plain(503)
+        return tampering_proxy(request) if asked == 1 else plain(503)
 
-    async with beside(first_only, meddler) as (_, sc):
+    async with beside(first_only, tampering_proxy) as (_, sc):
         await sc.until(lambda: sc.metric(MISMATCHES))
         failed = canaries(sc)
         await sc.until(lambda: sc.metric(MISMATCHES) >= 2)

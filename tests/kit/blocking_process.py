@@ -1,4 +1,4 @@
-"""The counterpart of ``user_process`` for tests and benchmarks without an event loop."""
+"""Start programs as ``user_process`` does, without an event loop."""
 
 import subprocess
 import threading
@@ -43,7 +43,10 @@ def _stop(process: subprocess.Popen[str], within_s: float, *, may_be_late: bool)
 
 
 def read_until(process: subprocess.Popen[str], pipe: IO[str] | None, words: str, within_s: float) -> str:
-    """Read up to the line with these words; AssertionError if the program does not print them in time."""
+    """Read up to the line with these words.
+
+    AssertionError if the program does not print them in time.
+    """
     assert pipe is not None, "the stream is not a pipe"
     read = ""
     deadline = threading.Timer(within_s, process.kill)

@@ -1,4 +1,4 @@
-"""A program that a test starts, reads and stops; it never outlives its block.
+"""Start, read and stop a program within one block of a test.
 
 async with user_process(sys.executable, "-m", "sidecar", "tail", url) as tail:
     assert await tail.line() == "first"
@@ -44,20 +44,23 @@ class UserProcess:
         self._own_session = own_session
 
     async def line(self, within_s: float = WAIT_S) -> str:
-        """Return the next line of stdout without its end, or "" at the end of the output."""
+        """Return the next line of stdout, or "" at the end of the output."""
         assert self.process.stdout is not None, "stdout is not a pipe"
         async with within(within_s, lambda: f"{self.name} printed no line"):
             return (await self.process.stdout.readline()).decode().rstrip("\n")
 
     async def finish(self, within_s: float = RUN_S) -> FinishedProcess:
-        """Read the remaining output until the program ends; Overdue if it runs longer."""
+        """Read the output until the program ends; Overdue if it runs longer."""
         async with within(within_s, lambda: f"{self.name} still runs"):
             stdout, stderr = await self.process.communicate()
             code = await self.process.wait()
         return FinishedProcess(code, _text(stdout), _text(stderr))
 
     async def wait(self, within_s: float = WAIT_S, what: Callable[[], str] | None = None) -> int:
-        """Return the exit code; Overdue, with the sentence of ``what``, if the program runs longer."""
+        """Return the exit code.
+
+        If the program runs longer, raise Overdue with the sentence of ``what``.
+        """
         async with within(within_s, what or (lambda: f"{self.name} still runs")):
             return await self.process.wait()
 
@@ -71,7 +74,10 @@ class UserProcess:
                 os.kill(self.pid, number)
 
     async def stop(self, within_s: float = STOP_S) -> int:
-        """Send SIGTERM and return the exit code; kill the program and raise Overdue if it runs longer."""
+        """Send SIGTERM and return the exit code.
+
+        A program that runs longer is killed, and Overdue is raised.
+        """
         self.signal(signal.SIGTERM)
         try:
             return await self.wait(within_s)
@@ -80,7 +86,7 @@ class UserProcess:
             raise
 
     async def kill(self) -> None:
-        """Kill the program, and in a session of its own also the programs that it started."""
+        """Kill the program, and its children if it has its own session."""
         if self._own_session:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
@@ -92,7 +98,10 @@ class UserProcess:
 async def start_process(
     *command: str | Path, stdout: int | None = PIPE, start_new_session: bool = False, **options: Any
 ) -> UserProcess:
-    """Start a program that the caller kills; ``options`` are those of ``asyncio.create_subprocess_exec``."""
+    """Start a program that the caller kills.
+
+    ``options`` are those of ``asyncio.create_subprocess_exec``.
+    """
     process = await asyncio.create_subprocess_exec(
         *command, stdout=stdout, start_new_session=start_new_session, **options
     )
@@ -106,7 +115,7 @@ def _text(output: bytes | None) -> str:
 
 @asynccontextmanager
 async def user_process(*command: str | Path, **options: Any) -> AsyncIterator[UserProcess]:
-    """Start a program and kill it at the end of the block, if it still runs."""
+    """Start a program, and kill it at the end of the block if it still runs."""
     running = await start_process(*command, **options)
     try:
         yield running

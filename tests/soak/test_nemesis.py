@@ -66,7 +66,7 @@ def samples(*rss_mib: float, files: int = 20) -> list[ProcessSample]:
 
 
 class TestSchedule:
-    def test_the_same_seed_and_round_are_the_same_schedule_and_others_are_others(self) -> None:
+    def test_a_seed_and_a_round_determine_the_schedule(self) -> None:
         assert Schedule.of(7, 3) == Schedule.of(7, 3)
         assert len({Schedule.of(seed, number) for seed in range(3) for number in range(3)}) == 9
 
@@ -115,7 +115,7 @@ class TestShrinking:
 
         assert await shrunk(whole, still_broken) == replace(whole, faults=(), visits=(whole.visits[7],))
 
-    async def test_it_plays_no_more_often_than_it_may_and_keeps_the_shortest_so_far(self) -> None:
+    async def test_shrinking_is_bounded_and_keeps_the_shortest_schedule(self) -> None:
         whole, played = Schedule.of(5, 0), 0
 
         async def still_broken(schedule: Schedule) -> bool:
@@ -165,7 +165,7 @@ class TestGrowth:
         ]
 
 
-def test_a_story_names_what_broke_what_happened_and_how_to_see_it_again(tmp_path: Path) -> None:
+def test_a_story_has_the_violation_the_faults_and_the_command(tmp_path: Path) -> None:
     whole = Schedule.of(5, 2)
     shortest = replace(whole, faults=(ScheduledFault(1.5, "stall", "backend", 2.0),), visits=(READS,))
     broken = RoundOutcome(whole, 1.0, (BrokenPromise("missing", "a reader missed 3."),), Counter())
@@ -225,7 +225,7 @@ class TestFiguresPage:
         assert picture(result.sidecars["steady"]).count("<circle") == 9
 
 
-async def test_an_answer_that_is_broken_off_while_it_stalls_is_over_from_then_on() -> None:
+async def test_a_stalled_answer_that_is_cut_ends_at_the_cut() -> None:
     backend = SoakBackend()
     async with backend.up:
         client = SSEClient("127.0.0.1", backend.up.port)

@@ -7,7 +7,15 @@ import pytest
 from sidecar.faultnet.path import FINE, PathKind, Weather
 from sidecar.faultnet.paths import path_to
 from sidecar.faultnet.target import ListenAddress, PathError
-from tests.kit.far_end import BOTH_KINDS, WAIT_S, FarConnection, FarEnd, content, far_end, quickest
+from tests.kit.remote_server import (
+    BOTH_KINDS,
+    WAIT_S,
+    RemoteConnection,
+    RemoteServer,
+    content,
+    quickest,
+    remote_server,
+)
 
 QUIET_S = 0.5
 """So long nothing may be heard where nothing shall pass."""
@@ -16,7 +24,7 @@ pytestmark = pytest.mark.parametrize("kind", BOTH_KINDS)
 
 
 async def test_in_fine_weather_every_byte_passes_at_once(kind: PathKind) -> None:
-    async with far_end(kind) as far:
+    async with remote_server(kind) as far:
 
         async def people() -> bytes:
             return await (await far.line()).ask(1_000_000)
@@ -27,7 +35,7 @@ async def test_in_fine_weather_every_byte_passes_at_once(kind: PathKind) -> None
 
 
 async def test_a_delay_is_half_of_the_round_trip_and_ends_with_it(kind: PathKind) -> None:
-    async with far_end(kind) as far:
+    async with remote_server(kind) as far:
         await far.path.set(Weather(delay_s=0.2))
         took_s = await quickest(lambda: far.run(far.round_trip_s), 0.44)
         assert took_s == pytest.approx(0.4, rel=0.1)
@@ -36,7 +44,7 @@ async def test_a_delay_is_half_of_the_round_trip_and_ends_with_it(kind: PathKind
 
 
 async def test_a_rate_is_that_of_all_connections_together(kind: PathKind) -> None:
-    async with far_end(kind) as far:
+    async with remote_server(kind) as far:
         await far.path.set(Weather(rate_bytes=50_000))
 
         async def people() -> float:
@@ -53,7 +61,7 @@ async def test_a_rate_is_that_of_all_connections_together(kind: PathKind) -> Non
 async def test_with_a_tenth_of_the_packets_lost_every_byte_arrives_and_some_of_them_late(
     kind: PathKind,
 ) -> None:
-    async with far_end(kind) as far:
+    async with remote_server(kind) as far:
 
         async def people() -> None:
             loop, line, late_s = asyncio.get_running_loop(), await far.line(), 0.0
@@ -68,7 +76,7 @@ async def test_with_a_tenth_of_the_packets_lost_every_byte_arrives_and_some_of_t
 
 
 async def test_in_silence_nothing_passes_and_afterwards_all_of_it(kind: PathKind) -> None:
-    async with far_end(kind) as far:
+    async with remote_server(kind) as far:
 
         async def people() -> bytes:
             line = await far.line()
@@ -84,7 +92,7 @@ async def test_in_silence_nothing_passes_and_afterwards_all_of_it(kind: PathKind
 
 
 async def test_a_cut_ends_every_open_connection_at_both_ends_and_new_ones_pass(kind: PathKind) -> None:
-    async with far_end(kind) as far:
+    async with remote_server(kind) as far:
 
         async def people() -> None:
             lines = [await far.line() for _ in range(3)]
@@ -101,12 +109,12 @@ async def test_a_cut_ends_every_open_connection_at_both_ends_and_new_ones_pass(k
 
 
 async def test_after_a_hand_off_the_old_connection_is_dark_and_a_new_one_passes(kind: PathKind) -> None:
-    async with far_end(kind) as far:
+    async with remote_server(kind) as far:
         old, new = await far.run(lambda: _hand_off(far))
         assert (old.address == new.address) == (kind == "userspace")
 
 
-async def _hand_off(far: FarEnd) -> tuple[FarConnection, FarConnection]:
+async def _hand_off(far: RemoteServer) -> tuple[RemoteConnection, RemoteConnection]:
     old = await far.line()
     await old.ask(1)
     await far.here(far.path.hand_off())
@@ -120,14 +128,14 @@ async def _hand_off(far: FarEnd) -> tuple[FarConnection, FarConnection]:
     return old, new
 
 
-async def _writers(far: FarEnd) -> list[asyncio.StreamWriter]:
+async def _writers(far: RemoteServer) -> list[asyncio.StreamWriter]:
     """What the server says to the old address goes the same way as what the old address says."""
     far.accepted[0].write(b"hello?")
     return far.accepted[:1]
 
 
 async def test_a_cut_after_a_hand_off_does_not_reach_the_old_connection(kind: PathKind) -> None:
-    async with far_end(kind) as far:
+    async with remote_server(kind) as far:
 
         async def people() -> None:
             old = await far.line()
@@ -146,13 +154,13 @@ async def test_what_goes_wrong_with_people_is_raised_to_who_runs_them(kind: Path
     async def people() -> None:
         raise LookupError("no bread")
 
-    async with far_end(kind) as far:
+    async with remote_server(kind) as far:
         with pytest.raises(LookupError, match="no bread"):
             await far.run(people)
 
 
 async def test_people_are_cancelled_with_who_runs_them(kind: PathKind) -> None:
-    async with far_end(kind) as far:
+    async with remote_server(kind) as far:
         came, went = asyncio.Event(), asyncio.Event()
 
         async def tell(event: asyncio.Event) -> None:
@@ -175,7 +183,7 @@ async def test_people_are_cancelled_with_who_runs_them(kind: PathKind) -> None:
 
 
 async def test_a_path_leads_to_one_server(kind: PathKind) -> None:
-    async with far_end(kind) as far:
+    async with remote_server(kind) as far:
         assert far.path.url(far.url).endswith("/x?y")
         with pytest.raises(PathError, match=r"this path leads to 127.0.0.1:\d+, not 127.0.0.1:1$"):
             far.path.url("http://127.0.0.1:1/x")

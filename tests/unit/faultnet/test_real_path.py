@@ -17,7 +17,7 @@ from sidecar.faultnet.real_path import DARK_MAX, NEEDED, device_of, next_host, w
 from sidecar.faultnet.router import Router
 from sidecar.faultnet.target import PathError
 from tests.kit.deadline import within
-from tests.kit.far_end import WAIT_S, FarEnd, content, far_end, needs_real_path, quickest
+from tests.kit.remote_server import WAIT_S, RemoteServer, content, needs_real_path, quickest, remote_server
 from tests.kit.user_process import user_process
 
 ROOT = Path(__file__).parents[3]
@@ -58,7 +58,7 @@ async def _until(true: Callable[[], object], what: str) -> None:
 @needs_real_path
 class TestPackets:
     async def test_tcp_sees_the_round_trip_from_its_first_packet_on(self) -> None:
-        async with far_end("real") as far:
+        async with remote_server("real") as far:
             await far.path.set(Weather(delay_s=0.2))
 
             async def connect() -> float:
@@ -71,7 +71,7 @@ class TestPackets:
 
     @pytest.mark.slow
     async def test_delay_rate_and_loss_act_together(self) -> None:
-        async with far_end("real") as far:
+        async with remote_server("real") as far:
             await far.path.set(Weather(delay_s=0.1, rate_bytes=50_000, loss=0.01))
 
             async def people() -> float:
@@ -84,7 +84,7 @@ class TestPackets:
             assert await far.run(far.round_trip_s) >= 0.19
 
     async def test_lost_packets_are_sent_again_and_every_byte_arrives(self) -> None:
-        async with far_end("real") as far:
+        async with remote_server("real") as far:
             before = await far.counted("TcpRetransSegs")
 
             async def people() -> str:
@@ -102,7 +102,7 @@ class TestPackets:
             assert await far.counted("TcpRetransSegs") > before
 
     async def test_the_same_share_is_lost_in_both_directions_and_no_packet_is_lost_twice(self) -> None:
-        async with far_end("real") as far:
+        async with remote_server("real") as far:
             await far.path.set(Weather(loss=0.1, delay_s=0.001))
             rules = await far.real.router.namespace.command("iptables -S FORWARD")
             assert [line.split()[1:4] for line in rules.splitlines() if "statistic" in line] == [
@@ -111,7 +111,7 @@ class TestPackets:
             ]
 
     async def test_packets_that_come_twice_and_out_of_order_make_the_same_stream(self) -> None:
-        async with far_end("real") as far:
+        async with remote_server("real") as far:
             before = await far.counted("TcpExtTCPOFOQueue")
             await far.path.set(Weather(duplicate=0.1, reorder=0.1))
 
@@ -122,21 +122,21 @@ class TestPackets:
             assert await far.counted("TcpExtTCPOFOQueue") > before
 
 
-async def _sent_again(far: FarEnd) -> int:
+async def _sent_again(far: RemoteServer) -> int:
     return far.retransmitted
 
 
 @needs_real_path
 class TestPeople:
     async def test_a_server_on_loopback_is_reached_too_and_the_path_says_how(self) -> None:
-        async with far_end("real", host="127.0.0.1") as far:
+        async with remote_server("real", host="127.0.0.1") as far:
             await far.path.set(Weather(delay_s=0.1))
             took_s = await quickest(lambda: far.run(far.round_trip_s), 0.22)
             assert took_s == pytest.approx(0.2, rel=0.1)
             assert far.path.pieces["server's end"].startswith("a plain TCP relay")
 
     async def test_a_server_on_all_addresses_is_met_itself(self) -> None:
-        async with far_end("real") as far:
+        async with remote_server("real") as far:
 
             async def people() -> str:
                 line = await far.line()
@@ -148,12 +148,12 @@ class TestPeople:
             assert far.path.pieces["server's end"] == "the server's own sockets"
 
     async def test_two_paths_have_nothing_to_do_with_each_other(self) -> None:
-        async with far_end("real") as far, far_end("real") as other:
+        async with remote_server("real") as far, remote_server("real") as other:
             await far.path.set(Weather(silent=True))
             assert await other.run(other.round_trip_s) < 0.3
 
     async def test_they_move_to_a_new_address_each_time(self) -> None:
-        async with far_end("real") as far:
+        async with remote_server("real") as far:
             seen = []
             for _ in range(3):
                 seen.append(far.real.address)
@@ -169,7 +169,7 @@ class TestPeople:
         assert len(seen) > DARK_MAX
 
     async def test_the_loop_goes_on_while_they_live(self) -> None:
-        async with far_end("real") as far:
+        async with remote_server("real") as far:
             here = asyncio.get_running_loop()
 
             async def people() -> bool:
@@ -182,7 +182,7 @@ class TestPeople:
 class TestAfterwards:
     async def test_nothing_is_left_of_a_path(self) -> None:
         files = _open_files()
-        async with far_end("real") as far:
+        async with remote_server("real") as far:
             assert await far.run(far.round_trip_s) < 0.3
             device = _device_at(far.real.host)
             assert device in _outside()
@@ -197,7 +197,7 @@ class TestAfterwards:
         await _until(lambda: device not in _outside() and not _holding(process.pid), f"{device} is left")
 
     async def test_a_weather_that_the_kernel_will_not_have_is_said(self) -> None:
-        async with far_end("real") as far:
+        async with remote_server("real") as far:
             with pytest.raises(PathError, match=r"^tc qdisc replace dev host root tbf rate 0bit"):
                 await far.path.set(Weather(rate_bytes=0.01))
 
@@ -263,7 +263,7 @@ class TestWithout:
     @needs_real_path
     async def test_where_it_can_be_auto_takes_the_real_one(self) -> None:
         assert why_not() == ""
-        async with far_end("auto") as far:
+        async with remote_server("auto") as far:
             assert far.path.kind == "real"
 
     @needs_real_path

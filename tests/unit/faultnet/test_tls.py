@@ -13,7 +13,7 @@ import pytest
 from sidecar.faultnet.target import ListenAddress, PathError
 from sidecar.faultnet.tls_relay import tls_relay
 from tests.kit.deadline import within
-from tests.kit.far_end import BOTH_KINDS
+from tests.kit.remote_server import BOTH_KINDS
 from tests.kit.user_process import run_to_end
 
 ROOT = Path(__file__).parents[3]

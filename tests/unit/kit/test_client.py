@@ -35,7 +35,7 @@ async def test_a_request_is_sent_as_given_with_host_and_accept_added() -> None:
         assert up.requests[0].body == b"hi"
 
 
-async def test_defaults_of_the_client_come_first_and_what_is_given_is_not_added() -> None:
+async def test_default_fields_come_first_and_are_not_repeated() -> None:
     async with FakeUpstream(lambda _: sse()) as up:
         client = SSEClient(up.host, up.port, [("Authorization", "Bearer a")])
         async with client.open("GET", "/", [("host", "h"), ("accept", "*/*")]):
@@ -154,7 +154,7 @@ async def test_a_cut_after_n_bytes_has_read_exactly_these(n_bytes: int) -> None:
         assert response.ended == "open"
 
 
-async def test_a_cut_behind_the_end_of_the_body_or_before_what_was_read_is_refused() -> None:
+async def test_a_cut_outside_the_unread_body_is_refused() -> None:
     async with upstream_and_client() as (up, client):
         up.script(sse(ONE), sse(ONE))
         async with client.open() as response:
@@ -190,7 +190,7 @@ async def test_a_cut_from_another_task_ends_the_wait_for_events() -> None:
         assert response.ended == "open"
 
 
-async def test_reading_until_a_condition_is_bounded_and_says_what_it_has() -> None:
+async def test_read_until_is_bounded_and_reports_what_was_read() -> None:
     async with upstream_and_client() as (up, client):
         up.script(sse(ONE, then="stall"), sse(ONE))
         async with client.open() as response:
@@ -205,7 +205,7 @@ async def test_reading_until_a_condition_is_bounded_and_says_what_it_has() -> No
                 await response.take(2)
 
 
-async def test_reading_until_goes_on_over_several_pieces_and_may_wait_for_the_end() -> None:
+async def test_read_until_spans_pieces_and_may_wait_for_the_end() -> None:
     go = asyncio.Event()
 
     def has_two(so_far: Response) -> bool:
@@ -221,7 +221,7 @@ async def test_reading_until_goes_on_over_several_pieces_and_may_wait_for_the_en
             assert [event.data for event in await response.take(2)] == ["a", "b"]
 
 
-async def test_a_switch_of_protocols_is_a_final_answer_and_the_wire_goes_on() -> None:
+async def test_a_101_is_final_and_the_connection_stays_open() -> None:
     async with upstream_and_client() as (up, client):
         up.script(literal(b"HTTP/1.1 101 Switching Protocols\r\n\r\nhello", then="stall"))
         async with client.connect() as connection:
@@ -238,7 +238,7 @@ async def test_a_server_that_closes_without_an_answer_is_named() -> None:
             await client.fetch_raw(b"GET / HTTP/1.1\r\n\r\n")
 
 
-async def test_an_early_answer_is_read_while_the_body_is_still_going_out() -> None:
+async def test_an_early_answer_is_read_while_the_body_is_sent() -> None:
     async with upstream_and_client() as (up, client):
         by_hand = up.by_hand(head=False)
         async with asyncio.TaskGroup() as group:

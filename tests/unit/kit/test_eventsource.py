@@ -104,7 +104,7 @@ def test_a_stream_means_the_same_in_pieces(case: str, size: int) -> None:
     assert [event for piece in pieces(data, size) for event in parser.feed(piece)] == events
 
 
-def test_an_event_is_dispatched_by_the_cr_of_its_blank_line_without_waiting_for_an_lf() -> None:
+def test_the_cr_of_a_blank_line_dispatches_without_an_lf() -> None:
     parser = Parser()
     assert parser.feed(b"data: a\r\n\r") == [DispatchedEvent("message", "a")]
     assert parser.feed(b"\n") == []

@@ -64,7 +64,7 @@ async def test_header_order_case_and_duplicates_are_kept() -> None:
         await close(streams)
 
 
-async def test_a_connection_is_used_again_after_an_orderly_end_and_pipelined_requests_are_apart() -> None:
+async def test_a_connection_is_reused_and_separates_pipelined_requests() -> None:
     async with FakeUpstream() as up:
         up.script(sse(b"data: 1\n\n"), plain(204))
         chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
@@ -85,7 +85,7 @@ async def test_truth_lists_the_events_that_each_response_has_carried() -> None:
         await close(streams)
 
 
-async def test_a_reset_reaches_the_peer_as_a_reset_after_everything_sent() -> None:
+async def test_a_reset_reaches_the_peer_after_all_sent_bytes() -> None:
     async with FakeUpstream() as up:
         up.script(sse(b"data: 1\n\n", then="reset"))
         reader, writer = await connect(up, GET)
@@ -104,7 +104,7 @@ async def test_a_fin_ends_the_connection_without_the_final_chunk() -> None:
         await close(streams)
 
 
-async def test_a_script_that_returns_without_an_end_leaves_a_closed_connection() -> None:
+async def test_a_script_without_an_end_closes_the_connection() -> None:
     async with FakeUpstream() as up:
         up.script(return_without_an_end)
         streams = await connect(up, GET)
@@ -112,7 +112,7 @@ async def test_a_script_that_returns_without_an_end_leaves_a_closed_connection()
         await close(streams)
 
 
-async def test_a_bad_chunk_is_followed_by_silence_until_the_peer_closes() -> None:
+async def test_a_bad_chunk_precedes_silence_until_the_peer_closes() -> None:
     async with FakeUpstream() as up:
         up.script(sse(b"data: 1\n\n", then="bad_chunk"))
         streams = await connect(up, GET)
@@ -193,7 +193,7 @@ async def test_a_peer_that_only_finished_sending_still_gets_its_answer() -> None
         await close(streams)
 
 
-async def test_sending_waits_for_a_peer_that_does_not_read_and_goes_on_when_it_does() -> None:
+async def test_sending_waits_until_the_peer_reads() -> None:
     async with FakeUpstream() as up:
         by_hand = up.by_hand()
         streams = await connect(up, GET)
@@ -255,7 +255,7 @@ async def test_a_script_waits_for_the_test_between_two_blocks() -> None:
         await close(streams)
 
 
-async def test_a_request_that_expects_100_continue_gets_it_when_its_body_is_read() -> None:
+async def test_100_continue_is_sent_when_the_body_is_read() -> None:
     async with FakeUpstream() as up:
         up.script(plain(200, body=b"ok"))
         streams = await connect(up, b"PUT / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
@@ -266,7 +266,7 @@ async def test_a_request_that_expects_100_continue_gets_it_when_its_body_is_read
         await close(streams)
 
 
-async def test_a_request_that_expects_100_continue_and_has_its_answer_gets_none() -> None:
+async def test_100_continue_is_not_sent_after_the_answer() -> None:
     async with FakeUpstream() as up:
         up.script(answer_without_reading, plain(204))
         streams = await connect(up, b"PUT / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
@@ -284,7 +284,7 @@ async def test_a_request_without_a_body_is_complete_with_its_head() -> None:
         await close(streams)
 
 
-async def test_a_script_may_answer_before_it_reads_and_makes_the_peer_wait_while_it_does_not() -> None:
+async def test_an_early_answer_makes_the_peer_wait_with_its_body() -> None:
     async with FakeUpstream() as up:
         by_hand = up.by_hand(head=False)
         size = 32 * 1024 * 1024
@@ -303,7 +303,7 @@ async def test_a_script_may_answer_before_it_reads_and_makes_the_peer_wait_while
         await close(streams)
 
 
-async def test_the_peer_closing_is_seen_while_a_little_of_its_body_is_unread() -> None:
+async def test_a_close_is_seen_while_some_of_the_body_is_unread() -> None:
     async with FakeUpstream() as up:
         by_hand = up.by_hand(head=False)
         streams = await connect(up, b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n")
@@ -345,7 +345,7 @@ async def test_each_request_of_a_connection_starts_anew() -> None:
         b"GET /close HTTP/1.1\r\n\r\n",
     ],
 )
-async def test_a_connection_that_may_not_stay_is_closed_after_the_answer(head: bytes) -> None:
+async def test_connection_close_takes_effect_after_the_answer(head: bytes) -> None:
     async with FakeUpstream() as up:
         up.script(plain(204, [("Connection", "close")] if b"/close" in head else []))
         streams = await connect(up, head)

@@ -69,7 +69,7 @@ async def eventually(true: Callable[[], object]) -> None:
 @pytest.mark.prometheus
 @pytest.mark.slow
 @needs_prometheus
-async def test_an_alert_goes_from_a_target_through_prometheus_and_alertmanager_to_the_sink(
+async def test_an_alert_of_a_target_reaches_the_sink(
     tmp_path: Path,
 ) -> None:
     async with (
@@ -123,13 +123,13 @@ async def test_a_block_that_ends_leaves_neither_process_nor_port(tmp_path: Path)
 
 @pytest.mark.prometheus
 @needs_prometheus
-async def test_rules_that_prometheus_refuses_end_the_start_with_its_own_words(tmp_path: Path) -> None:
+async def test_refused_rules_end_the_start_with_prometheus_s_message(tmp_path: Path) -> None:
     with pytest.raises(NotReady, match="could not parse expression"):
         async with prometheus(tmp_path, [], RULES.replace("sum(trains_total)", "sum(")):
             pass
 
 
-def test_a_program_that_is_missing_is_named_with_the_line_that_installs_it() -> None:
+def test_a_missing_program_is_named_with_its_install_command() -> None:
     with pytest.raises(ProgramMissing) as caught:
         find(("prometheus-of-tomorrow",), INSTALL)
     assert str(caught.value) == (
@@ -139,7 +139,7 @@ def test_a_program_that_is_missing_is_named_with_the_line_that_installs_it() -> 
 
 
 @pytest.mark.slow
-async def test_a_program_that_ignores_requests_to_end_is_ended_all_the_same(tmp_path: Path) -> None:
+async def test_a_program_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True)"
     log = tmp_path / "log"
     async with program([sys.executable, "-c", f"{deaf}; time.sleep(60)"], log) as running:
@@ -152,7 +152,7 @@ async def test_a_program_that_ignores_requests_to_end_is_ended_all_the_same(tmp_
     assert asyncio.get_running_loop().time() - stopping < 8
 
 
-async def test_a_program_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
+async def test_a_program_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     parent = f"""
 import asyncio, pathlib
 from sidecar.verify.program import program
@@ -169,7 +169,7 @@ asyncio.run(main())
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
-def test_a_program_whose_parent_died_before_it_started_does_not_run(tmp_path: Path) -> None:
+def test_a_program_whose_parent_died_first_does_not_run(tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     assert subprocess.run(tethered(["touch", str(ran)]), check=False).returncode == 0
     assert ran.exists()
@@ -179,14 +179,14 @@ def test_a_program_whose_parent_died_before_it_started_does_not_run(tmp_path: Pa
     assert not ran.exists()
 
 
-async def test_a_program_that_ends_at_once_is_reported_with_its_last_words(tmp_path: Path) -> None:
+async def test_a_program_that_ends_at_once_is_reported_with_its_output(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "raise SystemExit('no such disk')"]
     with pytest.raises(NotReady, match="ended with exit code 1: no such disk"):
         async with program(command, tmp_path / "log", f"http://127.0.0.1:{free_port()}/"):
             pass
 
 
-async def test_a_program_that_ends_by_itself_is_reported_and_one_that_is_stopped_is_not(
+async def test_only_a_program_that_was_not_stopped_is_reported(
     tmp_path: Path,
 ) -> None:
     deaths: list[str] = []
@@ -203,7 +203,7 @@ async def test_a_program_that_ends_by_itself_is_reported_and_one_that_is_stopped
     assert deaths == ["sh ended with exit code 4: why\n"]
 
 
-async def test_the_usual_port_is_taken_when_it_is_free_and_another_one_when_not() -> None:
+async def test_a_taken_usual_port_is_replaced() -> None:
     usual = free_port()
     assert free_port(usual) == usual
     with socket.create_server(("127.0.0.1", usual)):

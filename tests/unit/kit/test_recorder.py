@@ -48,7 +48,7 @@ async def test_a_sound_run_is_sound() -> None:
     recorder.assert_sound()
 
 
-async def test_a_gap_a_terminal_and_an_abort_are_told_and_take_their_positions() -> None:
+async def test_a_gap_a_terminal_and_an_abort_take_positions() -> None:
     recorder = Recorder()
     assert await record(recorder, GAP + TWO + TERMINAL, b"", then="fin", whole=False) == [
         Attached("ann", "s", 0),
@@ -74,7 +74,7 @@ async def test_a_fault_on_the_wire_is_found(answer: bytes, rule: str) -> None:
         recorder.assert_sound()
 
 
-async def test_an_end_event_is_no_event_and_a_terminal_of_the_backends_own_is_no_content() -> None:
+async def test_end_and_terminal_events_are_not_content() -> None:
     async with FakeUpstream(lambda _: sse(ONE + b"event: sse-end\ndata: {}\n\n", TERMINAL)) as up:
         response = await SSEClient(up.host, up.port).fetch("GET", "/")
         recorder = Recorder()
@@ -111,7 +111,7 @@ async def test_a_client_that_cuts_has_left_and_resumes_where_it_was() -> None:
     ]
 
 
-async def test_unstamped_events_are_counted_and_an_unstamped_one_among_stamped_is_refused() -> None:
+async def test_unstamped_events_count_unless_among_stamped_ones() -> None:
     async with FakeUpstream(lambda _: sse(b"data: a\n\n")) as up:
         response = await SSEClient(up.host, up.port).fetch("GET", "/")
     recorder = Recorder()

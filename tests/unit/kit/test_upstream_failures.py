@@ -54,20 +54,20 @@ async def fail_beside_a_sound_upstream() -> None:
         raise LookupError("the test's own")
 
 
-async def test_a_test_that_fails_by_itself_says_so_and_what_the_upstream_met() -> None:
+async def test_a_failing_test_also_reports_the_upstream_s_failure() -> None:
     with pytest.raises(LookupError) as failure:
         await fail_beside_a_failing_upstream()
     assert "request 0: GET /a" in failure.value.__notes__[0]
 
 
-async def test_a_test_that_fails_by_itself_is_left_alone_by_a_sound_upstream() -> None:
+async def test_a_sound_upstream_adds_nothing_to_a_failing_test() -> None:
     with pytest.raises(LookupError) as failure:
         await fail_beside_a_sound_upstream()
     assert not hasattr(failure.value, "__notes__")
 
 
 @pytest.mark.parametrize("turns", range(4))
-async def test_a_connection_that_comes_as_the_upstream_goes_is_closed_with_it(turns: int) -> None:
+async def test_a_connection_during_shutdown_is_closed(turns: int) -> None:
     with socket.socket() as late:
         async with FakeUpstream() as up:
             late.connect((up.host, up.port))

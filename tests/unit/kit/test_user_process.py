@@ -1,4 +1,4 @@
-"""The launchers of programs: what they read, and that no program outlives its block."""
+"""The launchers read a program's output and end it with the block."""
 
 import signal
 import subprocess

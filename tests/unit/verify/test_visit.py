@@ -16,8 +16,8 @@ from sidecar.verify.load.talk import FAILURE_FROM, FAMILIES, Pace, UserDialogue
 from sidecar.verify.load.visit import Habit, UserVisit, Visitor
 from sidecar.verify.load.workload import ROUTES
 from tests.kit.fake_upstream import FakeUpstream
-from tests.kit.meddler import Meddle, Meddler
 from tests.kit.running import RunningSidecar, running
+from tests.kit.tampering_proxy import Tamper, TamperingProxy
 
 PACE = Pace(interval_s=0.05, stall_s=1)
 TOKENS, LONG = 30, 90
@@ -39,7 +39,7 @@ SETTINGS = [
 
 
 @asynccontextmanager
-async def site(*meddles: Meddle) -> AsyncIterator[tuple[RunningSidecar, str]]:
+async def site(*meddles: Tamper) -> AsyncIterator[tuple[RunningSidecar, str]]:
     """The demo backend, a sidecar, and a proxy that meddles with the first connections, each its own way."""
     async with (
         webapi.running(webapi.create_app()) as backend,
@@ -48,9 +48,9 @@ async def site(*meddles: Meddle) -> AsyncIterator[tuple[RunningSidecar, str]]:
         if not meddles:
             yield sc, f"http://127.0.0.1:{sc.port}"
             return
-        meddler = Meddler(*meddles)
-        async with FakeUpstream(meddler) as front:
-            meddler.stand_before(sc.client)
+        tampering_proxy = TamperingProxy(*meddles)
+        async with FakeUpstream(tampering_proxy) as front:
+            tampering_proxy.stand_before(sc.client)
             yield sc, front.url
 
 
@@ -142,27 +142,27 @@ async def test_a_question_that_is_refused_is_no_stream_and_is_told() -> None:
         assert sc.outcomes() == {}
 
 
-def without(nth: int) -> Meddle:
+def without(nth: int) -> Tamper:
     """Let one message vanish."""
     return _nth(nth, lambda _: b"")
 
 
-def never(seq: int) -> Meddle:
+def never(seq: int) -> Tamper:
     """Let one message vanish, whenever it comes."""
     named = re.compile(rb"^id: .*\.%d$" % seq, re.MULTILINE)
     blocks = re.compile(rb"(?<=\n\n)")
     return lambda piece: b"".join(block for block in blocks.split(piece) if not named.search(block))
 
 
-def twice(nth: int) -> Meddle:
+def twice(nth: int) -> Tamper:
     return _nth(nth, lambda piece: piece * 2)
 
 
-def altered(nth: int) -> Meddle:
+def altered(nth: int) -> Tamper:
     return _nth(nth, lambda piece: piece.replace(b"data:", b"data: changed"))
 
 
-def _nth(nth: int, change: Callable[[bytes], bytes]) -> Meddle:
+def _nth(nth: int, change: Callable[[bytes], bytes]) -> Tamper:
     seen = 0
 
     def meddle(piece: bytes) -> bytes:

@@ -11,7 +11,7 @@ HOP_BY_HOP = ("connection", "transfer-encoding", "keep-alive", "content-length")
 PATIENCE_S = 30.0
 NO_CONTENT = 204
 
-Meddle = Callable[[bytes], bytes | None]
+Tamper = Callable[[bytes], bytes | None]
 """Turns a piece of a body, out of its framing, into what is sent on; None: the body ends here, in order."""
 
 
@@ -20,13 +20,13 @@ def untouched(piece: bytes) -> bytes:
     return piece
 
 
-class Meddler:
+class TamperingProxy:
     """The router of a FakeUpstream that sends every request on, once it is known where the sidecar listens.
 
     ``connections`` meddle with the first, second ... request; later ones are left alone.
     """
 
-    def __init__(self, *connections: Meddle) -> None:
+    def __init__(self, *connections: Tamper) -> None:
         self._connections = connections
         self._seen = 0
         self._client: asyncio.Future[SSEClient] = asyncio.get_running_loop().create_future()
@@ -47,7 +47,7 @@ class Meddler:
         return script
 
 
-async def _relay(connection: UpstreamConnection, client: SSEClient, meddle: Meddle) -> None:
+async def _relay(connection: UpstreamConnection, client: SSEClient, meddle: Tamper) -> None:
     """Answer one request; a peer that leaves shows when the next piece is written."""
     asked = connection.request
     body = await connection.body(PATIENCE_S)

@@ -1,6 +1,6 @@
 """A path, a server at its far end, and people's side of connections over it, wherever their loop is.
 
-async with far_end("real") as far:
+async with remote_server("real") as far:
     assert await far.run(far.round_trip_s) < 1
 """
 
@@ -33,7 +33,7 @@ TCP_INFO_RETRANSMITTED = slice(100, 104)
 """tcpi_total_retrans of struct tcp_info (linux/tcp.h)."""
 
 
-class FarConnection(NamedTuple):
+class RemoteConnection(NamedTuple):
     """People's end of a connection."""
 
     reader: asyncio.StreamReader
@@ -67,7 +67,7 @@ class FarConnection(NamedTuple):
         return None
 
 
-class FarEnd:
+class RemoteServer:
     """What the tests have: the path, what the server saw, and how people get there."""
 
     def __init__(self, path: Path, url: str) -> None:
@@ -76,7 +76,7 @@ class FarEnd:
         self.accepted: list[asyncio.StreamWriter] = []
         self.gone: asyncio.Queue[type[BaseException] | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        self._lines: list[FarConnection] = []
+        self._lines: list[RemoteConnection] = []
 
     @property
     def real(self) -> RealPath:
@@ -105,11 +105,11 @@ class FarEnd:
 
         return await self.path.run(life)
 
-    async def line(self) -> FarConnection:
+    async def line(self) -> RemoteConnection:
         """Make a connection; to be called by people."""
         parts = urlsplit(self.path.url(self.url))
         async with asyncio.timeout(WAIT_S):
-            line = FarConnection(*await asyncio.open_connection(parts.hostname, parts.port))
+            line = RemoteConnection(*await asyncio.open_connection(parts.hostname, parts.port))
         self._lines.append(line)
         return line
 
@@ -169,7 +169,7 @@ class _Server:
 
     def __init__(self, host: str) -> None:
         self._host = host
-        self.far: FarEnd | None = None
+        self.far: RemoteServer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -194,10 +194,10 @@ class _Server:
 
 
 @asynccontextmanager
-async def far_end(
+async def remote_server(
     kind: PathKind | Literal["auto"], host: str = "0.0.0.0", seed: int = 7
-) -> AsyncIterator[FarEnd]:
+) -> AsyncIterator[RemoteServer]:
     """Run a server at ``host`` and make a path to it."""
     async with _Server(host) as server, path_to(server.url, kind, seed) as path:
-        server.far = FarEnd(path, server.url)
+        server.far = RemoteServer(path, server.url)
         yield server.far

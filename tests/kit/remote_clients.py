@@ -1,6 +1,6 @@
 """People who come to the sidecar over a real path, and what they can do in the test's own loop.
 
-async with far_people({"heartbeat_s": 1}) as far:
+async with remote_clients({"heartbeat_s": 1}) as far:
     async def people() -> None:
         async with far.client.open("GET", "/feed") as response: ...
         await far.here(far.path.set(Weather(silent=True)))
@@ -23,7 +23,7 @@ Outcome = TypeVar("Outcome")
 SEED = 11
 
 
-class FarPeople:
+class RemoteClients:
     """A scripted upstream, the real sidecar in front of it, and a path to the sidecar itself."""
 
     def __init__(self, up: FakeUpstream, sc: RunningSidecar, path: RealPath) -> None:
@@ -46,7 +46,9 @@ class FarPeople:
 
 
 @asynccontextmanager
-async def far_people(route: dict[str, Any] | None = None, **settings: Any) -> AsyncIterator[FarPeople]:
+async def remote_clients(
+    route: dict[str, Any] | None = None, **settings: Any
+) -> AsyncIterator[RemoteClients]:
     """Run all of it; ``route`` and ``settings`` as in ``relayed``."""
     async with (
         FakeUpstream() as up,
@@ -54,5 +56,5 @@ async def far_people(route: dict[str, Any] | None = None, **settings: Any) -> As
         real_path(f"http://127.0.0.1:{sc.port}", SEED) as path,
     ):
         assert path.pieces["server's end"] == "the server's own sockets"
-        yield FarPeople(up, sc, path)
+        yield RemoteClients(up, sc, path)
         assert_conserved(sc)

@@ -11,7 +11,7 @@ Resolver: TypeAlias = Callable[[], Awaitable[str]]
 """Returns the address of its name; raises ``socket.gaierror``, or takes its time."""
 
 
-class NamesLoop(asyncio.SelectorEventLoop):
+class ResolverLoop(asyncio.SelectorEventLoop):
     """Asks ``names`` first; what is not in there is resolved by the system."""
 
     def __init__(self) -> None:
@@ -43,13 +43,13 @@ class NamesLoop(asyncio.SelectorEventLoop):
         await super().sock_connect(sock, address)
 
 
-def run_with_names(test: Callable[[NamesLoop], Coroutine[Any, Any, T]], within_s: float = 60) -> T:
+def run_with_resolver(test: Callable[[ResolverLoop], Coroutine[Any, Any, T]], within_s: float = 60) -> T:
     """Run a test on such a loop; TimeoutError if it takes longer than ``within_s`` seconds."""
 
-    async def bounded(loop: NamesLoop) -> T:
+    async def bounded(loop: ResolverLoop) -> T:
         async with asyncio.timeout(within_s):
             return await test(loop)
 
-    loop = NamesLoop()
+    loop = ResolverLoop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(bounded(loop))
