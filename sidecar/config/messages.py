@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: one line per fault that names the setting and shows no secret."""
+"""The messages of an invalid configuration, without secrets."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,18 +19,18 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where, and what about it."""
+    """A setting and what is wrong with it."""
 
     setting: str
     problem: str
 
     def __str__(self) -> str:
-        """Return the one line that a person reads."""
+        """Return the line that the operator reads."""
         return f"{self.setting}: {self.problem}"
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; ``faults`` says why, and its text is one line for each."""
+    """The configuration is invalid; the text has a line for each fault."""
 
     def __init__(self, faults: Iterable[Problem]) -> None:
         self.faults = tuple(faults)
@@ -38,17 +38,23 @@ class ConfigError(Exception):
 
 
 def problems_of(error: ValidationError, origins: Mapping[str, str]) -> list[Problem]:
-    """Turn pydantic's errors into faults; ``origins`` names the flag or variable a setting came from."""
+    """Turn pydantic's errors into problems.
+
+    ``origins`` names the flag or the variable that a setting came from.
+    """
     details = error.errors(include_url=False)[:FAULTS_MAX]
     return list(dict.fromkeys(_fault(detail, origins) for detail in details))
 
 
 def unknown(path: Path) -> Problem:
-    """Return the fault of a setting that does not exist, without its value: that may be a secret."""
+    """Return the problem of an unknown setting, without its value.
+
+    The value may be a secret.
+    """
     name, in_route = str(path[-1]), len(path) > 1
     own, other = (ROUTE_SETTINGS, SETTINGS) if in_route else (SETTINGS, ROUTE_SETTINGS)
     if name in {row.name for row in other}:
-        place = "it stands at the top level" if in_route else "it belongs to a route, below routes:"
+        place = "it belongs to the top level" if in_route else "it belongs to a route, below routes:"
         return Problem(path_text(path), f"unknown setting here; {place}")
     return Problem(path_text(path), "unknown setting" + did_you_mean(name, [row.name for row in own]))
 
@@ -60,13 +66,13 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
 
 
 def path_text(path: Path) -> str:
-    """Write a path as people do: ``routes[1].linger_s``."""
+    """Return a path as text: ``routes[1].linger_s``."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{clean(part)}" for part in path)
     return "".join(parts).removeprefix(".") or "configuration"
 
 
 def shown(value: object, row: SettingRow | None) -> str:
-    """Write a value so that it fits a line and gives no secret away, not even one inside a URL."""
+    """Return a value on one line, without a secret, also inside a URL."""
     if isinstance(value, SecretStr) or (row and row.secret):
         return HIDDEN
     if isinstance(value, dict):
@@ -78,7 +84,10 @@ def shown(value: object, row: SettingRow | None) -> str:
 
 
 def clean(text: object) -> str:
-    """Return text on one line, cut to length, without control characters and a URL's credentials."""
+    """Return text on one line, cut to length.
+
+    Control characters and the credentials of a URL are replaced.
+    """
     line = "".join(char if char.isprintable() else "?" for char in str(text)[: SHOWN_CHARS_MAX * 8])
     line = re.sub(r"(?<=://).*@", "…@", line)
     line = re.sub(r"(?<=\?).+", "…", line) if "://" in line else line

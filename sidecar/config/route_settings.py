@@ -1,4 +1,4 @@
-"""The settings of one route as they are written, checked, and turned into the policy that requests meet."""
+"""The settings of one route: bounds, defaults, checks and the policy."""
 
 from typing import Annotated, Literal, Self
 
@@ -27,12 +27,12 @@ UPSTREAM_IDLE_S_BY_KIND = {"answer": 300.0, "live": 0.0}
 
 
 def refused(setting: str, value: object, reason: str) -> PydanticCustomError:
-    """Return the error of a check across settings: the setting to blame, its value, and why."""
+    """Return the error of a check across settings."""
     return PydanticCustomError("refused", "{reason}", {"setting": setting, "value": value, "reason": reason})
 
 
 class RouteSettings(BaseModel):
-    """The options of one route, as the configuration file spells them."""
+    """The options of one route in the configuration file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -46,59 +46,59 @@ class RouteSettings(BaseModel):
     methods: Methods = Field(default=(), description="Methods that this route serves.")
     kind: Literal["answer", "live"] = Field(
         default="answer",
-        description="`answer` is finite and kept whole; `live` is an endless feed and keeps a window.",
+        description="`answer` is finite and has a complete log; `live` is endless and has a window.",
     )
     stamp: Literal["auto", "always", "never"] = Field(
         default="auto",
         description="Whether events get an `id`; `auto`: if the request accepts `text/event-stream`.",
     )
     complete_on: Ending = Field(
-        default="auto", description="What ends a complete answer; `auto` knows the common LLM protocols."
+        default="auto", description="What completes an answer; `auto` detects the common LLM protocols."
     )
     heartbeat_s: Annotated[float, HEARTBEAT_S] = Field(
-        default=10.0, description="Silence towards a client after which it gets a heartbeat."
+        default=10.0, description="Silence after which a client receives a heartbeat."
     )
     send_timeout_s: Annotated[float, SEND_TIMEOUT_S] = Field(
         default=30.0,
-        description="How long a client may take nothing of what it is sent before it is closed, to resume.",
+        description="Time without an accepted byte after which the sidecar closes a client's connection.",
     )
     early_start_s: Annotated[float, EARLY_START_S] = Field(
         default=0.0,
-        description="Wait for the backend's head after which 200 is sent and heartbeats begin; later errors "
-        "travel inside the stream.",
+        description="Wait for the backend's head after which the sidecar sends 200 and heartbeats; "
+        "later errors are events of the stream.",
     )
     connect_timeout_s: Annotated[float, CONNECT_TIMEOUT_S] = Field(
         default=5.0,
-        description="Longest wait for a connection to the backend, the look-up of its name included.",
+        description="Longest wait for a connection to the backend, with the lookup of its name.",
     )
     first_byte_timeout_s: Annotated[float, FIRST_BYTE_TIMEOUT_S] = Field(
         default=120.0, description="Longest wait for the head of the backend's response."
     )
     stall_s: Annotated[float | None, STALL_S] = Field(
         default=None,
-        description="Silence of the backend after which a stall is declared. Default: 30 for `answer`, "
-        "off for `live`.",
+        description="Silence of the backend after which the sidecar declares a stall. "
+        "Default: 30 for `answer`, off for `live`.",
     )
     upstream_idle_s: Annotated[float | None, UPSTREAM_IDLE_S] = Field(
         default=None,
-        description="Silence of the backend after which it is given up. Default: 300 for `answer`, "
+        description="Silence of the backend after which the sidecar gives up. Default: 300 for `answer`, "
         "off for `live`.",
     )
     upstream_resume: bool = Field(
         default=False,
-        description="Ask the backend again with its own last event id when its connection breaks; "
+        description="Whether to resume a broken backend connection with the backend's last event id; "
         "needs `methods: [GET]`.",
     )
     on_disconnect: Literal["linger", "continue", "cancel"] = Field(
         default="linger",
-        description="When the last client has left: read on for `linger_s`, read to the end, or close "
-        "the backend.",
+        description="When the last client has left: read for another `linger_s`, read to the end, or "
+        "close the backend's connection.",
     )
     linger_s: Annotated[float, LINGER_S] = Field(
-        default=60.0, description="How long the backend is read on for a client that has left."
+        default=60.0, description="How long the sidecar reads the backend for a client that has left."
     )
     retain_s: Annotated[float, RETAIN_S] = Field(
-        default=300.0, description="How long a finished stream can be replayed."
+        default=300.0, description="How long a client can resume a finished stream."
     )
     log_events_max: Annotated[int, LOG_EVENTS_MAX] = Field(
         default=100_000, description="Events kept for one stream."
@@ -120,7 +120,7 @@ class RouteSettings(BaseModel):
     @model_validator(mode="after")
     def _resume_only_what_can_be_asked_again(self) -> Self:
         if self.upstream_resume and self.methods != ("GET",):
-            reason = "it needs methods: [GET], since only an idempotent GET can be asked again"
+            reason = "it needs methods: [GET], because only a GET can be repeated safely"
             raise refused("upstream_resume", self.upstream_resume, reason)
         return self
 
@@ -128,8 +128,8 @@ class RouteSettings(BaseModel):
     def _stall_before_giving_up(self) -> Self:
         if self.stall and self.upstream_idle and self.stall >= self.upstream_idle:
             reason = (
-                f"it must be less than upstream_idle_s ({self.upstream_idle:g}), or the backend would be "
-                "given up before its stall is declared"
+                f"it must be less than upstream_idle_s ({self.upstream_idle:g}), or the sidecar would "
+                "give up the backend before it declares a stall"
             )
             raise refused("stall_s", self.stall, reason)
         return self
@@ -137,7 +137,7 @@ class RouteSettings(BaseModel):
     @model_validator(mode="after")
     def _early_start_with_a_purpose(self) -> Self:
         if self.early_start_s and not self.heartbeat_s:
-            reason = "it needs heartbeat_s, since it sends the head early only so that heartbeats can follow"
+            reason = "it needs heartbeat_s, because heartbeats follow the early head"
             raise refused("early_start_s", self.early_start_s, reason)
         if self.early_start_s and 0 < self.first_byte_timeout_s <= self.early_start_s:
             reason = f"it must be less than first_byte_timeout_s ({self.first_byte_timeout_s:g})"
@@ -145,6 +145,6 @@ class RouteSettings(BaseModel):
         return self
 
     def policy(self) -> RoutePolicy:
-        """Return the policy of this route, with the times that depend on the kind filled in."""
+        """Return the policy of this route; its kind sets the default times."""
         times = {"stall_s": self.stall, "upstream_idle_s": self.upstream_idle}
         return RoutePolicy(**{**self.model_dump(), **times})

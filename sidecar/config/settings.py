@@ -1,4 +1,4 @@
-"""All settings of the sidecar, with their bounds, their defaults and the checks between them."""
+"""The settings of the process: bounds, defaults and checks."""
 
 from typing import Annotated, Literal, Self
 
@@ -47,32 +47,32 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    upstream: BaseUrl = Field(description="The backend that requests are forwarded to.")
+    upstream: BaseUrl = Field(description="The backend that receives the requests.")
     listen: Address = Field(
-        default="127.0.0.1:8080", description="Where clients connect. In a container: `0.0.0.0:8080`."
+        default="127.0.0.1:8080", description="Address for clients. In a container: `0.0.0.0:8080`."
     )
     admin_listen: Address = Field(
-        default="127.0.0.1:9464", description="Where metrics, health and the stream list are served."
+        default="127.0.0.1:9464", description="Address of metrics, health checks and the stream list."
     )
     admin_token: AccessToken = Field(
-        default=None, description="Bearer token that the admin listener asks for; none: it asks for nothing."
+        default=None, description="Bearer token that the admin listener requires. None: it requires no token."
     )
     reserved_prefix: ReservedPrefix = Field(
         default="/_sse", description="Path of the control API; requests below it never reach the backend."
     )
     secret: SecretKey = Field(
         default=None,
-        description="Key that signs event ids. None: one is made at start, and ids do not survive a restart.",
+        description="Key that signs event ids. None: a new key, so a restart invalidates all ids.",
     )
     retiring_secret: SecretKey = Field(
-        default=None, description="The key before: ids that it signed are still accepted."
+        default=None, description="The previous key. The sidecar still accepts the ids that it signed."
     )
     principal: Principal = Field(
         default=("header:authorization",),
-        description="What tells whose stream it is; `capability`: who has the id. `jwt:` needs `auth_check`.",
+        description="What identifies a stream's user; `capability`: its event id. `jwt:` needs `auth_check`.",
     )
     auth_check: MaybeUrl = Field(
-        default=None, description="Asked before each attach whether the login still holds; 2xx is yes."
+        default=None, description="URL that confirms the login before a client joins a stream; 2xx is yes."
     )
     allowed_origins: Origins = Field(
         default=(), description="Origins of other sites whose pages may cancel streams and read errors."
@@ -81,14 +81,15 @@ class Settings(BaseModel):
         default=1, description="Processes."
     )
     drain_s: Annotated[float, DRAIN_S] = Field(
-        default=25.0, description="How long streams may go on after SIGTERM; keep it below the grace period."
+        default=25.0,
+        description="How long streams may continue after SIGTERM. Keep it below the grace period.",
     )
     streams_max: Annotated[int, STREAMS_MAX] = Field(default=10_000, description="Streams held at once.")
     streams_per_principal_max: Annotated[int, STREAMS_PER_PRINCIPAL_MAX] = Field(
         default=1000, description="Streams held at once for one principal."
     )
     log_bytes_total_max: Annotated[int, LOG_BYTES_TOTAL_MAX] = Field(
-        default=256 * MIB, description="Bytes held in all replay logs together."
+        default=256 * MIB, description="Bytes of all replay logs together."
     )
     subscribers_per_stream_max: Annotated[int, SUBSCRIBERS_PER_STREAM_MAX] = Field(
         default=5000, description="Connections that may read one stream at once."
@@ -101,19 +102,19 @@ class Settings(BaseModel):
     )
     canary_interval_s: Annotated[float, CANARY_INTERVAL_S] = Field(
         default=60.0,
-        description="How often a known stream is sent through the sidecar to itself, and compared.",
+        description="How often the sidecar sends a known stream through itself and compares it.",
     )
     canary_url: MaybeBaseUrl = Field(
         default=None,
-        description="How the canary reaches this instance, to test a proxy in front too. It must lead to "
-        "this very instance: another one answers 404, which pages. The first canary comes after one "
-        "interval, when a balancer knows that this one is ready. None: directly.",
+        description="URL of this instance for the canary, to test a proxy in front too. It must lead to this "
+        "instance: another one answers 404, which fires an alert. The first canary runs after one interval, "
+        "when a balancer knows that this instance is ready. None: the public listener.",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         default="info", description="Least severe log lines to write."
     )
     log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = Field(
-        default="json", description="One JSON object per line, or text for people."
+        default="json", description="One JSON object per line, or text for a terminal."
     )
     routes: Annotated[tuple[RouteSettings, ...], Allowed(f"up to {ROUTES_MAX} routes")] = Field(
         default=(),
@@ -123,16 +124,16 @@ class Settings(BaseModel):
 
     @property
     def listen_address(self) -> tuple[str, int]:
-        """Return host and port of the public listener; port 0 asks for any free one."""
+        """Return host and port of the public listener; port 0 is any free one."""
         return parse_address(self.listen)
 
     @property
     def admin_address(self) -> tuple[str, int]:
-        """Return host and port of the admin listener; port 0 asks for any free one."""
+        """Return host and port of the admin listener; port 0 is any free one."""
         return parse_address(self.admin_listen)
 
     def route_table(self) -> RouteTable:
-        """Return the routes as requests meet them."""
+        """Return the policies of the routes in their order."""
         return RouteTable([route.policy() for route in self.routes])
 
     @model_validator(mode="after")
@@ -157,7 +158,7 @@ class Settings(BaseModel):
     def _claims_are_checked(self) -> Self:
         claims = [entry for entry in self.principal if entry.startswith("jwt:")]
         if claims and self.auth_check is None:
-            reason = "jwt inputs need auth_check, since the sidecar reads a claim but verifies no signature"
+            reason = "jwt inputs need auth_check, because the sidecar verifies no signature"
             raise refused("principal", claims[0], reason)
         return self
 
@@ -172,7 +173,7 @@ class Settings(BaseModel):
                 reason = f"route {catch_all.name} before it takes every request; move that one to the end"
                 raise refused(f"routes[{at}].path", route.path, reason)
             if f"{route.path}/".startswith(f"{self.reserved_prefix}/"):
-                reason = f"it lies below reserved_prefix ({self.reserved_prefix}), which is never forwarded"
+                reason = f"it is below reserved_prefix ({self.reserved_prefix}), which is never forwarded"
                 raise refused(f"routes[{at}].path", route.path, reason)
         return self
 
@@ -182,6 +183,6 @@ class Settings(BaseModel):
         named = {route.name: route.log_bytes_max for route in self.routes}
         largest = max({default.name: default.log_bytes_max, **named}.values())
         if largest > self.log_bytes_total_max:
-            reason = f"it must hold one whole stream: the largest log_bytes_max is {largest}"
+            reason = f"it must be at least the largest log_bytes_max, {largest} bytes"
             raise refused("log_bytes_total_max", self.log_bytes_total_max, reason)
         return self

@@ -1,4 +1,7 @@
-"""The metric catalogue: every metric is declared once, here; registration, docs, rules and panels read it."""
+"""The metric catalogue.
+
+It declares each metric once. The registry, the docs, the rules and the panels read it.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -174,23 +177,23 @@ STREAM_METRICS = (
     _per_route(
         "sse_messages_confirmed_total",
         "messages",
-        "Delivered messages that a client says it has, each counted once per logical stream.",
+        "Delivered messages that a client has confirmed, each counted once per logical stream.",
     ),
     _per_route(
         "sse_messages_replayed_total",
         "messages",
-        "Messages written to a client again or late, out of the log.",
+        "Messages written to a client from the log, again or late.",
     ),
     _per_route(
         "sse_unread_messages_total",
         "messages",
-        "Messages read from the backend after the client had left for good.",
+        "Messages read from the backend after the client had left permanently.",
     ),
     _per_route("sse_heartbeats_total", "heartbeats", "Heartbeats written to clients."),
     _per_route(
         "sse_generations_saved_total",
         "requests",
-        "Resumes and attached retries that did not call the backend again.",
+        "Resumes and joined retries that needed no new request to the backend.",
     ),
     _per_route(
         "sse_time_to_first_message_seconds",
@@ -208,7 +211,7 @@ STREAM_METRICS = (
     Metric(
         "sse_log_messages",
         "messages",
-        "Messages held in replay logs; undelivered: no client has been sent them yet.",
+        "Messages held in replay logs; undelivered: not yet written to a client.",
         ("route", "state"),
         _rows(LogState),
     ),
@@ -218,36 +221,34 @@ PROOF_METRICS = (
     Metric(
         "sse_resumes_total",
         "requests",
-        "Requests that brought a position, by how they were answered.",
+        "Requests with a position, by result.",
         ("result",),
         _rows(ResumeResult),
     ),
     Metric(
         "sse_continuity_unproven_total",
         "episodes",
-        "Episodes in which nobody can say whether messages were lost.",
+        "Episodes in which a loss of messages is unknown.",
         ("route", "reason"),
         _rows(UnprovenReason),
     ),
     Metric(
         "sse_client_reports_total",
         "reports",
-        "Reports from clients about what they received, by what they say.",
+        "Client reports, by verdict.",
         ("verdict",),
         _rows(ReportVerdict),
     ),
-    _per_route(
-        "sse_client_missed_messages_total", "messages", "Messages that by a client's word never came to it."
-    ),
+    _per_route("sse_client_missed_messages_total", "messages", "Messages that a client reports as missing."),
     Metric(
         "sse_canary_mismatches_total",
         "streams",
-        "Canary streams that did not come through as they were sent.",
+        "Canary streams that arrived changed or incomplete.",
     ),
     Metric(
         "sse_canary_last_pass_timestamp_seconds",
         "seconds",
-        "When a canary stream last came through exactly as sent, as Unix time; 0: never yet.",
+        "Unix time of the last canary stream that arrived unchanged; 0 before the first.",
     ),
 )
 
@@ -258,7 +259,7 @@ PROCESS_METRICS = (
     Metric(
         "sse_requests_total",
         "requests",
-        "Requests by the class of their status; aborted: no complete answer was sent.",
+        "Requests by the class of their status; aborted: the response was incomplete.",
         ("route", "code_class"),
         _rows(CodeClass),
     ),
@@ -268,7 +269,7 @@ PROCESS_METRICS = (
     Metric(
         "sse_journal_operation_seconds",
         "seconds",
-        "Seconds that a journal operation took.",
+        "Duration of a journal operation in seconds.",
         ("op",),
         _rows(JournalOp),
         IO_BUCKETS,
@@ -285,12 +286,12 @@ PROCESS_METRICS = (
     Metric(
         "sse_watchdog_last_pass_timestamp_seconds",
         "seconds",
-        "When the stall watchdog last looked at every stream, as Unix time.",
+        "Unix time of the stall watchdog's last pass over every stream.",
     ),
     Metric(
         "sse_slo_objective_ratio",
         "ratio",
-        "Share of good events that an objective asks for.",
+        "Required share of good events of an objective.",
         ("slo",),
         _rows(SLO_OBJECTIVES),
     ),

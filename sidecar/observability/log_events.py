@@ -1,4 +1,4 @@
-"""The lines the sidecar writes: one per stream end, one per failed request, with names a query can use."""
+"""The log lines of the sidecar. Operators query them by name."""
 
 import structlog
 
@@ -10,11 +10,11 @@ _expected = frozenset({Outcome.COMPLETED, Outcome.CLIENT_LEFT, Outcome.CLIENT_CA
 
 
 def stream_ended(stream: str, route: str, outcome: Outcome, **values: object) -> None:
-    """Log the outcome of a stream, with what else is known of it."""
+    """Log the outcome of a stream."""
     log = structlog.get_logger()
     write = log.info if outcome in _expected else log.warning
     if route == CANARY_ROUTE:
-        write = log.debug  # `canary failed` says what there is to say
+        write = log.debug  # `canary failed` is the line for operators
     write("stream ended", stream=stream, route=route, outcome=str(outcome), **values)
 
 
@@ -26,7 +26,7 @@ def client_disagrees(stream: str, route: str, verdict: ReportVerdict, **values: 
 
 
 def request_failed(method: str, target: bytes, route: str, error: SidecarError) -> None:
-    """Say that a request was answered with an error of ours: expected, so no traceback."""
+    """Log a request that failed with an error of the catalogue."""
     structlog.get_logger().warning(
         "request failed",
         method=method,
@@ -40,22 +40,22 @@ def request_failed(method: str, target: bytes, route: str, error: SidecarError) 
 
 
 def request_refused(code: str, why: str) -> None:
-    """Say that a connection brought no request that could be served; port scans do, so nobody is told."""
+    """Log a connection without a valid request, at debug: port scans do this."""
     structlog.get_logger().debug("request refused", code=code, why=why)
 
 
 def connection_shed() -> None:
-    """Say that a client was sent away because hardly a descriptor is left."""
+    """Log that the sidecar closed a connection for lack of descriptors."""
     structlog.get_logger().warning("connection shed", reason="no descriptors left (ulimit -n)")
 
 
 def task_failed(error: BaseException, where: str) -> None:
-    """Report a defect of ours: the one line that carries a traceback."""
+    """Log a defect of the sidecar with its traceback."""
     structlog.get_logger().error("task failed", where=where, exc_info=error)
 
 
 def canary_failed(error: SidecarError, seed: int, stream: str) -> None:
-    """Log that the canary's stream is not what was sent, and where it first differs."""
+    """Log the first difference between the canary's stream and its source."""
     structlog.get_logger().error(
         "canary failed",
         code=error.code,
@@ -67,14 +67,14 @@ def canary_failed(error: SidecarError, seed: int, stream: str) -> None:
 
 
 def encoded_stream(route: str) -> None:
-    """Say that the backend compresses an event stream: nothing can be added to it."""
+    """Log that the backend compresses an event stream."""
     structlog.get_logger().warning(
         "encoded event stream passed through: turn compression off for it in the backend", route=route
     )
 
 
 def no_stream(route: str, content_type: bytes) -> None:
-    """Say that a client that takes only streams was passed a 200 that is none: nobody tells it so."""
+    """Log a 200 without a stream for a client that accepts only streams."""
     structlog.get_logger().warning(
         "silent failure leaked: 200 for an event stream, with another content type",
         route=route,
@@ -84,7 +84,7 @@ def no_stream(route: str, content_type: bytes) -> None:
 
 
 def key_ignored(route: str, body_bytes_max: int) -> None:
-    """Say that a request body is too large to be remembered by its Idempotency-Key."""
+    """Log a request body that is too large for its Idempotency-Key."""
     structlog.get_logger().warning(
         "Idempotency-Key not used: the body is above idempotency_body_bytes_max",
         route=route,
@@ -93,20 +93,20 @@ def key_ignored(route: str, body_bytes_max: int) -> None:
 
 
 def started(listen: str, admin: str, upstream: str) -> None:
-    """Say that both listeners are open."""
+    """Log that both listeners are open."""
     structlog.get_logger().info("started", listen=listen, admin=admin, upstream=upstream)
 
 
 def temporary_secret() -> None:
-    """Warn that no ``secret`` is configured."""
+    """Log that no ``secret`` is configured."""
     structlog.get_logger().warning("no secret configured: event ids will not survive a restart")
 
 
 def draining(streams: int, drain_s: float) -> None:
-    """Say that the process was asked to stop."""
+    """Log the beginning of the drain."""
     structlog.get_logger().info("draining", streams=streams, drain_s=drain_s)
 
 
 def stopped(abandoned: int) -> None:
-    """Say that the process ends."""
+    """Log the end of the process."""
     structlog.get_logger().info("stopped", streams_cut=abandoned)

@@ -1,4 +1,4 @@
-"""Settings that do not fit together are refused in a sentence that names the one to change."""
+"""Checks across settings name the setting to change."""
 
 from pathlib import Path
 
@@ -41,28 +41,25 @@ def _in_file(folder: Path, routes: list[dict[str, object]]) -> Path:
         ),
         (
             [_route(path="/_sse/x")],
-            "routes[0].path: got /_sse/x; it lies below reserved_prefix (/_sse), which is never forwarded",
+            "routes[0].path: got /_sse/x; it is below reserved_prefix (/_sse), which is never forwarded",
         ),
         (
             [_route(upstream_resume=True)],
             (
-                "routes[0].upstream_resume: got true; it needs methods: [GET], since only an idempotent "
-                "GET can be asked again"
+                "routes[0].upstream_resume: got true; it needs methods: [GET], because only a GET can be "
+                "repeated safely"
             ),
         ),
         (
             [_route(stall_s=20, upstream_idle_s=20)],
             (
-                "routes[0].stall_s: got 20; it must be less than upstream_idle_s (20), or the backend would "
-                "be given up before its stall is declared"
+                "routes[0].stall_s: got 20; it must be less than upstream_idle_s (20), or the sidecar would "
+                "give up the backend before it declares a stall"
             ),
         ),
         (
             [_route(early_start_s=1, heartbeat_s="off")],
-            (
-                "routes[0].early_start_s: got 1; it needs heartbeat_s, since it sends the head early only so "
-                "that heartbeats can follow"
-            ),
+            "routes[0].early_start_s: got 1; it needs heartbeat_s, because heartbeats follow the early head",
         ),
         (
             [_route(early_start_s=3, first_byte_timeout_s=3)],
@@ -71,13 +68,13 @@ def _in_file(folder: Path, routes: list[dict[str, object]]) -> Path:
         (
             [_route(log_bytes_max="512MiB")],
             (
-                "log_bytes_total_max: got 268435456; it must hold one whole stream: the largest "
-                "log_bytes_max is 536870912"
+                "log_bytes_total_max: got 268435456; it must be at least the largest log_bytes_max, "
+                "536870912 bytes"
             ),
         ),
     ],
 )
-def test_settings_that_do_not_fit_together_are_refused_in_a_sentence(
+def test_route_settings_that_contradict_each_other_are_refused(
     tmp_path: Path, routes: list[dict[str, object]], fault: str
 ) -> None:
     assert _faults(_in_file(tmp_path, routes), {}) == [fault]
@@ -106,11 +103,13 @@ def test_the_number_of_routes_is_bounded(tmp_path: Path) -> None:
         (
             {"principal": "jwt:sub"},
             (
-                "principal: got jwt:sub from --principal; jwt inputs need auth_check, since the "
-                "sidecar reads a claim but verifies no signature"
+                "principal: got jwt:sub from --principal; jwt inputs need auth_check, because the "
+                "sidecar verifies no signature"
             ),
         ),
     ],
 )
-def test_process_settings_that_do_not_fit_together_are_refused(values: dict[str, object], fault: str) -> None:
+def test_process_settings_that_contradict_each_other_are_refused(
+    values: dict[str, object], fault: str
+) -> None:
     assert _faults(None, {**UPSTREAM, **values}) == [fault]

@@ -133,7 +133,7 @@ def test_all_faults_are_told_at_once_each_on_its_line(write: Write) -> None:
         ("linger_s: 3", "linger_s: unknown setting here; it belongs to a route, below routes:"),
         (
             "routes: [{name: a, drain_s: 3}]",
-            "routes[0].drain_s: unknown setting here; it stands at the top level",
+            "routes[0].drain_s: unknown setting here; it belongs to the top level",
         ),
         ("3: 4", "3: unknown setting"),
         (
