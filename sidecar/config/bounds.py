@@ -1,4 +1,4 @@
-"""The lower and upper bound of a numeric setting, how it is written, and what is said when it is exceeded."""
+"""The bounds of numeric settings and their written forms."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ SIZE_PATTERN = r"(\d{1,18})\s*(|KiB|MiB|GiB)"
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A range with both ends in it; with ``zero_is_off`` also 0, ``off`` and ``false``.
+    """A closed range; ``zero_is_off`` adds 0, ``off`` and ``false``.
 
     Used as annotation metadata; ``unit`` is ``seconds``, ``bytes`` or empty for a plain count.
     """
@@ -29,14 +29,14 @@ class Bounds:
 
     @property
     def allowed(self) -> str:
-        """Say what is allowed, as it appears in the documentation and in a fault."""
+        """Return the allowed values as text for the docs and for messages."""
         off = "0 (off), or " if self.zero_is_off else ""
         if self.unit == "bytes":
             return f"{off}{size_text(int(self.low))} to {size_text(int(self.high))}"
         return f"{off}{self.low:.15g} to {self.high:.15g}{self.unit and ' '}{self.unit}"
 
     def read(self, value: object) -> object:
-        """Turn the written forms into numbers; YAML reads a bare ``off`` as false."""
+        """Convert the written forms to numbers; YAML reads ``off`` as false."""
         if value is False or (isinstance(value, str) and value.strip().lower() in {"off", "false"}):
             value = 0 if self.zero_is_off else True
         if isinstance(value, bool):
@@ -46,7 +46,7 @@ class Bounds:
         return value
 
     def check(self, value: float | None) -> float | None:
-        """Return a number within the bounds; ValueError for any other, also for NaN."""
+        """Return a number within the bounds, or raise ValueError."""
         if value is None or (self.zero_is_off and value == 0) or self.low <= value <= self.high:
             return value
         raise ValueError(self.allowed)
@@ -76,7 +76,7 @@ class Bounds:
 
 
 def _alternatives(schema: JsonSchemaValue) -> list[dict[str, Any]]:
-    """Return the forms of a value that may also be null, or the one form of any other."""
+    """Return the forms of a value: two if it may be null, else one."""
     forms: list[dict[str, Any]] = schema.get("anyOf", [schema])
     return forms
 

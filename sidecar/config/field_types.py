@@ -1,4 +1,4 @@
-"""The written forms of text settings: addresses, URLs, origins, principal inputs, and what each allows."""
+"""The written forms of text settings, and what each allows."""
 
 import ipaddress
 import re
@@ -27,20 +27,23 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Annotation metadata: what is allowed, as it appears in the documentation and in a fault."""
+    """The allowed values as text, an annotation for docs and messages."""
 
     allowed: str
 
 
 def split_list(value: object) -> object:
-    """Let a list be written as one comma-separated text, as the environment and a flag have to."""
+    """Accept a comma-separated text as a list, for variables and flags."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """Return host and port of ``host:port``; an IPv6 host is written in brackets. ValueError otherwise."""
+    """Return host and port of ``host:port``, or raise ValueError.
+
+    An IPv6 host is in brackets.
+    """
     host, _, port = text.rpartition(":")
     if not re.fullmatch(r"\d{1,5}", port, re.ASCII) or int(port) > 0xFFFF:  # noqa: PLR2004 - 16 bits
         raise ValueError("no port")
@@ -57,7 +60,7 @@ def _address(text: str) -> str:
 
 
 def _split_url(text: str) -> SplitResult:
-    """Split an http(s) URL with a plain host; ValueError for anything else, also for a port out of range."""
+    """Split an http(s) URL with a plain host, or raise ValueError."""
     if len(text) > TEXT_CHARS_MAX or not re.fullmatch(PRINTABLE, text):
         raise ValueError("not printable ASCII")
     parts = urlsplit(text)
@@ -68,7 +71,7 @@ def _split_url(text: str) -> SplitResult:
 
 
 def _base_url(text: str) -> str:
-    """Return a URL that targets can be appended to: without a query, a fragment or a last slash."""
+    """Return a URL without query, fragment and last slash."""
     parts = _split_url(text)
     if "?" in text or "#" in text:
         raise ValueError("query or fragment")
@@ -83,7 +86,7 @@ def _check_url(text: str) -> str:
 
 
 def _origin(text: str) -> str:
-    """Return an origin as browsers write it: lower case, no default port (RFC 6454 section 6.2)."""
+    """Return an origin as browsers write it (RFC 6454 section 6.2)."""
     parts = _split_url(text)
     if parts.path or "?" in text or "#" in text:
         raise ValueError("more than an origin")

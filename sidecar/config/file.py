@@ -1,4 +1,4 @@
-"""Reading the configuration file: YAML that is one mapping, or the fault that says where it is not."""
+"""The configuration file: one mapping in YAML."""
 
 import re
 from collections.abc import Hashable
@@ -12,10 +12,10 @@ FILE_BYTES_MAX = 1024 * 1024
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key stands once: the second of two would silently win."""
+    """Safe YAML that refuses duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:  # noqa: FBT001, FBT002 - the signature is PyYAML's
-        """Build a mapping; ConstructorError for a key that stands twice."""
+        """Build a mapping, or raise ConstructorError for a duplicate key."""
         seen: set[tuple[str, str]] = set()
         for key, _ in node.value:
             known = (key.tag, str(key.value))
@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_file(file: Path) -> dict[object, object]:
-    """Return the settings of a file, unchecked; ConfigError for a file that cannot be used."""
+    """Return the unchecked settings of a file, or raise ConfigError."""
     content = _parse(file, _read(file))
     if content is None:  # an empty file, or comments only
         return {}
@@ -68,6 +68,9 @@ def _place(file: Path, error: yaml.MarkedYAMLError) -> str:
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
-    """Return PyYAML's reason without what it quotes: `secret: *hunter2` would show the secret as an alias."""
+    """Return PyYAML's reason without its quotations.
+
+    In `secret: *hunter2`, the quoted alias is the secret.
+    """
     quoted = re.sub(r"'(?:[^']{5,}|[^'\\]{2,})'", "'…'", error.problem or "syntax error")
     return clean(quoted)

@@ -1,4 +1,4 @@
-"""The configuration: flags over environment over file over defaults, checked as a whole before the start."""
+"""Load the configuration: flags, environment, file, defaults."""
 
 import re
 from collections.abc import Mapping
@@ -30,11 +30,11 @@ FILE_VARIABLE = f"{ENV_PREFIX}CONFIG"
 _SERVICE_LINK = re.compile(
     r"(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP)\w*)?)"
 )
-"""What Kubernetes puts into each pod for a Service whose name begins with `sse-sidecar`."""
+"""Variables of a Kubernetes Service whose name begins with `sse-sidecar`."""
 
 
 def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Settings:
-    """Return the settings; ConfigError with every fault that was found.
+    """Return the settings, or raise ConfigError with every fault.
 
     ``flags`` maps setting names to values; None and empty collections mean not given. An empty
     variable means not set, since that is what compose files make of an absent one.
@@ -68,7 +68,7 @@ def _check(values: Mapping[object, object], origins: Mapping[str, str], faults: 
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> list[Problem]:
-    """Return a fault for each variable with our prefix that sets nothing."""
+    """Return a problem for each unknown variable with the sidecar's prefix."""
     known = [row.env for row in SETTINGS if row.env]
     ours = (name for name in environ if name.startswith(ENV_PREFIX) and environ[name])
     strays = (name for name in ours if name not in {*known, FILE_VARIABLE} and not _is_service_link(name))

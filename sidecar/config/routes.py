@@ -1,4 +1,4 @@
-"""Which policy applies to a request: the route table and the options of one route."""
+"""The route table: the policy of each request."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,10 @@ ROUTES_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class RoutePolicy:
-    """The options of one route. Times are in seconds, sizes in bytes; 0 turns a time limit off."""
+    """The options of one route.
+
+    Times are in seconds, sizes in bytes. 0 turns a time limit off.
+    """
 
     name: str = DEFAULT_ROUTE
     path: str = "/*"
@@ -43,17 +46,20 @@ class RoutePolicy:
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Compile the path pattern: ``*`` stands for any run of characters, all else for itself."""
+        """Compile the path pattern: ``*`` matches any characters."""
         literal = ".*".join(re.escape(part) for part in self.path.split("*"))
         object.__setattr__(self, "pattern", re.compile(literal, re.DOTALL))
 
     def matches(self, method: str, path: str) -> bool:
-        """Tell whether a request belongs to this route; ``path`` is percent-encoded, without the query."""
+        """Return whether a request with this encoded path is of this route."""
         return (not self.methods or method in self.methods) and self.pattern.fullmatch(path) is not None
 
 
 class RouteTable:
-    """The routes in the order of the configuration; the first that matches wins, then the default route."""
+    """The routes in the order of the configuration.
+
+    The first match wins. Without a match, it is the default route.
+    """
 
     def __init__(self, routes: Sequence[RoutePolicy] = ()) -> None:
         self._routes = tuple(routes)

@@ -1,4 +1,4 @@
-"""The one table of settings, read off the models; environment, flags, docs and faults come from it."""
+"""The table of settings, from which flags, docs and messages derive."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from sidecar.config.settings import Settings
 
 ENV_PREFIX = "SSE_SIDECAR_"
 FILE_ONLY = frozenset({"routes"})
-"""Settings that are too deep for one line of text."""
+"""Settings that do not fit into one line of text."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
 class SettingRow:
-    """One setting; ``env`` and ``flag`` are empty where only the file can set it."""
+    """A setting; ``env`` and ``flag`` are empty if only the file sets it."""
 
     name: str
     kind: str
@@ -52,7 +52,7 @@ def _bounds(field: FieldInfo) -> Bounds | None:
 
 
 def _kind(field: FieldInfo) -> str:
-    """Name the type as a person would."""
+    """Return the name of a type for the docs."""
     bounds = _bounds(field)
     if bounds:
         return bounds.unit or "number"
@@ -64,7 +64,7 @@ def _kind(field: FieldInfo) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    """Write the default as it would be written in the file; empty where there is none."""
+    """Return the default as the file writes it, or an empty text."""
     bounds, value = _bounds(field), field.default
     if field.is_required() or value is None or value == ():
         return ""
@@ -94,7 +94,7 @@ ROUTE_SETTINGS: tuple[SettingRow, ...] = _rows(RouteSettings, frozenset(RouteSet
 
 
 def find_row(path: tuple[str | int, ...]) -> SettingRow | None:
-    """Return the row of a setting by its path, such as ``("routes", 1, "linger_s")``."""
+    """Return the row of a path like ``("routes", 1, "linger_s")``, or None."""
     depth = 2 if path[:1] == ("routes",) and len(path) > 2 else 0  # noqa: PLR2004 - routes, index, name
     rows = ROUTE_SETTINGS if depth else SETTINGS
     return next((row for row in rows if path[depth : depth + 1] == (row.name,)), None)

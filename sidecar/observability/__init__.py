@@ -1,1 +1,1 @@
-"""Metrics, log lines and error codes: what operators see, and the objectives."""
+"""Metrics, log lines, error codes and objectives."""

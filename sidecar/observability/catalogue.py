@@ -60,7 +60,7 @@ class Metric:
 
     @property
     def kind(self) -> Kind:
-        """Return the type as Prometheus knows it; by convention the name ends in _total for counters only."""
+        """Return the Prometheus type; only counters end in ``_total``."""
         if self.name.endswith("_total"):
             return "counter"
         return "histogram" if self.buckets else "gauge"
@@ -72,7 +72,7 @@ class Metric:
 
     @property
     def label_values(self) -> dict[str, tuple[str, ...]]:
-        """Return the closed set of values of each label except ``route`` and ``version``."""
+        """Return the values of each label except ``route`` and ``version``."""
         closed = self.labels[1:] if self.per_route else self.labels
         columns = zip(*self.rows, strict=True)
         return {label: tuple(dict.fromkeys(column)) for label, column in zip(closed, columns, strict=False)}

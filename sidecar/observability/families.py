@@ -1,4 +1,4 @@
-"""The metric families that prometheus-client keeps itself, made from the catalogue with every series at 0."""
+"""The metric families of prometheus-client, with every series at 0."""
 
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -11,7 +11,10 @@ Family = TypeVar("Family", Counter, Gauge, Histogram)
 
 
 class Families:
-    """Families by name. Each write takes a lock, so what is written per event is not kept here."""
+    """Families by name.
+
+    Each write takes a lock, so counts per event are not here.
+    """
 
     def __init__(
         self, metrics: Iterable[Metric], registry: CollectorRegistry, routes: Sequence[str], version: str
@@ -20,18 +23,18 @@ class Families:
         for metric in metrics:
             family = self._by_name[metric.name] = _register(metric, registry)
             for values in filter(None, metric.series(routes, version)):
-                family.labels(*values)  # naming its labels is what creates a series
+                family.labels(*values)  # this call creates the series
 
     def counter(self, name: str) -> Counter:
-        """Return a counter; KeyError or TypeError if the catalogue has none of that name."""
+        """Return a counter, or raise KeyError or TypeError."""
         return _typed(self._by_name[name], Counter)
 
     def gauge(self, name: str) -> Gauge:
-        """Return a gauge; KeyError or TypeError if the catalogue has none of that name."""
+        """Return a gauge, or raise KeyError or TypeError."""
         return _typed(self._by_name[name], Gauge)
 
     def histogram(self, name: str) -> Histogram:
-        """Return a histogram; KeyError or TypeError if the catalogue has none of that name."""
+        """Return a histogram, or raise KeyError or TypeError."""
         return _typed(self._by_name[name], Histogram)
 
 

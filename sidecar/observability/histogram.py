@@ -1,4 +1,4 @@
-"""A histogram for hot paths: one bisect and two additions per observation, no lock, no label lookup."""
+"""A histogram for hot paths, without locks and label lookups."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -7,23 +7,23 @@ from prometheus_client.utils import floatToGoString
 
 
 class Histogram:
-    """Count observations into buckets; written by the event loop only, read at each scrape."""
+    """Counts observations in buckets. Only the event loop writes."""
 
     __slots__ = ("bounds", "counts", "total")
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        """Take the finite upper bounds, ascending; the last bucket (+Inf) is implied."""
+        """Take the finite upper bounds, ascending; +Inf is implied."""
         self.bounds = tuple(bounds)
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """Count one value; a value equal to a bound belongs to that bound's bucket."""
+        """Count one value; a value at a bound is in that bound's bucket."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Return the cumulative counts by upper bound, the way Prometheus writes them."""
+        """Return the cumulative counts by upper bound, as Prometheus does."""
         rows, seen = [], 0
         for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
             seen += count

@@ -1,4 +1,7 @@
-"""The closed sets of values a metric label may take; ids, addresses, paths and users are never labels."""
+"""The closed sets of values of metric labels.
+
+Ids, addresses, paths and users are never labels.
+"""
 
 from enum import StrEnum
 
@@ -19,21 +22,21 @@ class Outcome(StrEnum):
 
 
 class Side(StrEnum):
-    """Which connection of the sidecar was lost and came back."""
+    """The side of a lost connection."""
 
     CLIENT = "client"
     UPSTREAM = "upstream"
 
 
 class ReconnectEnd(StrEnum):
-    """How a reconnect ended; give-ups are observed too, or only survivors would be measured."""
+    """How a reconnect ended. A give-up is an observation too."""
 
     RESUMED = "resumed"
     GAVE_UP = "gave_up"
 
 
 class LossReason(StrEnum):
-    """Why messages never reach the client; each reason belongs to exactly one stage."""
+    """Why messages never reach the client; each reason has one stage."""
 
     WINDOW = "window"
     TRIMMED = "trimmed"
@@ -48,21 +51,21 @@ LOSS_STAGES = {
 
 
 class DuplicateStage(StrEnum):
-    """Who saw a message again."""
+    """The side that received a message again."""
 
     UPSTREAM = "upstream"
     CLIENT = "client"
 
 
 class DuplicateDisposition(StrEnum):
-    """What became of a message seen again."""
+    """The fate of a duplicate."""
 
     SUPPRESSED = "suppressed"
     DELIVERED = "delivered"
 
 
 class SilentKind(StrEnum):
-    """In which way a stream failed while it looked healthy."""
+    """How a stream failed while it looked healthy."""
 
     TRUNCATED = "truncated"
     EMPTY = "empty"
@@ -71,7 +74,7 @@ class SilentKind(StrEnum):
 
 
 class SilentDisposition(StrEnum):
-    """Whether the client was told of a silent failure."""
+    """Whether the client received the failure."""
 
     SURFACED = "surfaced"
     LEAKED = "leaked"
@@ -86,7 +89,7 @@ class StallEnd(StrEnum):
 
 
 class ResumeResult(StrEnum):
-    """What a request that brought a position was answered."""
+    """The result of a request with a position."""
 
     RESUMED = "resumed"
     NO_CONTENT = "no_content"
@@ -99,7 +102,7 @@ class ResumeResult(StrEnum):
 
 
 class UnprovenReason(StrEnum):
-    """Why nobody can say whether a stream was continuous."""
+    """Why the continuity of a stream is unknown."""
 
     OPAQUE_UPSTREAM_ID = "opaque_upstream_id"
     REUSED_UPSTREAM_ID = "reused_upstream_id"
@@ -109,7 +112,7 @@ class UnprovenReason(StrEnum):
 
 
 class ReportVerdict(StrEnum):
-    """What a client's own report says about its stream."""
+    """The verdict of a client report."""
 
     AGREE = "agree"
     LOST = "lost"
@@ -119,7 +122,7 @@ class ReportVerdict(StrEnum):
 
 
 class JournalOp(StrEnum):
-    """What the journal was asked to do."""
+    """An operation of the journal."""
 
     APPEND = "append"
     READ = "read"
@@ -127,14 +130,14 @@ class JournalOp(StrEnum):
 
 
 class LogState(StrEnum):
-    """Whether a message held in a log has been sent to a client."""
+    """Whether a client has received a message of a log."""
 
     UNDELIVERED = "undelivered"
     DELIVERED = "delivered"
 
 
 class CodeClass(StrEnum):
-    """The class of the status a request was answered with."""
+    """The class of a response's status."""
 
     INFORMATIONAL = "1xx"
     SUCCESSFUL = "2xx"
@@ -148,7 +151,7 @@ _CLASSES = tuple(CodeClass)[:5]
 
 
 def code_class(status: int | None) -> CodeClass:
-    """Return the class of a status from 100 to 599 (RFC 9110 section 15); anything else is no answer."""
+    """Return the class of a status (RFC 9110 section 15), else ``aborted``."""
     if status is None or not 100 <= status <= 599:  # noqa: PLR2004 - the bounds are the RFC's
         return CodeClass.ABORTED
     return _CLASSES[status // 100 - 1]

@@ -1,4 +1,4 @@
-"""Structured logging to stderr: one line per fact, without credentials, and bounded when things go wrong."""
+"""Structured logging to stderr, without credentials and with a bound."""
 
 import logging
 import sys
@@ -22,11 +22,11 @@ FLOOD_KEY = "flood_key"
 MULTI_LINE_KEYS = frozenset({"exception", "stack"})
 LIBRARY_LOGGERS = ("uvicorn", "uvicorn.error", "aiohttp", "asyncio")
 ACCESS_LOGGERS = ("uvicorn.access", "aiohttp.access")
-"""Loggers that write a line per request: the line per stream end says more."""
+"""Loggers with a line per request. The line per stream end replaces them."""
 
 
 class _LineStream:
-    """Write lines to a file; a reader that went away costs the line, never the process."""
+    """Writes lines to a file. A write that fails loses only its line."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -34,11 +34,11 @@ class _LineStream:
 
     @property
     def is_terminal(self) -> bool:
-        """Tell whether a person may be looking."""
+        """Return whether the file is a terminal."""
         return self._file.isatty()
 
     def msg(self, line: str) -> None:
-        """Write one line at once, whatever its level; OSError and a closed file are counted."""
+        """Write one line, or count it as lost."""
         try:
             self._file.write(line + "\n")
             self._file.flush()
@@ -49,7 +49,10 @@ class _LineStream:
 
 
 class _LibraryHandler(logging.Handler):
-    """Bring the lines of libraries into the same form; the template of a message is its event name."""
+    """Writes the lines of libraries in the same form.
+
+    The template of a message is its event name.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record of the standard library's logging."""
@@ -66,7 +69,7 @@ class _LibraryHandler(logging.Handler):
 
 
 class _FloodGate:
-    """The processor that drops what exceeds the allowance, and says how much it dropped."""
+    """The processor that drops and counts lines above the allowance."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.rate_limit = LogRateLimit()
@@ -83,7 +86,7 @@ class _FloodGate:
 
 
 class _Current:
-    """The gate in use: the only state of this module, as structlog's configuration is global too."""
+    """The gate in use, global like structlog's configuration."""
 
     gate: _FloodGate | None = None
 
@@ -94,12 +97,15 @@ def configure(
     file: TextIO | None = None,
     now: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Send all logging of this process, libraries included, to ``file`` (stderr). May be called again."""
+    """Send all log lines of this process to ``file``, by default stderr.
+
+    This includes the lines of libraries. A second call replaces the first.
+    """
     lines = _LineStream(file or sys.stderr)
     gate = _Current.gate = _FloodGate(now)
     severity = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        # The gate comes first, so that a line held back costs next to nothing.
+        # The gate comes first, so that a dropped line is cheap.
         processors=[gate, *_ENRICH, _renderer(form, lines)],
         wrapper_class=structlog.make_filtering_bound_logger(severity),
         logger_factory=lambda *_: lines,
@@ -109,7 +115,10 @@ def configure(
 
 
 def report_floods() -> None:
-    """Write one line for each event whose flood is over; to be called every second, and before the exit."""
+    """Write one line for each event whose flood is over.
+
+    The process calls it every second and before it exits.
+    """
     gate = _Current.gate
     ended = gate.rate_limit.take_ended(gate.now()) if gate else {}
     for event, suppressed in ended.items():
@@ -117,7 +126,7 @@ def report_floods() -> None:
 
 
 def _redacted(_: WrappedLogger, __: str, values: EventDict) -> EventDict:
-    """Replace credentials by the name of their key, and in every URL wherever it stands."""
+    """Replace credentials, by the name of their key and in every URL."""
     return {key: _safe(key, value) for key, value in values.items()}
 
 

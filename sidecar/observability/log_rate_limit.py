@@ -1,10 +1,10 @@
-"""Flood control: how many lines per second one event may write, and how many were held back."""
+"""Flood control: the lines per second of each event."""
 
 from collections import deque
 
 FLOOD_LINES_PER_S_MAX = 100
 FLOOD_EVENTS_MAX = 1024
-"""Event names told apart; the rest share one allowance, so that made-up names cannot use up memory."""
+"""Event names with an allowance of their own. The rest share one, which bounds the memory."""
 
 OTHER = "(other)"
 WINDOW_S = 1.0
@@ -23,7 +23,7 @@ class LogRateLimit:
         self._held: dict[str, int] = {}
 
     def admit(self, event: str, now: float) -> bool:
-        """Tell whether a line may be written; one that may not is counted as held back."""
+        """Return whether a line may be written, else count it as held back."""
         key = event if event in self._admitted or len(self._admitted) < self._events_max else OTHER
         recent = self._admitted.setdefault(key, deque(maxlen=self._lines_max))
         if len(recent) < self._lines_max or now - recent[0] >= WINDOW_S:
@@ -33,11 +33,14 @@ class LogRateLimit:
         return False
 
     def take(self, event: str) -> int:
-        """Return how many lines of one event were held back since the last time, and forget them."""
+        """Return and reset the number of held back lines of one event."""
         return self._held.pop(event, 0)
 
     def take_ended(self, now: float) -> dict[str, int]:
-        """Return what was held back of the events that may write again, and forget quiet ones altogether."""
+        """Return and reset the held back lines of events that may write again.
+
+        Quiet events lose their entry.
+        """
         ended = {event: count for event, count in self._held.items() if self._admitted_again(event, now)}
         for event in ended:
             del self._held[event]

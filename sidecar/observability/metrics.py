@@ -1,4 +1,4 @@
-"""The running metrics: one registry with every series of the catalogue, and its two expositions."""
+"""The metrics of the process: the registry and its expositions."""
 
 from collections.abc import Iterable
 
@@ -54,7 +54,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """Every number of one sidecar process, in a registry of its own.
+    """The numbers of one sidecar process, in their own registry.
 
     ``route_names`` are all values of the label ``route``: series appear at start or never, since
     ``increase()`` cannot see a counter's first appearance.
@@ -88,23 +88,23 @@ class Metrics:
         self.watchdog_last_pass_timestamp_seconds = families.gauge("sse_watchdog_last_pass_timestamp_seconds")
 
     def route(self, name: str) -> RouteMetrics:
-        """Return the numbers of one route; KeyError for a name that was not given at construction."""
+        """Return the numbers of one route, or raise KeyError."""
         return self.routes[name]
 
     @staticmethod
     def resumes_of_nobody() -> dict[ResumeResult, Counter]:
-        """Return counters like ``resumes``, which has no route, for who must not be counted as a user."""
+        """Return counters like ``resumes`` for the canary, which is not a user."""
         return {result: Counter(f"sse_{result}", "Not exported.", registry=None) for result in ResumeResult}
 
     def observe_hub(self, view: HubView) -> None:
-        """Read the gauges of the hub through ``view`` at each scrape; it returns a Census per route."""
+        """Read the hub's gauges at each scrape: ``view`` returns them per route."""
         self._scrape.hub_view = view
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Return all metrics and their content type: OpenMetrics with exemplars if ``accept`` names it.
+        """Return all metrics and their content type, by the ``accept`` field.
 
-        The library's own negotiation raises on a version that is no number, and answers with the
-        version the client made up, so the choice is made here.
+        OpenMetrics has exemplars. The library's own negotiation raises on a version that is not a number,
+        and copies the client's version into its answer.
         """
         types = (part.partition(";")[0].strip().lower() for part in accept.split(","))
         if "application/openmetrics-text" in types:
@@ -114,7 +114,7 @@ class Metrics:
 
 
 def _state_constants(families: Families, version: str) -> None:
-    """Set the gauges that never change: the version, and the objectives that panels draw as thresholds."""
+    """Set the constant gauges: the version and the objectives."""
     families.gauge("sse_build_info").labels(version).set(1)
     objectives = families.gauge("sse_slo_objective_ratio")
     for name, ratio in SLO_OBJECTIVES.items():

@@ -1,4 +1,4 @@
-"""What never reaches a log: query values, credentials in URLs, and the values of most headers."""
+"""Remove query values, credentials and most header values from logs."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ HEADERS_SHOWN = frozenset(
         "via",
     }
 )
-"""Header fields whose values are known to hold no credential; every other value is replaced."""
+"""Header fields whose values contain no credential. All other values are replaced."""
 
 SECRET_KEY = re.compile(
     r"auth|cookie|credential|password|passwd|secret|token|api_?key|principal|signature",
@@ -35,7 +35,7 @@ _URL_IN_TEXT = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>]+")
 
 
 def redact(target: str) -> str:
-    """Return a request target or URL with the values of its query and its user information replaced."""
+    """Return a target or URL without query values and user information."""
     rest, _, fragment = target.partition("#")
     path, mark, query = rest.partition("?")
     path = _USER_INFO.sub(lambda match: f"{match[1] or ''}//{MARK}@", path)
@@ -48,12 +48,15 @@ def redact_text(text: str) -> str:
 
 
 def redact_headers(headers: Iterable[tuple[str, str]] | Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return header fields in order, with the value of each replaced unless it is known to be harmless."""
+    """Return header fields in order; only harmless ones keep their value."""
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     return [(name, value if name.lower() in HEADERS_SHOWN else MARK) for name, value in pairs]
 
 
 def _redact_query(query: str) -> str:
-    """Keep the names, which say what was asked; a part without ``=`` may itself be a token."""
+    """Return a query with its names only.
+
+    A part without ``=`` may be a token, so it has no name.
+    """
     parts = (part.partition("=") for part in query.split("&")) if query else ()
     return "&".join(f"{name}={MARK}" if equals else MARK for name, equals, _ in parts)

@@ -40,12 +40,12 @@ HOT_HISTOGRAMS = ("sse_time_to_first_message_seconds", "sse_message_gap_seconds"
 
 
 def attribute_of(name: str) -> str:
-    """Return the attribute that holds a metric: its name without ``sse_`` and ``_total``."""
+    """Return a metric's attribute: its name without ``sse_`` and ``_total``."""
     return name.removeprefix("sse_").removesuffix("_total")
 
 
 class RouteMetrics:
-    """Holds each number in the attribute that ``attribute_of`` its metric names.
+    """The numbers of one route, in the attributes that their metrics name.
 
     Code adds to integers with ``+=``. The other attributes hold bound children.
 

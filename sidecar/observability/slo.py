@@ -1,4 +1,4 @@
-"""The service level objectives as data: what is promised, and over which windows a breach wakes somebody.
+"""The service level objectives and the windows of their alerts, as data.
 
 Metric thresholds, recording rules, alerts, dashboards and the documentation read them from here.
 """
@@ -11,12 +11,12 @@ from sidecar.observability.labels import Outcome
 Severity = Literal["critical", "warning"]
 
 NOT_ELIGIBLE = (Outcome.CLIENT_CANCELLED, Outcome.CLIENT_LEFT)
-"""Ends that neither help nor hurt completion: the user wanted them. All but ``completed`` hurt."""
+"""Outcomes that the user wanted. They do not count for completion."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A span of time: the name it keeps in rule names, and how many seconds it lasts."""
+    """A span of time, with its name in the names of rules."""
 
     name: str
     seconds: float
@@ -24,7 +24,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class BurnRate:
-    """Spending the error budget ``factor`` times as fast as the objective allows, over both windows."""
+    """A rate at which an alert fires, over both windows.
+
+    At ``factor`` 1, the error budget lasts exactly its period.
+    """
 
     severity: Severity
     factor: float
@@ -39,7 +42,7 @@ D1, D3 = Window("1d", 86_400), Window("3d", 259_200)
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """The objectives and every figure of the rules that watch them; seconds, ratios and counts.
+    """The objectives and every figure of their rules.
 
     ``speed`` above 1 divides every window and wait, so that a drill takes minutes; names stay.
     """
@@ -60,7 +63,7 @@ class Slo:
     reconnect_long: Window = M30
     reconnect_short: Window = M5
     bad_streams_min: int = 3
-    """Failures in the long window below which nobody is woken."""
+    """Failures in the long window below which no alert fires."""
 
     slow_reconnects_min: int = 5
     integrity_window: Window = field(default_factory=lambda: Window("10m", 600))
@@ -93,4 +96,4 @@ SLO_OBJECTIVES = {
     "duplicates": 1.0,
     "silent": 1.0,
 }
-"""Share of good events that each objective asks for; 1 means: not a single bad one."""
+"""Required share of good events of each objective. 1 permits no bad event."""

@@ -1,1 +1,1 @@
-"""The event stream format: framing, event ids, endings, and waits to reconnect."""
+"""The event stream format and its providers."""

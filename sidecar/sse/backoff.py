@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: 1, 2, 4, 5, 5 ... seconds and up to 10 % more."""
+"""Waits between attempts: 1, 2, 4, 5, 5 ... s and up to 10 % more."""
 
 from collections.abc import Iterator
 
@@ -7,10 +7,13 @@ JITTER_RATIO = 0.1
 
 
 def delay_s(attempt: int, jitter: float) -> float:
-    """Return the wait before attempt 0, 1, 2 ... in seconds; ``jitter`` is a random number of [0, 1]."""
+    """Return the wait before an attempt; ``jitter`` is random in [0, 1]."""
     return DELAYS_S[min(attempt, len(DELAYS_S) - 1)] * (1 + JITTER_RATIO * jitter)
 
 
 def spread_s(count: int, window_s: float) -> Iterator[float]:
-    """Spread ``count`` moments evenly over a window, so that those sent away do not come back all at once."""
+    """Spread ``count`` moments evenly over a window.
+
+    Disconnected clients then do not all return at once.
+    """
     return (window_s * ((number + 1) / count) for number in range(count))

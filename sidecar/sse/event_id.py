@@ -1,9 +1,10 @@
-"""Event ids ``<stream>.<seq>``: made, signed, bound to a principal, parsed and verified.
+"""Event ids ``<stream>.<seq>``, signed and bound to a principal.
 
-``<stream>`` is ``s1`` and 40 characters of base64url: 96 random bits, 72 bits of an HMAC that proves the
-token is ours and 72 bits of an HMAC over the principal that proves it is yours. The whole id has at most 64
-bytes of ``[A-Za-z0-9_.-]``: any other character in ``Last-Event-ID`` would cost a browser a CORS preflight
-(Fetch standard, "CORS-safelisted request-header").
+``<stream>`` is ``s1`` and 40 characters of base64url. They encode 96 random bits, 72 bits of an HMAC that
+proves the sidecar's key, and 72 bits of an HMAC that proves the principal.
+
+An id has at most 64 bytes of ``[A-Za-z0-9_.-]``. Any other character in ``Last-Event-ID`` costs a browser a
+CORS preflight (Fetch standard, "CORS-safelisted request-header").
 """
 
 import hashlib
@@ -26,7 +27,7 @@ _event_id_form = re.compile(rf"({_STREAM})\.(0|[1-9][0-9]{{0,{SEQ_DIGITS_MAX - 1
 
 
 class EventId(NamedTuple):
-    """A position in a stream; ``seq`` 0 stands before the first event."""
+    """A position in a stream; ``seq`` 0 is before the first event."""
 
     stream: str
     seq: int
@@ -36,33 +37,33 @@ class EventId(NamedTuple):
 
 
 def parse(text: str) -> EventId | None:
-    """Read an id of our form; None: it is somebody else's. Says nothing about its being genuine."""
+    """Parse an id, or return None. It does not verify the signature."""
     match = _event_id_form.fullmatch(text) if len(text) <= EVENT_ID_BYTES_MAX else None
     return EventId(match[1], int(match[2])) if match else None
 
 
 def handle(stream: str) -> str:
-    """Return the part of a token that names the stream and proves nothing: for logs, metrics and people."""
+    """Return the public part of a token, for logs and operators."""
     return stream[:HANDLE_CHARS]
 
 
 def is_stream(text: str) -> bool:
-    """Tell whether a text has the form of a stream token."""
+    """Return whether a text has the form of a stream token."""
     return _stream_form.fullmatch(text) is not None
 
 
 class Signer:
-    """Makes stream tokens with the current secret and accepts those of the retiring ones too."""
+    """Makes tokens with the current key; also accepts retiring keys."""
 
     def __init__(self, current: bytes, *retiring: bytes) -> None:
         self._keys: Sequence[bytes] = (current, *retiring)
 
     def token(self, random: bytes, principal: bytes) -> str:
-        """Return the token of a new stream; ``random`` is RANDOM_BYTES of entropy."""
+        """Return the token of a new stream from RANDOM_BYTES random bytes."""
         return VERSION + urlsafe_b64encode(_sealed(self._keys[0], random, principal)).decode()
 
     def verify(self, stream: str, principal: bytes) -> bool:
-        """Tell whether a token is ours and this principal's; takes the same time whichever it is not."""
+        """Return, in constant time, whether a token is valid for a principal."""
         if not is_stream(stream):
             return False
         raw = urlsafe_b64decode(stream[len(VERSION) :])

@@ -1,22 +1,27 @@
-r"""Bytes of an event stream in, its events out, as the backend wrote them.
+r"""Split the bytes of an event stream into its events.
 
 An event is the text of a block with at least one ``data`` field: its lines, each ended by ``\n``, without the
-blank line that dispatches it (WHATWG HTML section 9.2.6). Only what is measured to break real clients is
-normalised: line ends become ``\n``, one leading BOM goes, and a block without ``data`` loses its blank line
-and travels in front of the next event. A later line that begins with a BOM, an unknown field, becomes a
-comment: a client that comes back might be given it first, and would take the BOM away.
+blank line that dispatches it (WHATWG HTML section 9.2.6).
+
+The framer normalizes only what breaks real clients:
+
+- Line ends become ``\n``.
+- One leading BOM is removed.
+- A block without ``data`` loses its blank line and precedes the next event.
+- A later line that begins with a BOM, an unknown field, becomes a comment. A client that resumes may
+  receive it first and would remove the BOM.
 """
 
 import re
 
 EVENT_BYTES_MAX = 1024 * 1024
-"""A larger block ends framing: from there on the stream passes through, without ids and not resumable."""
+"""A larger block ends framing: the rest passes through without ids and cannot be resumed."""
 
 CARRY_BYTES_MAX = 4096
-"""Lines without data that wait for the next event; beyond it only the last id and retry are kept."""
+"""Lines without data before the next event. Above it, only the last id and retry remain."""
 
 TAIL_BYTES_MAX = 64 * 1024
-"""How much of a stream that is no longer framed is remembered, to look for its terminal at the end."""
+"""Kept end of a stream that is no longer framed, to search it for the terminal event."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -26,7 +31,7 @@ _COMMENT_LIKE_BOM = b":  "
 
 
 class Framer:
-    """Splits one body into events; linear in its bytes whatever the chunking."""
+    """Splits one body into events, in linear time for any chunking."""
 
     __slots__ = (
         "_after_cr",
@@ -52,7 +57,7 @@ class Framer:
         self.overflowed = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Return the events that ``chunk`` completes; afterwards look at ``overflowed``."""
+        """Return the events that ``chunk`` completes, and set ``overflowed``."""
         if self._undecided is not None:
             chunk = self._without_bom(chunk)
         if self._after_cr or chunk.find(b"\r") >= 0:
@@ -66,24 +71,24 @@ class Framer:
             and not (self._pending or self._carry)
             and len(chunk) <= self._limit
         ):
-            return [chunk[:-1]]  # one whole event, which is how most backends write
+            return [chunk[:-1]]  # one whole event: most backends write so
         return self._split(chunk)
 
     def take_spill(self) -> bytes:
-        """After an overflow: return, once, the bytes that no event of ``feed`` holds."""
+        """Return once, after an overflow, the bytes that are in no event."""
         spill, self._spill = self._spill, b""
         self._tail = (self._tail + spill)[-TAIL_BYTES_MAX:]
         return spill
 
     def end(self) -> bytes:
-        """Return the unfinished rest at the end of the body: lines that dispatch nothing."""
+        """Return the unfinished lines at the end of the body."""
         undecided, self._undecided = self._undecided, None
         if undecided:
             self._split(undecided)
         return bytes(self._carry + self._pending)
 
     def tail_events(self) -> list[bytes]:
-        """After an overflow: return the last whole blocks that passed through."""
+        """Return, after an overflow, the last whole blocks."""
         return [
             block.lstrip(b"\n") + b"\n" for block in self._tail.split(b"\n\n")[1:-1] if block.strip(b"\n")
         ]
@@ -97,7 +102,10 @@ class Framer:
         return chunk.removeprefix(BOM)
 
     def _with_lf(self, chunk: bytes) -> bytes:
-        """End every line with LF; a CR that ends a chunk counts at once, a LF that follows it is dropped."""
+        """End every line with LF.
+
+        A CR at the end of a chunk ends its line immediately. A LF after it is dropped.
+        """
         if not chunk:
             return chunk
         if self._after_cr and chunk.startswith(b"\n"):
@@ -149,7 +157,7 @@ class Framer:
             events.append(block + b"\n")
 
     def _hold(self, block: bytes) -> None:
-        """Keep a block without data, but not its ``event``, which ends with the block (WHATWG 9.2.6)."""
+        """Keep a block without data, except its ``event`` (WHATWG 9.2.6)."""
         carry = self._carry
         carry += b"".join([line + b"\n" for line in block.split(b"\n") if _name(line) != b"event"])
         if len(carry) > self._carry_max:
@@ -167,7 +175,7 @@ class Framer:
 
 
 def _effective(lines: bytes) -> bytes:
-    """Return the last id and the last retry that a client obeys (WHATWG 9.2.6)."""
+    """Return the last valid id and retry (WHATWG 9.2.6)."""
     last = {}
     for line in lines.splitlines(keepends=True):
         name, _, value = line.partition(b":")
@@ -183,7 +191,7 @@ def _name(line: bytes) -> bytes:
 
 
 def own_id(event: bytes) -> bytes | None:
-    """Return the last ``id`` the backend wrote into an event; one with NUL does not count (WHATWG 9.2.6)."""
+    """Return the last ``id`` of an event without NUL (WHATWG 9.2.6), or None."""
     if event[:2] != b"id" and event.find(b"\nid") < 0:
         return None
     found = None
@@ -197,8 +205,8 @@ def own_id(event: bytes) -> bytes | None:
 def without_ids(event: bytes) -> bytes:
     """Return an event without its ``id`` fields.
 
-    Some clients act on each ``id`` line as it comes, so a connection that breaks between the backend's line
-    and the stamp would make them come back with an id that nobody here knows.
+    Some clients act on each ``id`` line immediately. If the connection breaks between the backend's line and
+    the stamp, they would resume with an id that the sidecar does not know.
     """
     if event[:2] != b"id" and event.find(b"\nid") < 0:
         return event
@@ -217,7 +225,7 @@ def data_of(event: bytes) -> bytes:
 
 
 def type_of(event: bytes) -> bytes:
-    """Return the type of an event: its last ``event`` value, ``message`` if there is none or an empty one."""
+    """Return the last ``event`` value, or ``message`` if it is empty."""
     found = b""
     for line in event.split(b"\n"):
         name, _, value = line.partition(b":")

@@ -1,38 +1,41 @@
-"""Are a backend's own event ids continuous? By id only: token streams repeat content legitimately."""
+"""Check the continuity of a backend's event ids."""
 
 from sidecar.sse.framing import data_of, own_id, type_of
 
 SEEN_IDS_MAX = 1024
-"""How many of the latest ids of a stream are remembered to recognise one that comes again."""
+"""The latest ids of a stream that are kept to detect a duplicate."""
 
 NUMBER_DIGITS_MAX = 18
-"""An id of more digits is no number that somebody counts with."""
+"""An id of more digits is not a counter."""
 
 
 class UpstreamIds:
-    """Follows the ids that a backend gives its events on one stream."""
+    """Follows the backend's event ids on one stream.
+
+    It compares ids only, since token streams repeat content legitimately.
+    """
 
     __slots__ = ("_resumed_from", "_seen", "_steps_by_one", "last_id", "resuming", "reused")
 
     def __init__(self) -> None:
         self.last_id: bytes | None = None
         self.reused = False
-        """The backend gave one id to different events: its ids prove nothing."""
+        """The backend gave one id to different events, so its ids prove nothing."""
         self._seen: dict[bytes, int] = {}
         self._steps_by_one = True
         self._resumed_from: bytes | None = None
         self.resuming = False
-        """The upstream connection is a new one and nothing new has come over it yet."""
+        """The upstream connection is new and has sent no new event yet."""
 
     def is_duplicate(self, event: bytes) -> bool:
-        """Take note of an event; tell whether the very same one came before under the same id.
+        """Note an event; return whether it came before with the same id.
 
-        Lines around it are not looked at: a comment that a backend sends first is no difference.
+        Only its type and data count. A comment before it makes no difference.
         """
         found = own_id(event)
         if not found:
             if found is not None:
-                self.last_id = None  # an empty id takes the last one back
+                self.last_id = None  # an empty id resets the last one
             return False
         if self.reused:
             self.last_id = found
@@ -46,14 +49,15 @@ class UpstreamIds:
         return False
 
     def resumed(self) -> None:
-        """Note that the upstream connection is a new one, which was asked to go on after ``last_id``."""
+        """Note that a new upstream connection resumes after ``last_id``."""
         self._resumed_from = self.last_id
         self.resuming = True
 
     def missing_before(self, event: bytes) -> int | None:
-        """After ``resumed``, for the first new event: how many the backend skipped; None: nobody can know.
+        """Return how many events the backend skipped, or None if unknown.
 
-        Known only if the ids are integers that went up by one all the way, and still go up.
+        Call it for the first new event after ``resumed``. The number is known only if all ids are integers
+        that increase by one.
         """
         before, self._resumed_from, self.resuming = self._resumed_from, None, False
         step = _step(before, own_id(event))
@@ -69,7 +73,7 @@ class UpstreamIds:
 
 
 def _step(before: bytes | None, found: bytes | None) -> int | None:
-    """Return how far two ids are apart; None: they are not both numbers."""
+    """Return the distance of two ids, or None if one is not a number."""
     if before is None or found is None or not (before.isdigit() and found.isdigit()):
         return None
     return int(found) - int(before) if max(len(before), len(found)) <= NUMBER_DIGITS_MAX else None

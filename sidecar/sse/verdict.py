@@ -31,7 +31,7 @@ class Ending(NamedTuple):
 
 
 class StreamVerdict:
-    """Watches one stream: ``observe`` each event, then ask for the ``ending`` once.
+    """Watches one stream: ``observe`` each event, then call ``ending``.
 
     ``complete_on`` is the route's setting: ``auto`` (the protocol's terminal event), ``eof`` (any clean end),
     or the event name or the data that marks completion.
@@ -64,12 +64,12 @@ class StreamVerdict:
         return self.provider.name
 
     def observe_response(self, field_names: Collection[bytes]) -> None:
-        """Detect the protocol from the names of the response fields, in lower case."""
+        """Detect the protocol from the lower-case names of response fields."""
         if self._to_detect:
             self._recognise(detect_response(field_names))
 
     def observe(self, event: bytes) -> None:
-        """Take note of one event, as framing returns it."""
+        """Note one event, as framing returns it."""
         if self._to_detect:
             self._to_detect -= 1
             self._recognise(detect(event))
@@ -82,7 +82,7 @@ class StreamVerdict:
             self.complete = True
 
     def observe_rest(self, rest: bytes) -> None:
-        """Take note of the unfinished block at a clean end, which standard clients ignore."""
+        """Note the unfinished block at a clean end, which clients ignore."""
         sent = self.error_seen
         if rest:
             self.observe(rest)
@@ -102,7 +102,7 @@ class StreamVerdict:
         return Ending(Outcome.UPSTREAM_TRUNCATED, errors.UpstreamTruncated, silent=SilentKind.TRUNCATED)
 
     def broken(self, error: type[errors.SidecarError]) -> Ending:
-        """Judge an upstream that failed with ``error``; an earlier terminal event still completes it."""
+        """Judge an upstream that failed; an earlier terminal completes it."""
         if self.error_seen:
             return Ending(Outcome.UPSTREAM_ERROR, errors.UpstreamReportedError, told=True)
         if self.complete:
@@ -130,5 +130,5 @@ class StreamVerdict:
 
 
 def _is_marked(event: bytes, marker: bytes) -> bool:
-    """Return whether the type or the data of an event is the route's marker of completion."""
+    """Return whether the type or the data of an event is the marker."""
     return marker in event and (type_of(event) == marker or data_of(event).strip() == marker)
