@@ -1,4 +1,4 @@
-"""A configuration either means what it says, or is refused with every reason, and never tells a secret."""
+"""A configuration is valid, or refused with every reason and no secret."""
 
 import json
 import traceback
@@ -163,7 +163,7 @@ def test_a_wrong_line_of_the_file_is_explained(write: Write, text: str, fault: s
     assert _faults(write(text)) == [fault]
 
 
-def test_a_misspelled_variable_is_found_but_not_the_links_that_kubernetes_makes() -> None:
+def test_a_misspelled_variable_is_refused_but_not_kubernetes_links() -> None:
     links = {
         "SSE_SIDECAR_SERVICE_HOST": "10.0.0.1",
         "SSE_SIDECAR_SERVICE_PORT_HTTP": "80",

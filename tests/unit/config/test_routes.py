@@ -1,4 +1,4 @@
-"""Which policy a request gets: the first route that matches, else the default."""
+"""The policy of a request: the first matching route, else the default."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_a_star_is_any_run_of_characters_and_all_else_is_itself(
     assert RoutePolicy(path=pattern).matches("GET", path) is matches
 
 
-def test_a_route_without_methods_takes_all_and_one_with_takes_only_those() -> None:
+def test_a_route_serves_its_methods_or_all_methods_without_any() -> None:
     assert FEED.matches("BREW", "/v1/feed")
     assert CHAT.matches("POST", "/v1/chat")
     assert not CHAT.matches("GET", "/v1/chat")

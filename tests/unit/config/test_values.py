@@ -1,4 +1,4 @@
-"""Each written form of a setting: what it accepts, what it makes of it, and what it refuses."""
+"""The written forms of settings: accepted, converted and refused ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every error can be looked up by its code, and says to its reader what is true and what to do."""
+"""Each error has a code, a message, a cause and a remedy."""
 
 import re
 from http import HTTPStatus
@@ -58,7 +58,7 @@ def test_every_class_has_a_code_of_its_own() -> None:
     assert [code for code in codes if not re.fullmatch(r"err-sidecar-[a-z0-9]+(-[a-z0-9]+)*", code)] == []
 
 
-def test_every_class_is_listed_once_and_the_general_before_the_special() -> None:
+def test_every_error_is_listed_once_general_before_special() -> None:
     assert len(set(ERRORS)) == len(ERRORS)
     assert SidecarError not in ERRORS
     for error in ERRORS:

@@ -1,4 +1,4 @@
-"""A scrape gets what it can read, and every form of it tells the same."""
+"""The two expositions have the same content."""
 
 import random
 

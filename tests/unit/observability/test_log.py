@@ -1,4 +1,4 @@
-"""Log lines are structured, bounded, and tell neither what a user asked for nor who the user is."""
+"""Log lines are structured and bounded, and contain no user's data."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""A flood of one event costs a bounded number of lines, and says how many it would have been."""
+"""A flood of one event writes a bounded number of lines and a count."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,7 +59,7 @@ def test_quiet_names_are_forgotten_and_make_room() -> None:
     lines_max=st.integers(1, 5),
     names=st.lists(st.sampled_from("abc")),
 )
-def test_no_second_however_it_is_laid_has_more_lines_and_none_is_forgotten(
+def test_any_one_second_stays_below_the_bound_and_counts_every_line(
     gaps: list[float], lines_max: int, names: list[str]
 ) -> None:
     flood, now = LogRateLimit(lines_max), 0.0

@@ -1,4 +1,4 @@
-"""The metrics are what dashboards and rules were promised: names, types, labels, values, and 0 at start."""
+"""The metrics have the specified names, types, labels and values."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -105,7 +105,7 @@ def _exported_series(metrics: Metrics) -> set[Series]:
     return {key for key in ours if not key[0].endswith(("_bucket", "_sum"))}
 
 
-def test_every_series_that_was_promised_is_there_from_the_start_and_no_other(metrics: Metrics) -> None:
+def test_exactly_the_specified_series_exist_at_the_start(metrics: Metrics) -> None:
     assert _exported_series(metrics) == set(_promised_series())
 
 

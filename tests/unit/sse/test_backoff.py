@@ -1,4 +1,4 @@
-"""Waits between attempts, and moments spread over a window: bounded, whatever chance says."""
+"""Waits between attempts, and moments in a window, are bounded."""
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ def test_no_wait_is_below_a_second_or_above_five_and_a_half(attempt: int, jitter
     assert 1 <= delay_s(attempt, jitter) <= 5.5
 
 
-def test_moments_are_spread_evenly_and_the_last_is_the_end_of_the_window() -> None:
+def test_moments_are_even_and_the_last_is_the_end_of_the_window() -> None:
     assert list(spread_s(4, 10.0)) == [2.5, 5.0, 7.5, 10.0]
     assert list(spread_s(1, 3.0)) == [3.0]
     assert list(spread_s(0, 3.0)) == []
@@ -29,7 +29,7 @@ def test_moments_are_spread_evenly_and_the_last_is_the_end_of_the_window() -> No
 
 
 @given(st.integers(1, 2_000), st.floats(0, 3600))
-def test_every_moment_lies_in_the_window_and_none_before_the_one_before(count: int, window_s: float) -> None:
+def test_moments_lie_in_the_window_in_ascending_order(count: int, window_s: float) -> None:
     moments = list(spread_s(count, window_s))
     assert len(moments) == count
     assert moments == sorted(moments)

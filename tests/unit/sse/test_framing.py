@@ -1,4 +1,4 @@
-"""Framing: the bytes of an event stream in, its events out, whatever the chunking and the line ends."""
+"""Framing: bytes in, events out, for any chunking and line ends."""
 
 import time
 
@@ -47,9 +47,7 @@ def bytewise(body: bytes, limit: int = 1024 * 1024) -> list[bytes]:
         (b"data: \0\x0b\x0c\x85\xe2\x80\xa8\n\n", [b"data: \0\x0b\x0c\x85\xe2\x80\xa8\n"]),
     ],
 )
-def test_an_event_is_its_lines_as_the_backend_wrote_them_with_line_ends_of_lf(
-    body: bytes, events: list[bytes]
-) -> None:
+def test_an_event_keeps_its_lines_with_line_ends_of_lf(body: bytes, events: list[bytes]) -> None:
     assert frame(body) == events
     assert bytewise(body) == events
 
@@ -68,9 +66,7 @@ def test_an_event_is_there_with_the_chunk_that_completes_it() -> None:
     assert framer.feed(b"") == []
 
 
-def test_a_cr_at_the_end_of_a_chunk_completes_an_event_at_once_and_the_lf_after_it_counts_for_nothing() -> (
-    None
-):
+def test_a_cr_at_a_chunks_end_completes_an_event_immediately() -> None:
     framer = Framer()
     assert framer.feed(b"data: a\r\n\r") == [b"data: a\n"]
     assert framer.feed(b"") == []
@@ -114,7 +110,7 @@ def test_half_a_bom_is_data_like_any_other() -> None:
         b"retry: 1\n\n" + BOM + b"data: x\n\ndata: a\n\n",
     ],
 )
-def test_a_later_bom_never_comes_to_stand_where_a_client_would_take_it_away(body: bytes) -> None:
+def test_a_later_bom_is_never_the_first_of_a_response(body: bytes) -> None:
     for events in (frame(body), bytewise(body)):
         assert [(e.type, e.data) for e in parse(rendered(events, stamped=True))] == [("message", "a")]
 
@@ -123,7 +119,7 @@ def test_a_later_bom_never_comes_to_stand_where_a_client_would_take_it_away(body
 
 
 @pytest.mark.parametrize("lone", [b": note\n\n", b"retry: 5\n\n", b"id: 7\n\n", b"foo: bar\n\n"])
-def test_a_block_without_data_travels_in_front_of_the_next_event_without_its_blank_line(lone: bytes) -> None:
+def test_a_block_without_data_precedes_the_next_event(lone: bytes) -> None:
     assert frame(lone + b"data: a\n\ndata: b\n\n") == [lone[:-1] + b"data: a\n", b"data: b\n"]
 
 
@@ -131,7 +127,7 @@ def test_a_lone_event_field_does_not_name_the_next_event() -> None:
     assert frame(b"event: x\n\nevent\n\nid: 1\nevent: y\n\ndata: a\n\n") == [b"id: 1\ndata: a\n"]
 
 
-def test_lines_that_wait_are_bounded_and_the_last_id_and_retry_that_count_survive() -> None:
+def test_held_lines_are_bounded_and_keep_the_last_id_and_retry() -> None:
     comment = b": " + b"x" * 98 + b"\n\n"
     body = b"id: 1\n\nid: 2\n\nid: \0\n\nretry: 7\n\nretry: x\n\n" + comment * 1000
     (event,) = frame(body, b"data: a\n\n")
@@ -159,9 +155,7 @@ def test_lines_that_wait_are_bounded_and_the_last_id_and_retry_that_count_surviv
         (BOM[:2], BOM[:2]),
     ],
 )
-def test_what_is_unfinished_at_the_end_is_handed_over_and_dispatches_nothing(
-    body: bytes, rest: bytes
-) -> None:
+def test_the_end_returns_the_unfinished_lines(body: bytes, rest: bytes) -> None:
     framer = Framer()
     events = framer.feed(body)
     assert framer.end() == rest
@@ -173,9 +167,7 @@ def test_what_is_unfinished_at_the_end_is_handed_over_and_dispatches_nothing(
 
 @pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
 @pytest.mark.parametrize("before", [b"", b"\n", b"data: z\n\n", b"data: z\n\n\n"])
-def test_a_block_of_exactly_the_limit_is_an_event_and_one_byte_more_ends_framing(
-    before: bytes, end: bytes
-) -> None:
+def test_a_block_one_byte_above_the_limit_ends_framing(before: bytes, end: bytes) -> None:
     fits, exceeds = b"data: " + b"x" * 26, b"data: " + b"x" * 27
     events = [b"data: z\n"] if b"z" in before else []
     for cut in (frame, bytewise):
@@ -229,7 +221,7 @@ def test_what_is_held_stays_bounded_whatever_comes() -> None:
         assert not framer.overflowed or spill
 
 
-def test_the_blocks_at_the_end_of_a_stream_that_overflowed_can_still_be_looked_at() -> None:
+def test_the_last_blocks_remain_readable_after_an_overflow() -> None:
     framer = Framer(32)
     body = b"data: " + b"x" * 40 + b"\n\ndata: last\n\n\ndata: [DONE]\n\n"
     for start in range(0, len(body), 5):
@@ -277,7 +269,7 @@ def test_the_work_grows_with_the_bytes_and_no_faster(work: str) -> None:
     )
 
 
-def test_comments_behind_a_large_lone_id_do_not_copy_it_again_and_again() -> None:
+def test_comments_after_a_large_lone_id_do_not_copy_it_each_time() -> None:
     head = b"id: " + b"x" * 200_000 + b"\n\n"
     assert seconds(head + b":\n\n" * 16_384, 4093) < 1.0
 
@@ -352,7 +344,7 @@ def test_without_a_stamp_the_backends_id_stays() -> None:
     assert parse(body) == [DispatchedEvent("message", "a", "7"), DispatchedEvent("message", "b", "7")]
 
 
-def test_a_wait_that_the_sidecar_asks_for_belongs_to_an_event_and_is_said_once() -> None:
+def test_a_retry_of_the_sidecar_is_in_one_event() -> None:
     body = rendered([b"data: a\n"] * 300, stamped=True, retry_ms=2000)
     assert body.startswith(b"retry: 2000\ndata: a\nid: ")
     assert body.count(b"retry") == 1

@@ -1,4 +1,4 @@
-"""Whatever a backend sends and however it is cut, a client behind the sidecar sees the same events.
+"""A client of the sidecar sees the backend's events for any bytes.
 
 The judge is the parser written from the standard, ``tests.kit.eventsource``; it shares no code with
 framing.
@@ -37,7 +37,7 @@ limits = st.integers(5, 40)
 
 
 def cut(body: bytes, lengths: list[int]) -> list[bytes]:
-    """Cut into chunks of these lengths, over and over; a length of 0 is an empty chunk."""
+    """Cut into chunks of these lengths in a cycle; 0 is an empty chunk."""
     chunks: list[bytes] = []
     start = 0
     for length in cycle([*lengths, 5]):
@@ -64,9 +64,7 @@ def seen(events: list[DispatchedEvent]) -> list[tuple[str, str]]:
 @example(b"\xef\xbb\xbf\xef\xbb\xbfdata: x\n\ndata: a\n\n", [1])
 @example(b"id: 1\n\xef\xbb\xbfdata: x\ndata: a\n\n", [3])
 @example(b"data: a\r\n\r\n", [8, 1, 1, 1])
-def test_a_client_sees_the_backends_events_stamped_1_2_3_or_not_at_all(
-    body: bytes, lengths: list[int]
-) -> None:
+def test_a_client_sees_the_backends_events_stamped_or_unchanged(body: bytes, lengths: list[int]) -> None:
     expected = parse(body)
     events, rest = frame(cut(body, lengths))
     assert seen(parse(rendered(events, stamped=False) + rest)) == seen(expected)
@@ -89,7 +87,7 @@ def test_without_a_stamp_a_client_keeps_the_backends_ids_and_retry(body: bytes, 
 
 @settings(max_examples=2_000)
 @given(streams, sizes, st.integers(0, 8))
-def test_a_client_that_comes_back_sees_the_same_events_as_one_that_stayed(
+def test_a_resumed_client_sees_the_same_events_as_a_connected_one(
     body: bytes, lengths: list[int], position: int
 ) -> None:
     events, _ = frame(cut(body, lengths))

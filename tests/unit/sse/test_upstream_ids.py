@@ -1,4 +1,4 @@
-"""The backend's own event ids: what they prove about its stream, and what they do not."""
+"""What the backend's event ids prove about its stream."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ def event(own: object, data: object = "x") -> bytes:
 
 
 def after(*own_ids: object) -> UpstreamIds:
-    """Return the state after these ids, each on an event of its own, and then a new upstream connection."""
+    """Return the state after these ids and a new upstream connection."""
     continuity = UpstreamIds()
     for number, own in enumerate(own_ids):
         assert not continuity.is_duplicate(event(own, number))
@@ -89,7 +89,7 @@ def test_numbers_that_went_up_by_one_tell_what_the_backend_skipped(first: int, m
     assert not continuity.resuming
 
 
-def test_a_duplicate_after_the_resume_is_dropped_before_anything_is_counted() -> None:
+def test_a_duplicate_after_a_resume_is_dropped_before_the_count() -> None:
     continuity = after(1, 2, 3)
     assert continuity.is_duplicate(event(3, 2))
     assert continuity.resuming
@@ -114,9 +114,7 @@ def test_a_duplicate_after_the_resume_is_dropped_before_anything_is_counted() ->
         (["-1"], "0"),
     ],
 )
-def test_any_other_ids_tell_nothing_so_it_is_said_that_nobody_can_know(
-    own_ids: list[object], first: object
-) -> None:
+def test_other_ids_leave_the_missing_number_unknown(own_ids: list[object], first: object) -> None:
     continuity = after(*own_ids)
     new = event(first, "new")
     assert not continuity.is_duplicate(new)

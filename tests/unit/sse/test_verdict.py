@@ -1,4 +1,4 @@
-"""How did this stream end: every protocol's own terminal, its errors, and what only looks like either."""
+"""How streams end, by their terminals, errors and clean ends."""
 
 import pytest
 from hypothesis import given
@@ -49,7 +49,7 @@ def chat(fields: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("family", WHOLE)
-def test_a_whole_answer_is_recognised_and_completed(family: str) -> None:
+def test_a_complete_response_is_detected_and_completes(family: str) -> None:
     verdict = watch(WHOLE[family])
     assert verdict.family == family
     assert verdict.ending(events=1) == COMPLETED
@@ -60,7 +60,7 @@ TERMINALS_MAX = {"openai-chat": 3, "ai-sdk": 2}
 
 
 @pytest.mark.parametrize("family", WHOLE)
-def test_an_answer_that_ends_anywhere_before_its_terminal_is_truncated(family: str) -> None:
+def test_a_response_without_its_terminal_is_truncated(family: str) -> None:
     events = WHOLE[family]
     for count in range(1, len(events) - TERMINALS_MAX.get(family, 1) + 1):
         assert judge(events[:count]) == TRUNCATED, events[count - 1]
@@ -68,7 +68,7 @@ def test_an_answer_that_ends_anywhere_before_its_terminal_is_truncated(family: s
 
 
 @pytest.mark.parametrize("family", WHOLE)
-def test_a_connection_that_breaks_after_the_terminal_broke_nothing(family: str) -> None:
+def test_a_reset_after_the_terminal_still_completes(family: str) -> None:
     assert watch(WHOLE[family]).broken(errors.UpstreamReset) == COMPLETED
 
 
@@ -91,7 +91,7 @@ def test_openai_chat_is_complete_with_its_finish_reason_or_done() -> None:
         b"message_stop response.completed finish",
     ],
 )
-def test_what_a_model_writes_is_no_terminal_and_no_error(content: bytes) -> None:
+def test_text_of_a_model_is_neither_a_terminal_nor_an_error(content: bytes) -> None:
     delta = chat(b'"choices":[{"index":0,"delta":{"content":"' + content + b'"},"finish_reason":null}]')
     assert judge([wire_forms.OPENAI_CHAT[0], delta]) == TRUNCATED
     said = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"' + content + b'"}}'
@@ -105,13 +105,13 @@ def test_what_a_model_writes_is_no_terminal_and_no_error(content: bytes) -> None
     assert judge([b"data: " + content + b"\n"]) == COMPLETED
 
 
-def test_a_finish_reason_elsewhere_in_a_chunk_is_none() -> None:
+def test_a_finish_reason_elsewhere_in_a_chunk_is_not_a_terminal() -> None:
     tool = chat(b'"choices":[{"index":0,"delta":{"tool":{"finish_reason":"stop"}},"finish_reason":null}]')
     assert judge([wire_forms.OPENAI_CHAT[0], tool]) == TRUNCATED
 
 
 @pytest.mark.parametrize("last", [wire_forms.RESPONSES_FAILED, wire_forms.RESPONSES_INCOMPLETE])
-def test_a_response_that_failed_or_is_incomplete_was_told_completely(last: bytes) -> None:
+def test_a_failed_or_incomplete_response_completes_the_stream(last: bytes) -> None:
     assert judge([*wire_forms.OPENAI_RESPONSES[:2], last]) == COMPLETED
 
 
@@ -120,14 +120,14 @@ def test_an_ai_sdk_answer_may_be_aborted_by_its_own_side() -> None:
     assert judge([wire_forms.AI_SDK[0], b"data: [DONE]\n"]) == COMPLETED
 
 
-def test_an_ai_sdk_answer_is_known_by_its_response_field_before_any_event() -> None:
+def test_the_ai_sdk_is_detected_by_its_response_field() -> None:
     verdict = StreamVerdict()
     verdict.observe_response([b"x-vercel-ai-ui-message-stream"])
     verdict.observe(b'data: {"type":"start"}\n')
     assert (verdict.family, verdict.ending(events=1)) == ("ai-sdk", TRUNCATED)
 
 
-def test_a_google_answer_to_a_blocked_prompt_is_one_event_without_a_finish_reason() -> None:
+def test_a_google_response_to_a_blocked_prompt_completes() -> None:
     assert judge([wire_forms.GOOGLE_BLOCKED]) == COMPLETED
 
 
@@ -139,7 +139,7 @@ def test_a_google_finish_reason_elsewhere_in_a_chunk_is_none() -> None:
         assert judge([wire_forms.GOOGLE[0], b"data: " + event + b"\n"]) == TRUNCATED
 
 
-def test_an_mcp_stream_is_complete_with_its_response_even_if_that_is_an_error() -> None:
+def test_an_mcp_stream_completes_with_an_error_response() -> None:
     assert judge([wire_forms.MCP[0], wire_forms.MCP_ERROR]) == COMPLETED
     assert judge([wire_forms.MCP_ERROR]) == COMPLETED
 
@@ -157,9 +157,7 @@ def test_an_mcp_stream_of_notifications_may_end_at_any_time() -> None:
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("family", [f for f in WHOLE if f != "mcp"])
-def test_an_error_event_in_the_middle_is_the_backends_failure_and_told_by_itself(
-    family: str, error: str
-) -> None:
+def test_an_error_event_in_the_middle_fails_the_stream(family: str, error: str) -> None:
     events = [*WHOLE[family][:2], ERRORS[error]]
     assert judge(events) == REPORTED
     assert judge([*events, b"data: [DONE]\n"]) == REPORTED
@@ -167,13 +165,13 @@ def test_an_error_event_in_the_middle_is_the_backends_failure_and_told_by_itself
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_an_error_as_the_first_event_is_one_too(error: str) -> None:
+def test_an_error_as_the_first_event_fails_the_stream(error: str) -> None:
     assert judge([ERRORS[error]]) == REPORTED
     assert judge([ERRORS[error]], "eof") == REPORTED
     assert judge([ERRORS[error]], "done") == REPORTED
 
 
-def test_an_error_after_many_events_of_no_known_protocol_is_one_too() -> None:
+def test_an_error_after_many_plain_events_fails_the_stream() -> None:
     assert judge([b"data: tick\n"] * (DETECT_EVENTS_MAX + 1) + [wire_forms.OPENAI_ERROR]) == REPORTED
 
 
@@ -195,12 +193,12 @@ def test_an_error_after_many_events_of_no_known_protocol_is_one_too() -> None:
         b"event:  error\ndata: a\n",
     ],
 )
-def test_what_only_mentions_an_error_is_none(event: bytes) -> None:
+def test_an_event_that_only_mentions_an_error_is_not_one(event: bytes) -> None:
     assert judge([event]) == COMPLETED
     assert judge([wire_forms.OPENAI_CHAT[0], event, b"data: [DONE]\n"]) == COMPLETED
 
 
-def test_an_endless_feed_that_goes_on_after_an_error_event_did_not_fail_by_it() -> None:
+def test_a_live_feed_that_continues_after_an_error_has_not_failed() -> None:
     error = b"event: error\ndata: sensor 7 is offline\n"
     assert judge([error, b"data: 1\n"], live=True) == COMPLETED
     assert judge([b"data: 1\n", error], live=True) == REPORTED
@@ -216,7 +214,7 @@ def test_a_terminal_without_its_blank_line_still_counts() -> None:
     assert verdict.ending(events=2) == COMPLETED
 
 
-def test_an_error_that_was_never_finished_was_not_told_so_the_sidecar_tells_it() -> None:
+def test_an_unfinished_error_leaves_the_failure_event_to_the_sidecar() -> None:
     verdict = watch([b"data: a\n"])
     verdict.observe_rest(wire_forms.ANTHROPIC_ERROR)
     assert verdict.ending(events=1) == REPORTED._replace(told=False)
@@ -224,7 +222,7 @@ def test_an_error_that_was_never_finished_was_not_told_so_the_sidecar_tells_it()
 
 @pytest.mark.parametrize("rest", [b"", b": note\n", b"data: half", wire_forms.ANTHROPIC_ERROR])
 @pytest.mark.parametrize("live", [False, True])
-def test_an_error_that_was_told_stays_told_whatever_follows_unfinished(rest: bytes, *, live: bool) -> None:
+def test_a_finished_error_stays_sent_after_an_unfinished_block(rest: bytes, *, live: bool) -> None:
     verdict = watch([b"data: a\n", wire_forms.OPENAI_ERROR], live=live)
     verdict.observe_rest(rest)
     assert verdict.ending(events=2) == REPORTED
@@ -233,13 +231,13 @@ def test_an_error_that_was_told_stays_told_whatever_follows_unfinished(rest: byt
 # -- what the route says ------------------------------------------------------------------------------------
 
 
-def test_an_unknown_protocol_is_complete_at_a_clean_end_unless_nothing_came() -> None:
+def test_a_plain_stream_completes_at_a_clean_end_unless_empty() -> None:
     assert judge([b"data: a\n"]) == COMPLETED
     assert StreamVerdict().ending(events=0) == EMPTY
     assert judge([], live=True) == COMPLETED
 
 
-def test_only_what_the_backend_said_itself_needs_no_telling() -> None:
+def test_only_a_backends_error_needs_no_failure_event() -> None:
     for ending in (COMPLETED, TRUNCATED, EMPTY, watch([]).broken(errors.UpstreamReset)):
         assert ending.told is False
     assert REPORTED.told is True
@@ -279,7 +277,7 @@ def test_complete_on_a_literal_overrules_the_response_field() -> None:
 
 
 @pytest.mark.parametrize("family", WHOLE)
-def test_a_protocol_is_recognised_behind_a_few_other_events(family: str) -> None:
+def test_a_protocol_is_detected_after_a_few_other_events(family: str) -> None:
     assert watch([b"data: \n", b"event: ping\ndata: {}\n", *WHOLE[family]]).family == family
     ticks = [b"data: tick\n"] * DETECT_EVENTS_MAX
     assert watch([*ticks[1:], *WHOLE[family]]).family == family
@@ -311,12 +309,12 @@ def test_a_protocol_is_recognised_behind_a_few_other_events(family: str) -> None
         b"data\n",
     ],
 )
-def test_what_only_resembles_a_protocol_is_of_none_and_a_clean_end_completes_it(event: bytes) -> None:
+def test_an_event_that_resembles_a_protocol_shows_none(event: bytes) -> None:
     verdict = watch([event])
     assert (verdict.family, verdict.ending(events=1)) == ("unknown", COMPLETED)
 
 
-def test_legacy_completions_and_a_first_chunk_of_filters_are_openai_too() -> None:
+def test_legacy_completions_and_a_first_filter_chunk_are_openai() -> None:
     legacy = b'data: {"object":"text_completion","choices":[{"text":"a","index":0,"finish_reason":null}]}\n'
     filters = b'data: {"id":"","object":"","choices":[],"prompt_filter_results":[{"prompt_index":0}]}\n'
     assert watch([legacy]).family == "openai-chat"
@@ -375,7 +373,7 @@ def test_fields_of_any_type_are_harmless(value: str) -> None:
         (errors.Draining, Outcome.SIDECAR_ERROR, None),
     ],
 )
-def test_how_an_upstream_broke_is_the_outcome(
+def test_the_error_of_a_broken_upstream_decides_the_outcome(
     error: type[errors.SidecarError], outcome: Outcome, silent: SilentKind | None
 ) -> None:
     assert watch([b"data: a\n"]).broken(error) == Ending(outcome, error, silent)

@@ -1,4 +1,4 @@
-"""Each shared case means the same to the standard's parser, to the Python client, and through the framing."""
+"""The standard's parser, the Python client and the framing agree."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_what_the_framing_passes_on_means_the_same_unstamped(case: WireCase) -> 
 
 
 @cases
-def test_what_the_framing_passes_on_means_the_same_stamped_but_for_the_ids(case: WireCase) -> None:
+def test_a_framed_and_stamped_stream_means_the_same_except_its_ids(case: WireCase) -> None:
     wanted = [
         DispatchedEvent(event.type, event.data, f"{STREAM_ID}.{seq}")
         for seq, event in enumerate(case.events, 1)
