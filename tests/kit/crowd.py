@@ -1,4 +1,4 @@
-"""A chat product under test: what its backend does to each request, and what has to be counted in the end."""
+"""Users of a chat product, its scripted backend, and expected counts."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ from tests.kit.response import Response
 from tests.kit.scrape import Scrape
 
 PATIENCE_S = 60.0
-"""The longest wait of a user for anything: far above what two hundred of them need on a busy machine."""
+"""The longest wait of a user, far above what 200 users need on a busy machine."""
 
 EVENT_EVERY_S_MAX = 0.03
 FEED_SHARE = 0.3
@@ -28,7 +28,10 @@ Then = Literal["end", "fin", "reset", "bad chunk"]
 
 @dataclass
 class UpstreamScript:
-    """What the backend says to one request: blocks, with a pause before each, an Event for each wait."""
+    """The backend's answer to one request.
+
+    It sends the blocks with a pause before each, and waits for each Event.
+    """
 
     blocks: list[bytes | asyncio.Event]
     then: Then
@@ -74,7 +77,10 @@ async def _until_told(connection: UpstreamConnection, told: asyncio.Event) -> No
 
 @dataclass(frozen=True)
 class End:
-    """How the stream of one talk has to end; ``unread``: events that nobody was there for any more."""
+    """The expected outcome of one stream.
+
+    ``unread`` is the number of events that arrived after the last client left.
+    """
 
     talk: UpstreamScript
     outcome: str
@@ -82,7 +88,7 @@ class End:
 
 
 class RoutingBackend:
-    """Hands each request of a user to its talk, and adds up what the sidecar has to have counted."""
+    """Route each request to its script, and sum the expected counts."""
 
     def __init__(self) -> None:
         self.visits: Counter[str] = Counter()
@@ -109,7 +115,7 @@ class RoutingBackend:
         return sum(len(request.truth) for end in self.ends for request in end.talk.requests)
 
     def residuals(self, now: Scrape) -> dict[str, float]:
-        """Compare with what the sidecar says; return what is left over, without the zeros."""
+        """Return the differences from the sidecar's counts that are not zero."""
         m, unread = now.metric, sum(end.unread for end in self.ends)
         outcomes = Counter(end.outcome for end in self.ends) + Counter(resume_expired=self.too_late)
         left = {
@@ -132,7 +138,7 @@ class RoutingBackend:
 
 @dataclass
 class User:
-    """One of the crowd, with a login of his own."""
+    """One user with a login."""
 
     number: int
     client: SSEClient
@@ -141,7 +147,7 @@ class User:
 
     @property
     def login(self) -> list[tuple[str, str]]:
-        """Who he is."""
+        """The user's credentials."""
         return [("Authorization", f"Bearer user-{self.number}")]
 
     def talk(self, *, then: Then = "end", events: int = 0) -> UpstreamScript:
@@ -152,25 +158,25 @@ class User:
         )
 
     def open(self, talk: UpstreamScript, *fields: tuple[str, str]) -> AbstractAsyncContextManager[Response]:
-        """Ask a question: the client's connection to a new stream, which the backend answers with a talk."""
+        """Open a new stream, which the backend answers with a script."""
         if self.chance.random() < FEED_SHARE and not fields:
             return self.client.open("GET", self.crowd.expect(talk, "/feed"), self.login)
         target = self.crowd.expect(talk, "/v1/chat")
         return self.client.open("POST", target, [*self.login, *fields], b'{"stream": true}')
 
     def resume(self, response: Response) -> AbstractAsyncContextManager[Response]:
-        """Come back to where a connection broke off."""
+        """Resume after the last event that a response brought."""
         stream = response.header("SSE-Stream")
         assert stream, response
         position = response.last_event_id or f"{stream}.0"
         return self.client.resume(position, target="/feed", headers=self.login)
 
     def note(self, talk: UpstreamScript, outcome: str, *, unread: int = 0) -> None:
-        """Say how the stream of a talk has to end."""
+        """Set the expected outcome of a stream."""
         self.crowd.ends.append(End(talk, outcome, unread))
 
     def check(self, talk: UpstreamScript, *responses: Response, whole: bool | None = True) -> None:
-        """Check what one client's connections to a stream brought against what the backend sent."""
+        """Compare the events of one client's connections with the backend's."""
         record = Recorder()
         (request,) = talk.requests
         name = f"user {self.number} at {request.target}"

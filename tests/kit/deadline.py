@@ -1,4 +1,4 @@
-"""Waits that end: every wait of the tests has a bound, and says what it waited for."""
+"""Bound every wait of the tests, and name what it waited for."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,7 +9,7 @@ WAIT_S = 10.0
 
 
 class Overdue(AssertionError):
-    """What had to happen did not happen in time."""
+    """A wait reached its bound."""
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""An event loop whose names resolve as the test says, and that counts the connections that are tried."""
+"""An event loop that resolves names from a table and counts connects."""
 
 import asyncio
 import socket
@@ -12,7 +12,7 @@ Resolver: TypeAlias = Callable[[], Awaitable[str]]
 
 
 class ResolverLoop(asyncio.SelectorEventLoop):
-    """Asks ``names`` first; what is not in there is resolved by the system."""
+    """Resolve a name from ``names``, or by the system if it is not there."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class ResolverLoop(asyncio.SelectorEventLoop):
 
 
 def run_with_resolver(test: Callable[[ResolverLoop], Coroutine[Any, Any, T]], within_s: float = 60) -> T:
-    """Run a test on such a loop; TimeoutError if it takes longer than ``within_s`` seconds."""
+    """Run a test on such a loop; TimeoutError after ``within_s``."""
 
     async def bounded(loop: ResolverLoop) -> T:
         async with asyncio.timeout(within_s):

@@ -1,4 +1,4 @@
-"""People who come to the sidecar over a real path, and what they can do in the test's own loop.
+"""Clients that reach the sidecar over a real network path.
 
 async with remote_clients({"heartbeat_s": 1}) as far:
     async def people() -> None:
@@ -32,16 +32,16 @@ class RemoteClients:
         self.path = path
         address = urlsplit(path.url(f"http://127.0.0.1:{sc.port}"))
         self.client = SSEClient(str(address.hostname), int(address.port or 0))
-        """For people: in the namespace, in their loop."""
+        """For the clients, in their namespace and loop."""
 
         self._loop = asyncio.get_running_loop()
 
     async def run(self, people: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        """Let people do something where they live."""
+        """Run a coroutine in the clients' network namespace."""
         return await self.path.run(people)
 
     async def here(self, doing: Coroutine[Any, Any, Outcome]) -> Outcome:
-        """Let something be done in the test's own loop; to be called by people."""
+        """Run a coroutine in the test's loop; called from the clients' loop."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(doing, self._loop))
 
 

@@ -1,4 +1,4 @@
-"""The real sidecar on real sockets in the test's own event loop, in front of whatever URL the test names."""
+"""Run the sidecar on real sockets in the test's event loop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +16,7 @@ STREAM = [("Accept", "text/event-stream")]
 
 
 class RunningSidecar:
-    """A sidecar and what tests ask of it."""
+    """A running sidecar with a client, its ports and its metrics."""
 
     def __init__(self, sidecar: Sidecar) -> None:
         self.parts = sidecar
@@ -25,15 +25,18 @@ class RunningSidecar:
         self.client = SSEClient("127.0.0.1", sidecar.port)
 
     def scrape(self) -> Scrape:
-        """Return what a scrape would show, without the detour over its text."""
+        """Return the samples of a scrape without formatting them as text."""
         families = self.parts.metrics.registry.collect()
         return Scrape(sample for family in families for sample in family.samples)
 
     def metric(self, name: str, **labels: str) -> float:
-        """Return one metric, as Scrape does; to collect all of them takes a tenth of the tests' time."""
+        """Return one metric, and collect only its family.
+
+        To collect all of them takes a tenth of the tests' time.
+        """
         families = self.parts.metrics.registry.restricted_registry([name]).collect()
         samples = [sample for family in families for sample in family.samples]
-        # A collector of several metrics does not tell their names before it is read.
+        # A collector of several metrics has no names before it is read.
         return (Scrape(samples) if samples else self.scrape()).metric(name, **labels)
 
     def outcomes(self) -> dict[str, int]:
@@ -49,7 +52,7 @@ class RunningSidecar:
         return self.scrape().conservation()
 
     async def until(self, true: Callable[[], object], within_s: float = WAIT_S) -> None:
-        """Wait until something is true of the sidecar's state; AssertionError if it does not become so."""
+        """Wait until a condition holds; AssertionError if it never does."""
         loop = asyncio.get_running_loop()
         end = loop.time() + within_s
         while not true():
@@ -61,7 +64,10 @@ class RunningSidecar:
 async def running(
     upstream: str, route: dict[str, Any] | None = None, **settings: Any
 ) -> AsyncIterator[RunningSidecar]:
-    """Run a sidecar on free ports; ``route``: options of the one route ``all``, which takes every path."""
+    """Run a sidecar on free ports.
+
+    ``route`` has the options of the one route ``all``, which takes every path.
+    """
     routes = [{"name": "all", "path": "/*", **route}] if route is not None else settings.pop("routes", [])
     loaded = Settings.model_validate(
         {

@@ -1,4 +1,4 @@
-"""The real sidecar as a process of its own: ``sse-sidecar serve`` with its listeners, its memory, its lines.
+"""Run ``sse-sidecar serve`` as a separate process.
 
 async with served(up.url, tmp_path, route={"linger_s": 1}) as sc:
     async with sc.client.open("POST", "/v1/chat") as response:
@@ -58,20 +58,20 @@ class Served:
             self._started.set()
 
     async def started(self) -> None:
-        """Wait until it serves and takes signals; fails with its last words if it does not."""
+        """Wait until it serves; fail with its log if it does not."""
         async with within(START_S, lambda: f"not started: {self.lines}"):
             await self._started.wait()
         assert self.admin.port, f"not started: {self.lines}"
         assert (await self.admin.fetch("GET", "/livez")).status == 200
 
     async def scrape(self) -> Scrape:
-        """Return all metrics of this moment."""
+        """Return all metrics."""
         response = await self.admin.fetch("GET", "/metrics", within_s=START_S)
         assert response.status == 200, response
         return Scrape.of_text(response.raw.decode())
 
     async def until(self, true: Callable[[Scrape], object], within_s: float = WAIT_S) -> Scrape:
-        """Wait until something is true of its metrics, and return them; Overdue if it does not become so."""
+        """Wait until the metrics meet a condition, and return them."""
         now = await self.scrape()
         async with within(within_s, lambda: f"not true; outcomes {now.outcomes()}, {now.conservation()}"):
             while not true(now):
@@ -86,11 +86,11 @@ class Served:
 
     @property
     def rss_bytes_max(self) -> int:
-        """The most memory that it held since the start, or since ``forget_rss_max``."""
+        """Peak memory since the start or ``forget_rss_max``."""
         return self._memory("VmHWM")
 
     def forget_rss_max(self) -> None:
-        """Begin to measure ``rss_bytes_max`` anew (proc(5), clear_refs)."""
+        """Reset ``rss_bytes_max`` (proc(5), clear_refs)."""
         self._proc("clear_refs").write_text("5\n")
 
     @property
@@ -120,11 +120,11 @@ class Served:
 
     @property
     def defects(self) -> list[dict[str, Any] | str]:
-        """The lines that must never be: tracebacks, errors, and what is not a line of its log at all."""
+        """Log lines at level error, and lines that are not JSON."""
         return [line for line in self.lines if isinstance(line, str) or line.get("level") == "error"]
 
     def ended_streams(self) -> dict[str, int]:
-        """Return how many streams it said had ended in each way."""
+        """Return the number of logged stream ends by outcome."""
         counts: dict[str, int] = {}
         for line in self.lines:
             if isinstance(line, dict) and line.get("event") == "stream ended":
@@ -136,7 +136,7 @@ class Served:
         self.process.signal(number)
 
     async def exited(self, within_s: float = WAIT_S) -> int:
-        """Wait for its end and return the exit code; Overdue if it does not end in time."""
+        """Return the exit code; Overdue if the process does not end in time."""
         return await self.process.wait(within_s, lambda: f"still running; last lines: {self.lines[-3:]}")
 
 
@@ -149,7 +149,7 @@ def _client_of(address: str) -> SSEClient:
 async def served(
     upstream: str, directory: Path, route: dict[str, Any] | None = None, **settings: Any
 ) -> AsyncIterator[Served]:
-    """Start it on free ports and end it with the block.
+    """Start a sidecar on free ports and kill it at the end of the block.
 
     ``route``: options of the one route ``all``, which takes every path; ``settings``: those of the file.
     """

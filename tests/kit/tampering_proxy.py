@@ -1,4 +1,4 @@
-"""A proxy in front of the sidecar that does not leave streams as they are; for one, a canary's."""
+"""Change streams between the sidecar and its client, such as a canary."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,11 +12,11 @@ PATIENCE_S = 30.0
 NO_CONTENT = 204
 
 Tamper = Callable[[bytes], bytes | None]
-"""Turns a piece of a body, out of its framing, into what is sent on; None: the body ends here, in order."""
+"""Return the piece to forward, or None to end the body cleanly here."""
 
 
 def untouched(piece: bytes) -> bytes:
-    """Send on what came."""
+    """Return the piece unchanged."""
     return piece
 
 
@@ -32,7 +32,7 @@ class TamperingProxy:
         self._client: asyncio.Future[SSEClient] = asyncio.get_running_loop().create_future()
 
     def stand_before(self, client: SSEClient) -> None:
-        """Begin to send on what was asked."""
+        """Set the sidecar that receives the requests."""
         self._client.set_result(client)
 
     def __call__(self, _request: RecordedRequest) -> Script:
