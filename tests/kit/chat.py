@@ -1,4 +1,4 @@
-"""The demo's chat page in Chromium, before the real backend and sidecar, over a network that can break."""
+"""The demo's chat page in Chromium, over a network with faults."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""A real hub with streams in it that a test moves by hand, and the admin application over it."""
+"""A real hub with streams that a test moves, and the admin app over it."""
 
 import asyncio
 from itertools import count

@@ -1,4 +1,4 @@
-"""A client that counts what it is given and reports it as it is, over as many connections as it takes."""
+"""A client that counts its events and reports the counts correctly."""
 
 import json
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Thousands of readers in one process: each keeps the bytes of its connection and finds its events."""
+"""Thousands of stream readers in one process."""
 
 import asyncio
 import re

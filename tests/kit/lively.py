@@ -1,4 +1,4 @@
-"""Two sidecars under every kind of load, scraped by a real Prometheus with the real rules."""
+"""Two sidecars under every kind of load, scraped by a real Prometheus."""
 
 import random
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Turns what the fake upstream and the raw client saw into a history, and checks it."""
+"""Turn the records of the fake upstream and the client into a history."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A scripted upstream with the real sidecar in front of it, and what must hold at the end of every test."""
+"""A scripted upstream behind the real sidecar, with checks at the end."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

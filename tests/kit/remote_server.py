@@ -1,4 +1,4 @@
-"""A path, a server at its far end, and people's side of connections over it, wherever their loop is.
+"""A server at the far end of a network path, and clients' connections to it.
 
 async with remote_server("real") as far:
     assert await far.run(far.round_trip_s) < 1

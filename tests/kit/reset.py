@@ -1,4 +1,4 @@
-"""How a test ends a TCP connection with RST."""
+"""End a TCP connection with RST."""
 
 import asyncio
 import fcntl

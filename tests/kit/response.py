@@ -1,4 +1,4 @@
-"""A response as it arrives: its head, its body so far, the events in it, and how it ended."""
+"""A response as it arrives: head, body so far, events and ending."""
 
 import asyncio
 import json

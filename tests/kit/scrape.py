@@ -1,4 +1,4 @@
-"""What the metrics of a sidecar say, wherever the samples come from."""
+"""Read a sidecar's metrics from samples of any origin."""
 
 from collections.abc import Iterable
 from typing import Self

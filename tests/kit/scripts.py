@@ -1,4 +1,4 @@
-"""Ready-made scripts for the fake upstream: what it answers to one request."""
+"""Scripts for the fake upstream: its answer to one request."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

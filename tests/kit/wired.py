@@ -1,4 +1,4 @@
-"""Both ends of TCP connections with a network in between: what one end says, the other hears, or not."""
+"""Both ends of TCP connections with a network with faults in between."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,1 +1,1 @@
-"""The nemesis: misfortunes that a seed draws, against people who record what they get."""
+"""Soak test: seeded faults against clients that record what they receive."""

@@ -1,4 +1,4 @@
-"""What an answer's head means to a reader, and which answers are wrong."""
+"""Classify response heads, and find the wrong ones."""
 
 from enum import Enum, auto
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The backend of a run: answers what a question's seed says, fails as ordered, and keeps the truth."""
+"""The soak's backend: answers by seed, fails on order, records the truth."""
 
 import asyncio
 import random

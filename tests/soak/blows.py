@@ -1,4 +1,4 @@
-"""How each fault is brought about."""
+"""Cause each fault of a schedule."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""``python -m sidecar``, which also answers SIGUSR1: it says how many tasks its event loop has."""
+"""Run ``python -m sidecar`` with a count of its tasks on SIGUSR1."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What people do with a question and its answer, each as one visit."""
+"""The visits of a client: what it does with a request and its answer."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""What a process holds over time, and whether it holds more and more."""
+"""Measure what a process holds over time, and find growth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One sidecar as a process that is frozen, ended and started again, always at one address."""
+"""A sidecar process that is paused, stopped and restarted at one address."""
 
 import asyncio
 import os

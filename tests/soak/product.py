@@ -1,4 +1,4 @@
-"""A person with the product's own Python client: what is handed to the program, and what it is told."""
+"""A user with the Python client, and a record of what the client delivers."""
 
 import random
 from collections.abc import Mapping

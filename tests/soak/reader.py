@@ -1,4 +1,4 @@
-"""One reader of one stream, byte by byte: asks, is cut off, comes back, and says what it got."""
+"""A raw client of one stream that is cut, resumes and records its bytes."""
 
 import asyncio
 import json

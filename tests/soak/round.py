@@ -1,4 +1,4 @@
-"""One round: people come, things go wrong, all is well again, and nothing may be missing or left over."""
+"""Play one round: clients and faults, then recovery and the checks."""
 
 import asyncio
 import random

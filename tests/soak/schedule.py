@@ -1,4 +1,4 @@
-"""What will go wrong in one round, and who will be there: data that a seed draws and a list can shorten."""
+"""The clients and faults of one round, drawn from a seed."""
 
 import random
 from collections.abc import Mapping

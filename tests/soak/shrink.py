@@ -1,4 +1,4 @@
-"""Makes a schedule that breaks a promise shorter, as long as it still does."""
+"""Shorten a schedule that causes a violation."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace

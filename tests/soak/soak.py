@@ -1,4 +1,4 @@
-"""Round after round against one stand, seed after seed, and what came of it as data."""
+"""Play round after round against one stand, and return the results."""
 
 import platform
 import time

@@ -1,4 +1,4 @@
-"""Where a round takes place: backend, sidecars, the networks before them, and what is ordered to go wrong."""
+"""The place of a round: backend, sidecars, networks and ordered faults."""
 
 import asyncio
 from dataclasses import dataclass, field

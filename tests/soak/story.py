@@ -1,4 +1,4 @@
-"""A broken round, told so that others see it happen: what went wrong, when, and how to play it again."""
+"""Describe a failed round: faults, times and the command to replay it."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The nemesis is fair: a seed is a schedule, what is broken is found and made short, and growth is seen."""
+"""The soak test replays by seed, finds planted defects and detects growth."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""What those who took part in a round say: a history for the judge, and what no history can show."""
+"""Collect the history of a round for the judge, and other violations."""
 
 import hashlib
 from collections import Counter, defaultdict
