@@ -15,8 +15,8 @@ class ConnectionLoss:
 
     ``reason`` is for the user, ``detail`` for an engineer.
 
-    ``retry_after_s``: what the answer asked for. ``stalled``: the connection was silent. ``unsent``:
-    nobody has begun to carry out the request, so that asking again is no second request.
+    ``retry_after_s`` is the wait that the response requested. ``stalled`` is whether the connection was
+    silent. ``unsent`` is whether the request was not processed, so that repeating it is not a second one.
     """
 
     reason: str

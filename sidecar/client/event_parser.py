@@ -36,8 +36,8 @@ class EventParser:
 
     ``last_event_id`` and ``retry_ms`` are the latest of the stream.
 
-    ``idle_s`` is the seconds since the backend's last byte: the value of the last heartbeat, 0 after an event,
-    None if a heartbeat had none.
+    ``idle_s`` is the seconds since the backend's last byte: the value of the last heartbeat, 0 after an
+    event, None if a heartbeat had none.
 
     Unlike :class:`sidecar.framing.Framer`, which relays blocks, it acts on ``retry`` at once, also right
     before a connection breaks, and on ``id`` at the blank line, also in a block without data.

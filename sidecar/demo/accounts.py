@@ -1,4 +1,4 @@
-"""Who may log in to the demo, and which bearer tokens are good."""
+"""The users of the demo, and their bearer tokens."""
 
 import hmac
 import secrets
@@ -16,7 +16,7 @@ class Accounts:
         self._user_of_token: OrderedDict[str, str] = OrderedDict()
 
     def login(self, user: str, password: str) -> str | None:
-        """Return a new bearer token, or None when the user or the password is wrong."""
+        """Return a new bearer token, or None for a wrong user or password."""
         expected = PASSWORDS.get(user)
         if expected is None or not hmac.compare_digest(password.encode(), expected.encode()):
             return None
@@ -31,7 +31,7 @@ class Accounts:
         return self._user_of_token.get(_bearer(authorization))
 
     def logout(self, authorization: str) -> None:
-        """Revoke the token of an ``Authorization`` header; one that is unknown is no error."""
+        """Revoke the token of an ``Authorization`` header, if it is known."""
         self._user_of_token.pop(_bearer(authorization), None)
 
 

@@ -1,4 +1,4 @@
-"""The wire forms of an answer, one class per protocol family: its events, terminal, error and JSON."""
+"""The wire forms of an answer, one class per protocol."""
 
 # ruff: noqa: D102 - what the methods of a family mean is said once, in Answer
 
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 def compact(value: object) -> str:
-    """Return JSON as the large providers write it: no spaces, UTF-8 left as it is."""
+    """Return JSON as the large providers write it: no spaces, raw UTF-8."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -27,7 +27,10 @@ def event(data: str, name: str = "") -> bytes:
 
 
 class DemoAnswer(ABC):
-    """One answer under way. ``finished`` is what closes the content, ``terminal`` what says it is whole."""
+    """One answer in progress.
+
+    ``finished`` closes the content, and ``terminal`` ends the answer.
+    """
 
     headers: ClassVar[dict[str, str]] = {}
 
@@ -70,13 +73,13 @@ class DemoAnswer(ABC):
 
     @abstractmethod
     def whole(self) -> Json:
-        """Return the answer as one JSON body, for a client that did not ask for a stream."""
+        """Return the answer as one JSON body, for a request without a stream."""
 
 
 class ChatAnswer(DemoAnswer):
-    """The demo's own form: a plain event per token and a named event ``done`` at the end.
+    """The demo's own form: an event per token, then the event ``done``.
 
-    ``index`` counts the tokens 1, 2, 3 ..., so that a page can tell by itself what is missing or came twice.
+    ``index`` counts the tokens 1, 2, 3 ..., so that a page can detect missing and repeated ones.
     """
 
     def token(self, text: str) -> bytes:
@@ -93,7 +96,7 @@ class ChatAnswer(DemoAnswer):
 
 
 class OpenAIChat(DemoAnswer):
-    """OpenAI Chat Completions: ``chat.completion.chunk`` objects, a ``finish_reason``, ``[DONE]``."""
+    """OpenAI Chat Completions: chunks, a ``finish_reason``, ``[DONE]``."""
 
     def __init__(self, model: str = MODEL_DEFAULT, prompt: str = "", *, usage: bool = False) -> None:
         super().__init__(model, prompt)
@@ -137,7 +140,7 @@ class OpenAIChat(DemoAnswer):
 
 
 class Anthropic(DemoAnswer):
-    """Anthropic Messages: named events from ``message_start`` to ``message_stop``, a ``ping`` among them."""
+    """Anthropic Messages: ``message_start`` to ``message_stop``, and ``ping``."""
 
     def opening(self) -> Iterator[bytes]:
         usage = {"input_tokens": self.prompt_tokens, "output_tokens": 1}
@@ -174,7 +177,7 @@ class Anthropic(DemoAnswer):
 
 
 class AiSdk(DemoAnswer):
-    """The AI SDK's UI message stream, version 1: typed parts in plain events, then ``[DONE]``."""
+    """The AI SDK's UI message stream, version 1: parts, then ``[DONE]``."""
 
     headers: ClassVar[dict[str, str]] = {"x-vercel-ai-ui-message-stream": "v1"}
 

@@ -1,4 +1,4 @@
-"""The chat page: its files, those of the browser client, and what the page must know of its surroundings."""
+"""The chat page: its files, the browser client and its addresses."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -42,7 +42,7 @@ class Setup:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what :meth:`as_json` wrote; ValueError or TypeError if it is anything else."""
+        """Parse the output of :meth:`as_json`; raise ValueError or TypeError."""
         return cls(**json.loads(text))
 
     def as_json(self) -> str:
@@ -50,7 +50,7 @@ class Setup:
         return json.dumps(asdict(self))
 
     def content_security_policy(self) -> str:
-        """Return the page's policy (CSP level 3): its own files, and connections to where it is told of."""
+        """Return the page's policy (CSP level 3): own files, known addresses."""
         others = " ".join(_origin(url) for url in (self.network, self.bare) if url)
         return (
             f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' {others}; "
@@ -59,7 +59,7 @@ class Setup:
         )
 
     def cors(self, request: Request) -> dict[str, str]:
-        """Return the field that lets the page read an answer past the sidecar (Fetch section 3.3.3)."""
+        """Return the CORS field for reads without the sidecar (Fetch 3.3.3)."""
         origin = request.headers.get("origin", "")
         return {"Access-Control-Allow-Origin": origin} if origin in self.page_origins else {}
 

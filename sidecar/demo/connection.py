@@ -19,7 +19,7 @@ LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 class OpenProtocol(HttpToolsProtocol):
-    """uvicorn's own HTTP/1.1 protocol, with its transport in each request's scope."""
+    """uvicorn's HTTP/1.1 protocol, with its transport in the scope."""
 
     def on_message_begin(self) -> None:
         """Add the extension to the scope that uvicorn has just made."""
@@ -29,18 +29,21 @@ class OpenProtocol(HttpToolsProtocol):
 
 
 def transport_of(scope: Scope) -> asyncio.Transport | None:
-    """Return the transport of a request, or None when a server other than ours runs the application."""
+    """Return the transport of a request, or None under another server."""
     transport: asyncio.Transport | None = scope.get("extensions", {}).get(EXTENSION)
     return transport
 
 
 def close(transport: asyncio.Transport) -> None:
-    """Close with FIN, after what has been written; the response stays without its end."""
+    """Close with FIN after the written bytes, without the body's end."""
     transport.close()
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """Close with RST: what the peer has not read may be lost, as when a process is killed."""
+    """Close with RST, as a killed process does.
+
+    Bytes that the peer has not read may be lost.
+    """
     connection = transport.get_extra_info("socket")
     if connection is not None and not transport.is_closing():
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
@@ -48,5 +51,5 @@ def reset(transport: asyncio.Transport) -> None:
 
 
 def hold_writes(transport: asyncio.Transport) -> None:
-    """Make the next ASGI send wait until the kernel has every byte written so far."""
+    """Let the next ASGI send wait until the kernel has every byte."""
     transport.set_write_buffer_limits(high=0)

@@ -1,4 +1,4 @@
-"""What a request asks of its answer: pace, length, seed, and the fault to show (all in the URL's query)."""
+"""The query of a request: pace, length, seed and fault."""
 
 import secrets
 import zlib
@@ -18,7 +18,7 @@ HUGE_BYTES = 2 * 1024 * 1024
 
 
 class DemoFault(StrEnum):
-    """Every way in which the demo can misbehave. At event ``at`` means: after ``at`` whole events."""
+    """The faults of the demo; ``at`` counts the whole events before one."""
 
     SLOW = "slow"
     """Ten times the interval."""
@@ -56,12 +56,15 @@ INTERRUPTIONS = frozenset({DemoFault.STALL, DemoFault.RESET, DemoFault.TRUNCATE,
 
 
 class BadQuery(ValueError):
-    """A query parameter that cannot be used; the message names it, its value and what is allowed."""
+    """An invalid query parameter; the message names the allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerScript:
-    """The course an answer shall take. ``n`` None: endless; ``stall_s`` None: until the client leaves."""
+    """The script of an answer.
+
+    ``n`` None is endless. ``stall_s`` None lasts until the client leaves.
+    """
 
     n: int | None
     interval_s: float
@@ -73,7 +76,10 @@ class AnswerScript:
 
     @classmethod
     def from_query(cls, query: Mapping[str, str], *, endless: bool = False) -> "AnswerScript":
-        """Read the parameters, or raise :class:`BadQuery`. A feed is endless unless it is given ``n``."""
+        """Parse the parameters; raise :class:`BadQuery`.
+
+        A feed is endless without ``n``.
+        """
         n = _whole(query, "n", TOKENS_DEFAULT, 1, TOKENS_MAX)
         fault = _fault(query)
         interval_ms = _whole(query, "interval_ms", INTERVAL_MS_DEFAULT, 0, INTERVAL_MS_MAX)
@@ -89,7 +95,7 @@ class AnswerScript:
 
 
 class LineForm:
-    """Turns the backend's plain blocks into the bytes that a fault wants on the wire."""
+    """Encode blocks as the bytes that a fault needs."""
 
     def __init__(self, fault: DemoFault | None) -> None:
         self._line_end = {DemoFault.CRLF: b"\r\n", DemoFault.CR: b"\r"}.get(fault or DemoFault.SLOW, b"\n")
@@ -97,7 +103,7 @@ class LineForm:
         self._gzip = zlib.compressobj(wbits=16 + zlib.MAX_WBITS) if fault is DemoFault.GZIP else None
 
     def encode(self, block: bytes) -> bytes:
-        """Return the bytes of one block; the first call carries the byte order mark."""
+        """Return the bytes of one block, the first with the byte order mark."""
         plain = self._mark + block.replace(b"\n", self._line_end)
         self._mark = b""
         if self._gzip is None:

@@ -1,4 +1,4 @@
-"""An endless feed of notifications with the backend's own ids and its own replay of the recent past."""
+"""An endless feed of notifications, with ids and replay of its own."""
 
 import asyncio
 import json
@@ -30,9 +30,11 @@ class FeedNotification:
 
 
 class Feed:
-    """All readers see the same notifications; the first whose interval is over has the next one published.
+    """A feed with the same notifications for all readers.
 
-    That takes no task in the background, and a feed that nobody reads costs nothing.
+    The first reader whose interval ends publishes the next notification.
+
+    That needs no background task, and a feed without readers costs nothing.
     """
 
     def __init__(self) -> None:
@@ -50,12 +52,12 @@ class Feed:
         return notification
 
     def position(self, last_event_id: str) -> int:
-        """Return where a reader goes on: an id of ours, else (none, foreign, of the future) the newest."""
+        """Return a reader's position: its id, or the newest if it is unknown."""
         ours = last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) <= ID_DIGITS_MAX
         return min(int(last_event_id), self.newest) if ours else self.newest
 
     async def read(self, position: int, course: AnswerScript) -> AsyncGenerator[bytes, None]:
-        """Yield the events after ``position``: the remembered ones at once, then live ones."""
+        """Yield the events after ``position``: kept ones, then live ones."""
         sent = 0
         while course.n is None or sent < course.n:
             await self._wait_for_news(position, course.interval_s)

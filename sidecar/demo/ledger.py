@@ -1,4 +1,4 @@
-"""The backend's own truth about its streams: who started one, what was sent, who left, when it was closed."""
+"""The backend's own record of its streams."""
 
 import asyncio
 import time
@@ -13,7 +13,10 @@ GENERATIONS_MAX = 1_000
 
 @dataclass(slots=True)
 class DemoGeneration:
-    """One streamed answer; ``ending`` is live, completed, client_left, killed, or the fault that ended it."""
+    """One streamed answer.
+
+    ``ending`` is live, completed, client_left, killed, or the fault that ended it.
+    """
 
     id: str
     method: str
@@ -29,7 +32,7 @@ class DemoGeneration:
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the generation as ``/api/stats`` shows it; times are Unix seconds."""
+        """Return the generation as in ``/api/stats``; times are Unix seconds."""
         return {
             "id": self.id,
             "method": self.method,
@@ -71,7 +74,7 @@ class GenerationLog:
         return self._generations.get(generation_id)
 
     def reset_live(self) -> int:
-        """Reset the connection of every live generation, and return how many there were."""
+        """Reset the connection of every live generation; return their number."""
         live = list(self._live.values())
         for generation in live:
             generation.ending = "killed"
@@ -80,6 +83,6 @@ class GenerationLog:
         return len(live)
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything as ``/api/stats`` shows it, the oldest generation first."""
+        """Return the content of ``/api/stats``, the oldest generation first."""
         streams = [generation.as_json() for generation in self._generations.values()]
         return {"started_total": self.started_total, "live": len(self._live), "streams": streams}

@@ -1,4 +1,4 @@
-"""The network between the demo's page and what it reads, and the switches that break it.
+"""The network of the demo's page, and the switches that break it.
 
 ``python -m sidecar.demo.network --carry 8080 8081 --control 9465``: what comes to 8080 is carried to 8081;
 ``POST http://127.0.0.1:9465/cut`` cuts it for some seconds. The switches have a port of their own, so that
@@ -35,7 +35,7 @@ WORKS = "works"
 
 
 class Switches:
-    """The state of the networks, which break and mend together, and the requests that change it."""
+    """The common state of the networks, and the requests that change it."""
 
     def __init__(self, networks: Sequence[FaultyNetwork], pages: Collection[str]) -> None:
         self.networks = networks
@@ -58,7 +58,7 @@ class Switches:
         return JSONResponse(self.as_json())
 
     async def press(self, request: Request) -> Response:
-        """Break the network for some seconds, or mend it."""
+        """Break the network for some seconds, or repair it."""
         if is_misdirected(request.headers) or is_foreign(request.headers, self._pages):
             raise HTTPException(403, "this came from another site's page")
         fault = request.path_params["fault"]
@@ -70,7 +70,10 @@ class Switches:
         return JSONResponse(self.as_json())
 
     def break_for(self, fault: str, seconds: float) -> None:
-        """Break every network; it is mended by itself, or a page that is reloaded could never come back."""
+        """Break every network; each recovers after a time.
+
+        Otherwise a reloaded page could not connect again.
+        """
         self._state = fault
         self._mending = asyncio.get_running_loop().call_later(seconds, self.mend)
         for network in self.networks:
@@ -90,7 +93,7 @@ class Switches:
             network.clear()
 
     def as_json(self) -> dict[str, Any]:
-        """Return the state, and the seconds until it is mended."""
+        """Return the state, and the seconds until it is repaired."""
         loop = asyncio.get_running_loop()
         left_s = max(0.0, self._mending.when() - loop.time()) if self._mending else 0.0
         return {"state": self._state, "left_s": round(left_s, 3)}
@@ -109,7 +112,10 @@ def _seconds(request: Request, default: float) -> float:
 
 @asynccontextmanager
 async def breakable(carry: Sequence[tuple[int, int]], control: int = 0) -> AsyncIterator[Switches]:
-    """Carry connections from port to port, the page's first; 0 as the first of two: any that is free."""
+    """Carry connections from port to port, the page's first.
+
+    Port 0 as the first of a pair takes a free one.
+    """
     async with AsyncExitStack() as stack:
         networks = [
             await stack.enter_async_context(FaultyNetwork(HOST, to, port_of_its_own=at)) for at, to in carry

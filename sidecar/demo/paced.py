@@ -1,4 +1,4 @@
-"""A response that arrives piece by piece, can go wrong on request, and stops when its client leaves."""
+"""A paced response with a fault on request."""
 
 import asyncio
 import secrets
@@ -21,7 +21,7 @@ ENDLESS = 2**62
 
 
 async def events_of(answer: DemoAnswer, course: AnswerScript) -> Blocks:
-    """Yield the events of an answer: an interval before each token, none around them."""
+    """Yield the events of an answer, an interval before each token."""
     opening = list(answer.opening())
     for block in opening:
         yield block
@@ -38,7 +38,10 @@ def _spoilt(text: str, position: int, first: int, course: AnswerScript) -> str:
 
 
 async def halves_of(body: bytes, course: AnswerScript) -> Blocks:
-    """Yield a plain body in two pieces, an interval before each, so that it can break in the middle."""
+    """Yield a plain body in two pieces, so that it can break between them.
+
+    An interval precedes each piece.
+    """
     middle = len(body) // 2
     for piece in (body[:middle], body[middle:]):
         await asyncio.sleep(course.interval_s)
@@ -46,7 +49,7 @@ async def halves_of(body: bytes, course: AnswerScript) -> Blocks:
 
 
 class PacedResponse(Response):
-    """Sends blocks as they come and writes what happens into the ledger, under its ``X-Request-Id``.
+    """Send blocks and record the generation under its ``X-Request-Id``.
 
     An instance answers one request. ``error`` makes the event of the fault ``error`` at the moment it is due.
     """
@@ -72,7 +75,7 @@ class PacedResponse(Response):
         self._gone = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Play the blocks until they end or the client leaves, whichever comes first."""
+        """Send the blocks until they end or the client leaves."""
         self._send = send
         self._transport = connection.transport_of(scope)
         self._record = self._note(scope)

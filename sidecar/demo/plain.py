@@ -1,4 +1,4 @@
-"""The demo's plain JSON routes: what a chat product has beside its streams."""
+"""The demo's plain JSON routes."""
 
 import asyncio
 import json
@@ -89,7 +89,10 @@ class PlainRoutes:
         return Echo(headers={"Content-Type": media_type})
 
     async def stats(self, request: Request) -> Response:
-        """Show the ledger; ``?closed=<X-Request-Id>`` first waits until that generation is closed."""
+        """Answer with the record of streams.
+
+        ``?closed=<X-Request-Id>`` first waits until that generation is closed.
+        """
         generation = self._ledger.find(request.query_params.get("closed", ""))
         if generation is not None:
             try:
@@ -120,7 +123,7 @@ class Echo(Response):
 
 
 async def read_json(request: Request) -> dict[str, Any]:
-    """Return the JSON object in a request's body, or raise the 400 or 413 that says what is wrong with it."""
+    """Return the JSON object of a request's body; raise 400 or 413."""
     body = bytearray()
     async for piece in request.stream():
         body += piece

@@ -1,4 +1,4 @@
-"""The wire form of OpenAI's Responses API: every event named, typed and numbered."""
+"""The wire form of OpenAI's Responses API."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ SETTINGS: Json = {
 
 
 class OpenAIResponse(DemoAnswer):
-    """A response with one message with one text part: ``response.created`` to ``response.completed``."""
+    """A response of one message with one text part."""
 
     _sequence_number = 0
 
@@ -43,7 +43,7 @@ class OpenAIResponse(DemoAnswer):
         yield self._event("response.output_item.done", output_index=0, item=self._whole_message())
 
     def terminal(self) -> Iterator[bytes]:
-        """Yield ``response.completed``, which carries the whole response once more."""
+        """Yield ``response.completed``, which repeats the whole response."""
         yield self._event("response.completed", response=self.whole())
 
     def error(self) -> bytes:

@@ -1,4 +1,4 @@
-"""The demo's own server: uvicorn with :class:`OpenProtocol`, for the command line and for embedding."""
+"""The demo's server: uvicorn with :class:`OpenProtocol`."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ SHUTDOWN_S = 1
 
 
 class DemoServer(uvicorn.Server):
-    """A uvicorn server that resets its live streams when it stops, instead of waiting for their ends."""
+    """A uvicorn server that resets its live streams when it stops."""
 
     def __init__(self, app: Starlette, *, signals: bool) -> None:
         super().__init__(_config(app))
@@ -28,7 +28,7 @@ class DemoServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the signals alone when embedded: they belong to the embedding program."""
+        """Install no signal handlers when embedded in another program."""
         if not self._signals:
             yield
             return
@@ -36,13 +36,16 @@ class DemoServer(uvicorn.Server):
             yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, reset the live streams, and close the rest within ``SHUTDOWN_S``."""
+        """Stop: reset live streams and close the rest within ``SHUTDOWN_S``."""
         self._ledger.reset_live()
         await super().shutdown(sockets)
 
 
 def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
-    """Return a listening TCP socket, or raise OSError; port 0 takes any free one."""
+    """Return a listening TCP socket; port 0 takes a free one.
+
+    Raises OSError.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family)
 
@@ -54,7 +57,10 @@ def url_of(listener: socket.socket) -> str:
 
 
 async def serve(app: Starlette, listener: socket.socket, *, signals: bool = False) -> None:
-    """Serve the application until cancelled (or, with ``signals``, until SIGINT or SIGTERM)."""
+    """Serve the application until cancelled.
+
+    With ``signals``, until SIGINT or SIGTERM.
+    """
     server = DemoServer(app, signals=signals)
     serving = asyncio.create_task(server.serve([listener]))
     try:
@@ -67,7 +73,7 @@ async def serve(app: Starlette, listener: socket.socket, *, signals: bool = Fals
 
 @asynccontextmanager
 async def running(app: Starlette, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve the application in this event loop for the length of a block; the value is its base URL."""
+    """Serve the application during a block; the value is its base URL."""
     with listen(host, port) as listener:
         serving = asyncio.create_task(serve(app, listener))
         try:
@@ -90,7 +96,7 @@ def _config(app: Starlette) -> uvicorn.Config:
 
 
 def run(app: Starlette, listener: socket.socket) -> None:
-    """Serve the application on the fastest event loop there is, until SIGINT or SIGTERM."""
+    """Serve the application until SIGINT or SIGTERM, on uvloop if present."""
     with asyncio.Runner(loop_factory=_config(app).get_loop_factory()) as runner:
         runner.run(serve(app, listener, signals=True))
 

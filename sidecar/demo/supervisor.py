@@ -1,4 +1,4 @@
-"""Runs the demo backend as a process of its own and brings it back after ``POST /demo/kill``.
+"""Run the demo backend and restart it after ``POST /demo/kill``.
 
 ``python -m sidecar.demo.supervisor --port 8000``, or embedded: ``await supervise(host, port)``.
 """
@@ -18,7 +18,9 @@ STOP_S = 3.0
 
 
 async def supervise(host: str, port: int, *, setup: str = "{}", restart_s: float = RESTART_S) -> int:
-    """Run the backend until it exits for another reason than the kill switch; return that exit code.
+    """Run the backend until an exit without the kill switch.
+
+    Return that exit code.
 
     ``setup`` is handed on to it. When cancelled, the backend is stopped first.
     """
@@ -63,7 +65,7 @@ async def _stop(backend: Process) -> None:
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65_535), help="Port to use.")
 @click.option("--setup", default="{}", hidden=True, help="What `sse-sidecar demo` tells the page.")
 def main(host: str, port: int, setup: str) -> None:
-    """Run the demo backend, and restart it two seconds after it was killed from its page."""
+    """Run the demo backend; restart it 2 s after a kill from its page."""
     sys.exit(asyncio.run(_supervise_until_terminated(host, port, setup)))
 
 

@@ -1,4 +1,4 @@
-"""The demo backend: a small LLM chat API in five dialects, with faults on request.
+"""The demo backend: an LLM chat API in five protocols, with faults.
 
 Run it: ``python -m sidecar.demo.webapi --port 8000``. Embed it: ``serve`` or ``running``.
 Every streaming route takes its pace and its fault from the query: ``n``, ``interval_ms``, ``seed``,
@@ -90,12 +90,12 @@ class WebApi:
         return self._answer(request, body, Anthropic(_model(body), str(body["messages"])))
 
     async def ai_sdk(self, request: Request) -> Response:
-        """Answer as the AI SDK's UI message stream; that protocol has no form without a stream."""
+        """Answer as the AI SDK's UI message stream; it is always a stream."""
         body = await _question(request, "messages")
         return self._stream(request, AiSdk(_model(body), str(body["messages"])))
 
     async def notifications(self, request: Request) -> Response:
-        """Follow the feed, after ``Last-Event-ID`` where there is one; POST publishes ``{"text": ...}``."""
+        """Follow the feed after ``Last-Event-ID``; POST publishes a text."""
         if request.method == "POST":
             text = str((await read_json(request)).get("text", ""))[:TEXT_CHARS_MAX]
             return JSONResponse({"id": self._feed.publish(text).id}, status_code=201)
@@ -104,7 +104,7 @@ class WebApi:
         return self._paced(self._feed.read(position, course), course, ChatAnswer())
 
     async def kill(self, request: Request) -> Response:
-        """Reset every live stream and, where a supervisor waits to restart the process, end it."""
+        """Reset every live stream; under a supervisor, end the process."""
         if is_foreign(request.headers):
             raise HTTPException(403, "this came from another site's page")
         return JSONResponse({"exits": self._on_kill is not None}, 202, background=BackgroundTask(self._die))

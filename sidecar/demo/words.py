@@ -1,4 +1,4 @@
-"""The text of the demo's answers: one seed gives the same tokens on every machine and in every process."""
+"""The text of the demo's answers: the same tokens for the same seed."""
 
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -27,7 +27,7 @@ SENTENCES = (
 
 
 def tokens(seed: str, number: int) -> Iterator[str]:
-    """Yield ``number`` tokens: words with the white space that stands before them, as models emit them."""
+    """Yield ``number`` tokens: words with the white space before them."""
     return islice(_endless(seed), number)
 
 

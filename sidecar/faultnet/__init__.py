@@ -1,1 +1,1 @@
-"""The way between people and a server, and all that can be wrong with it: in userspace, or for real."""
+"""Networks with faults, in userspace and by the kernel."""

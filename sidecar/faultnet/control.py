@@ -1,14 +1,14 @@
-"""The switches of a network with faults, over HTTP: what is in force, more of it, less of it.
+"""The HTTP control of a network with faults.
 
-GET /                  how many connections there are and were, and the toxics with their names
-POST /toxics           {"type": "latency", "latency_s": 0.2}: put one in force; the answer has its name
-DELETE /toxics/{name}  take it out
-DELETE /toxics         take all out
-POST /cut              reset every open connection
-POST /hand_off         leave every open connection in the dark; new ones pass
-POST /drop_bytes?n=N   take the next N bytes to the client out of each open connection
+* ``GET /``: the number of connections, and the toxics with their names.
+* ``POST /toxics``, for example ``{"type": "latency", "latency_s": 0.2}``: add one; the answer has its name.
+* ``DELETE /toxics/{name}``: remove it.
+* ``DELETE /toxics``: remove all.
+* ``POST /cut``: reset every open connection.
+* ``POST /hand_off``: drop every open connection without FIN or RST; new ones pass.
+* ``POST /drop_bytes?n=N``: drop the next N bytes to the client on each open connection.
 
-Pages of other sites may press nothing: neither their requests nor names pointed at this machine get through.
+It refuses requests of pages from other sites, and requests for another host name (DNS rebinding).
 """
 
 import json
@@ -30,7 +30,7 @@ DROP_BYTES_MAX = 1024 * 1024
 
 
 class Control:
-    """The names of the toxics that are in force, and the requests that change them."""
+    """The toxics in force by name, and the requests that change them."""
 
     def __init__(self, network: FaultyNetwork) -> None:
         self._network = network
@@ -50,7 +50,10 @@ class Control:
         )
 
     def add(self, toxic: Toxic) -> str:
-        """Put a toxic in force and return its name; ValueError if it is already, or if there are too many."""
+        """Add a toxic and return its name.
+
+        Raises ValueError if it exists, or if there are too many.
+        """
         if toxic in self._toxics.values():
             raise ValueError("this very toxic is in force already")
         self._network.add(toxic)

@@ -1,4 +1,4 @@
-"""What becomes of a connection whose client has moved to another address: neither end is told anything."""
+"""A connection whose client has another address: no FIN, no RST."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Dark:
-    """The two sockets of a proxied connection from then on: what is said into them goes nowhere."""
+    """The two sockets of such a connection; bytes sent to them vanish."""
 
     def __init__(
         self, client: socket.socket, server: socket.socket | None, *, give_up_s: float = GIVE_UP_S
@@ -23,7 +23,7 @@ class Dark:
         self._give_up_s = give_up_s
 
     async def run(self) -> None:
-        """Hold the client's end until the client drops it, and the server's for ``give_up_s``."""
+        """Hold the client's socket until it closes, the server's ``give_up_s``."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._outlast_client())

@@ -1,4 +1,4 @@
-r"""A long line: packets that go in come out later, perhaps twice, perhaps not in order.
+r"""A delay line: packets come out later, perhaps twice or reordered.
 
 A process of its own, so that its clock does not depend on how busy people are:
 ``python -m sidecar.faultnet.delay_line TUN SEED``, where TUN is the descriptor of a TUN device. What the

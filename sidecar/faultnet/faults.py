@@ -1,4 +1,4 @@
-"""Which toxics are in force, on which connection and since when; tells whoever waits that it has changed."""
+"""The toxics in force: on which connection, since when, and changes."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ Kind = TypeVar("Kind", bound=Toxic)
 
 
 class InForce(NamedTuple):
-    """A toxic, its number among all that were ever added, and when it was, in loop time."""
+    """A toxic, its number among all, and its start in loop time."""
 
     toxic: Toxic
     number: int
@@ -27,7 +27,10 @@ class InForce(NamedTuple):
 
 
 class Faults:
-    """The toxics of one network. The same ``seed`` hits the same connections, by their number."""
+    """The toxics of one network.
+
+    The same ``seed`` affects the same connections, by number.
+    """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -38,7 +41,7 @@ class Faults:
 
     @property
     def down(self) -> bool:
-        """Whether nobody is to be let in."""
+        """Return whether new connections are refused."""
         return any(isinstance(entry.toxic, Down) for entry in self._in_force)
 
     def add(self, toxic: Toxic, now: float) -> None:
@@ -61,7 +64,7 @@ class Faults:
         self._taken_until.clear()
 
     def on(self, connection: int, direction: Direction, kind: type[Kind]) -> Iterator[tuple[Kind, float]]:
-        """Yield the toxics of one kind that hit a direction of a connection, each with its start."""
+        """Yield the toxics of one kind for a direction, each with its start."""
         for toxic, number, since in self._in_force:
             if (
                 isinstance(toxic, kind)
@@ -77,9 +80,9 @@ class Faults:
         return chance.random() < toxic.toxicity
 
     async def turn(self, connection: int, direction: Direction, size: int) -> None:
-        """Wait until ``size`` bytes of a connection may go over the slow link that all share, if any.
+        """Wait until ``size`` bytes may pass the shared slow link, if any.
 
-        Whoever asks first goes first. Times that were given are void when the toxics change.
+        Pieces pass in the order of the calls. A change of toxics makes earlier times void.
         """
         changed = None
         while changed is not self._changed:
@@ -97,7 +100,7 @@ class Faults:
         return at
 
     async def until(self, due: Callable[[], float]) -> None:
-        """Wait until loop time ``due()``, which is asked again whenever the toxics change."""
+        """Wait until loop time ``due()``; call it again when toxics change."""
         loop = asyncio.get_running_loop()
         while (at := due()) > loop.time():
             with suppress(TimeoutError):

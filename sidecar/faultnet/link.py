@@ -1,4 +1,4 @@
-"""One direction of one connection: what is read at one end leaves at the other as the toxics let it."""
+"""One direction of one connection, with its toxics."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ NEVER = float("inf")
 
 
 class LinkBroken(Exception):
-    """The connection is over; ``reset``: its peers are to see a RST, otherwise a FIN."""
+    """The connection is over; peers get RST with ``reset``, otherwise FIN."""
 
     def __init__(self, *, reset: bool) -> None:
         super().__init__()
@@ -38,7 +38,10 @@ class LinkBroken(Exception):
 
 
 class Piece(NamedTuple):
-    """What was read at once and when, in loop time; what chance says of jitter (-1 to 1), loss (0 to 1)."""
+    """Bytes of one read and their loop time.
+
+    ``jitter`` is a chance from -1 to 1, ``loss`` from 0 to 1.
+    """
 
     arrived_at: float
     jitter: float
@@ -47,7 +50,7 @@ class Piece(NamedTuple):
 
 
 class Link:
-    """Carries bytes and the end of the direction from ``source`` to ``sink``, which it does not close."""
+    """Carry bytes and the end from ``source`` to ``sink``; close neither."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - the two ends, and whose they are
         self,
@@ -73,7 +76,10 @@ class Link:
         """How many of the next bytes are to be taken from the way without a word."""
 
     async def run(self) -> None:
-        """Carry until the direction has ended; raises Broken, in an ExceptionGroup, if all is over."""
+        """Carry until the direction ends.
+
+        Raises LinkBroken, in an ExceptionGroup, if the connection is over.
+        """
         async with asyncio.TaskGroup() as tasks:
             doom = tasks.create_task(self._doom())
             tasks.create_task(self._read())
@@ -106,7 +112,7 @@ class Link:
             raise LinkBroken(reset=True) from None
 
     async def _pass(self, data: bytes) -> None:
-        """Send data in the pieces that a slicer, a slow link or a limit make of it."""
+        """Send data in the pieces of a slicer, a slow link or a limit."""
         while data:
             size = self._size_of_next(len(data))
             await self._faults.turn(self._number, self._direction, size)
@@ -140,7 +146,7 @@ class Link:
         return max(self._open_at(), piece.arrived_at + delay_s + self._again_s(piece))
 
     def _again_s(self, piece: Piece) -> float:
-        """Return how much later it arrives because it was lost, perhaps more than once in a row."""
+        """Return the delay of a lost packet, after one or more retransmissions."""
         waits_s = 0.0
         for toxic, _ in self._faults.on(self._number, self._direction, PacketLoss):
             share = min(max(toxic.share, 0.0), 1.0)
@@ -153,7 +159,7 @@ class Link:
         return NEVER if any(self._faults.on(self._number, self._direction, Timeout)) else 0.0
 
     def _free_at(self) -> float:
-        """Return when the piece that was sent last has left, at the pace of the link and of a slicer."""
+        """Return when the last piece has left, by link rate and slicer."""
         rate_bytes = self._rate_bytes(shared=False)
         took_s = self._sent_bytes / rate_bytes if rate_bytes else 0.0
         if self._sent_bytes:
@@ -182,7 +188,7 @@ class Link:
         return sum(toxic.delay_s for toxic, _ in self._faults.on(self._number, self._direction, SlowClose))
 
     def _closes_at(self) -> float:
-        """Return when a timeout closes the connection: counted from when both were there."""
+        """Return when a timeout closes the connection."""
         toxics = self._faults.on(self._number, self._direction, Timeout)
         ends = [max(since, self._started_at) + toxic.timeout_s for toxic, since in toxics if toxic.timeout_s]
         return min(ends, default=NEVER)

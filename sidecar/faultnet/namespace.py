@@ -1,4 +1,4 @@
-"""A network namespace of our own, without a name: the kernel removes it, and all that is in it, with us.
+"""An unnamed network namespace, which ends with its process.
 
 Only the thread that makes it is in it, and what that thread starts. Python has ``os.setns`` from 3.12 on.
 """
@@ -29,7 +29,10 @@ _SELF = "/proc/thread-self/ns/net"
 
 
 class Namespace:
-    """Its own devices, addresses, routes and rules. ``path`` names it to ip(8) while it is open."""
+    """Devices, addresses, routes and rules of its own.
+
+    ``path`` names the namespace to ip(8) while it is open.
+    """
 
     def __init__(self) -> None:
         """Make it; raises PathError where that is not allowed."""
@@ -47,15 +50,21 @@ class Namespace:
         os.close(self._fd)
 
     async def call(self, function: Callable[[], Outcome]) -> Outcome:
-        """Call a function inside, in a thread; what it opens or starts belongs to the namespace."""
+        """Call a function inside the namespace, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._inside, function)
 
     async def command(self, line: str, given: str = "") -> str:
-        """Run a command inside, return what it prints; raises PathError with what it complained of."""
+        """Run a command inside and return its output.
+
+        Raises PathError with its error output.
+        """
         return await self.call(partial(command, line, given))
 
     async def live(self, people: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        """Run a coroutine inside, in a loop of its own; its exception is raised here, our end is its end."""
+        """Run a coroutine inside, in a loop of its own.
+
+        Its exception is raised here; a cancellation ends it.
+        """
         life = _Life(self._fd, people)
         Thread(target=life.lead, name="people", daemon=True).start()
         outcome = asyncio.wrap_future(life.outcome)
@@ -69,7 +78,7 @@ class Namespace:
 
 
 def _forget(outcome: asyncio.Future[Outcome]) -> None:
-    """Look at an exception that nobody waits for any more."""
+    """Retrieve an exception without a waiter."""
     if not outcome.cancelled():
         outcome.exception()
 
@@ -86,7 +95,7 @@ class _Life(Generic[Outcome]):
         self._task: asyncio.Task[Outcome] | None = None
 
     def lead(self) -> None:
-        """Live, and tell how it went, whatever it was."""
+        """Run, and pass on the result or the exception."""
         try:
             _enter(self._namespace)
             with asyncio.Runner() as runner:
@@ -111,7 +120,10 @@ class _Life(Generic[Outcome]):
 
 
 def command(line: str, given: str = "") -> str:
-    """Run a command where this thread is; raises PathError if it fails or takes longer than COMMAND_S."""
+    """Run a command in this thread's namespace.
+
+    Raises PathError if it fails or takes longer than COMMAND_S.
+    """
     try:
         done = subprocess.run(  # noqa: S603 - the words are our own
             line.split(), input=given, capture_output=True, text=True, timeout=COMMAND_S, check=False
@@ -124,7 +136,7 @@ def command(line: str, given: str = "") -> str:
 
 
 def _unshare() -> int:
-    """Move this thread to a new namespace and return a descriptor of it (unshare(2))."""
+    """Move this thread to a new namespace; return its descriptor."""
     _checked(_libc().unshare(CLONE_NEWNET))
     return os.open(_SELF, os.O_RDONLY | os.O_CLOEXEC)
 
@@ -145,5 +157,5 @@ def _checked(result: int) -> None:
 
 
 def sysctl(name: str, value: str) -> None:
-    """Set a kernel parameter of the namespace that this thread is in; raises OSError."""
+    """Set a kernel parameter in this thread's namespace; raise OSError."""
     Path("/proc/sys/net", name).write_text(value)

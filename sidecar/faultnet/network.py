@@ -1,4 +1,4 @@
-"""A network with faults: a TCP proxy in front of one address whose every misfortune can be ordered.
+"""A network with faults: a TCP proxy in front of one address.
 
 async with FaultyNetwork("127.0.0.1", 8080) as network:
     ...  # talk to 127.0.0.1:network.port
@@ -36,10 +36,10 @@ _STALL = Timeout(direction="down")
 
 
 class FaultyNetwork:
-    """Carries every connection to ``host``:``port``; what is ordered hits open connections and new ones.
+    """Carry every connection to ``host``:``port``, with the toxics.
 
     It listens on ``own_host`` at ``port_of_its_own`` (0: any that is free), from ``async with`` on. ``seed``
-    decides whom a toxicity below 1 hits, and all jitter and loss.
+    decides which connections a toxicity below 1 affects, and all jitter and loss.
     """
 
     def __init__(  # noqa: PLR0913 - each has a name and nearly each a default
@@ -92,27 +92,27 @@ class FaultyNetwork:
         self._listen()
 
     def cut(self) -> None:
-        """Reset every open connection (RST to both peers), at once; new ones can be made."""
+        """Reset every open connection (RST to both peers); new ones pass."""
         for task, connection in self._connections.items():
             connection.reset = True
             task.cancel()
 
     def hand_off(self) -> None:
-        """Leave every open connection in the dark for good, no FIN, no RST; new ones pass.
+        """Drop every open connection without FIN or RST; new ones pass.
 
-        So it is when a phone gets another address: what was sent to the old one is lost, what the phone says
-        on the old connection too, and the server drops it after dark.GIVE_UP_S.
+        A phone with a new address behaves like this. Bytes of both directions on the old connection are lost,
+        and the server drops it after dark.GIVE_UP_S.
         """
         for task, connection in self._connections.items():
             connection.moved = True
             task.cancel()
 
     def blackhole(self) -> None:
-        """Let nothing pass in either direction, not even the end of a connection, until ``heal``."""
+        """Stop both directions, also connection ends, until ``heal``."""
         self.add(_BLACKHOLE)
 
     def stall(self) -> None:
-        """Let nothing pass to clients, not even the end of a connection, until ``heal``."""
+        """Stop the direction to clients, also connection ends, until ``heal``."""
         self.add(_STALL)
 
     def heal(self) -> None:
@@ -120,7 +120,7 @@ class FaultyNetwork:
         self._faults.keep(lambda toxic: toxic not in (_BLACKHOLE, _STALL))
 
     def drop_bytes(self, count: int) -> None:
-        """Take the next ``count`` bytes to the client out of each open connection, as a broken box would."""
+        """Drop the next ``count`` bytes to the client on each connection."""
         for connection in self._connections.values():
             if connection.down is not None:
                 connection.down.vanish_bytes += count
@@ -149,7 +149,7 @@ class FaultyNetwork:
             await asyncio.wait(pending)
 
     def _bind(self) -> None:
-        """Take the port, which connections that were cut may still be on; raises OSError."""
+        """Listen on the port, also beside closing connections; raise OSError."""
         bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         bound.setblocking(False)  # noqa: FBT003 - the word of the library
         _bound_buffers(bound)
@@ -177,8 +177,11 @@ class FaultyNetwork:
             self._bound, self._listens = None, False
 
     def _accept(self, listener: socket.socket) -> None:
-        """Let in who waits: one in each turn would keep a crowd that comes at once waiting for seconds."""
-        with suppress(OSError):  # nobody is left; or gone before it was taken, or no descriptor: asked again
+        """Accept every waiting connection.
+
+        One connection per turn would keep many simultaneous clients waiting.
+        """
+        with suppress(OSError):  # none is left, or it closed before, or no descriptor: try again
             for _ in range(ACCEPTS_MAX):
                 self._let_in(listener.accept()[0])
 
@@ -216,7 +219,7 @@ class _Relay:
         client.setblocking(False)  # noqa: FBT003 - the word of the library
 
     async def run(self, target: tuple[str, int], faults: Faults, seed: int) -> None:
-        """Carry both directions until they have ended, or until this task is cancelled; closes nothing."""
+        """Carry both directions until they end; close nothing."""
         try:
             await self._carry(target, faults, seed)
         except* LinkBroken as broken:
@@ -234,7 +237,10 @@ class _Relay:
             tasks.create_task(self.down.run())
 
     async def _connected(self, target: tuple[str, int], faults: Faults) -> socket.socket:
-        """Return a connection to the server; while nothing passes, none is made. Raises OSError."""
+        """Return a connection to the server; wait while nothing passes.
+
+        Raises OSError.
+        """
         await faults.until(lambda: NEVER if any(faults.on(self._number, "up", Timeout)) else 0.0)
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -261,7 +267,7 @@ class _Relay:
 
 
 async def _resolved(host: str, port: int) -> tuple[int, tuple[str, int]]:
-    """Return family and address of a server; one that is written as an address needs no resolver's thread."""
+    """Return family and address of a server."""
     try:
         version = ip_address(host).version
     except ValueError:

@@ -11,7 +11,7 @@ PathKind = Literal["real", "userspace"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weather:
-    """What a way is like, in both directions; the default is a way on which all is well."""
+    """The impairments of a path in both directions; by default none."""
 
     rate_bytes: float = inf
     """Per second, of all connections together."""
@@ -36,7 +36,7 @@ FINE = Weather()
 
 
 class Path(Protocol):
-    """A way to one server: real (network namespaces) or in userspace (a TCP proxy)."""
+    """A path to one server: by the kernel, or through a TCP proxy."""
 
     @property
     def kind(self) -> PathKind:
@@ -45,15 +45,18 @@ class Path(Protocol):
 
     @property
     def pieces(self) -> Mapping[str, str]:
-        """Return what makes each impairment, such as ``{"loss": "iptables statistic (real)"}``."""
+        """Return the mechanism of each impairment.
+
+        For example ``{"loss": "iptables statistic (real)"}``.
+        """
         ...
 
     def url(self, url: str) -> str:
-        """Return the address at which people on this way find what ``url`` names on the far side."""
+        """Return the address of ``url`` as seen from the path."""
         ...
 
     async def set(self, weather: Weather) -> None:
-        """Let the weather change, for open connections and new ones."""
+        """Change the impairments, for open connections and new ones."""
         ...
 
     async def cut(self) -> None:
@@ -61,9 +64,12 @@ class Path(Protocol):
         ...
 
     async def hand_off(self) -> None:
-        """Give people another address: what was open goes dark without FIN or RST, new connections pass."""
+        """Change the clients' address.
+
+        Open connections stop without FIN or RST; new ones pass.
+        """
         ...
 
     async def run(self, people: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        """Run people where their sockets are on this way; its loop may be another one than the caller's."""
+        """Run clients on this path; their loop may be another one."""
         ...

@@ -18,7 +18,7 @@ from sidecar.faultnet.userspace_path import PIECES, UserspacePath, userspace_pat
 
 @asynccontextmanager
 async def path_to(url: str, kind: PathKind | Literal["auto"], seed: int) -> AsyncIterator[Path]:
-    """Make a path to the server of ``url``: the real one where it can be had, if that is left open.
+    """Make a path to the server of ``url``, a real one where possible.
 
     Raises PathError if the kind that is asked for cannot be had.
     """

@@ -1,4 +1,4 @@
-"""A path over a real network: people live in a namespace of their own, behind a router where weather is made.
+"""A path over a real network: namespaces and a router with faults.
 
     people (198.19.N.x) --veth-- router --veth-- this machine (198.18.N.1)
 
@@ -119,7 +119,7 @@ class RealPath:
         await _here(f"ip route add {there}.0/24 via {here}.2")
 
     async def is_open(self) -> bool:
-        """Tell whether people reach this machine at all: its firewall may be against it."""
+        """Return whether clients reach this machine through its firewall."""
         with socket.create_server((self.host, 0)) as listener:
             return await self.people.call(partial(_connects, *listener.getsockname()[:2]))
 
@@ -135,7 +135,7 @@ def device_of(number: int) -> str:
 
 
 def why_not() -> str:
-    """Return what keeps this process from a real path, as a sentence; nothing if it may try."""
+    """Return why this process cannot have a real path, or ""."""
     if sys.platform != "linux":
         return "real paths need Linux"
     if os.geteuid() != 0:
@@ -156,7 +156,7 @@ def why_not() -> str:
 
 @asynccontextmanager
 async def real_path(url: str, seed: int = 0, through: ListenAddress | None = None) -> AsyncIterator[RealPath]:
-    """Make a path to the server of ``url``; raises PathError if there can be none.
+    """Make a path to the server of ``url``; raise PathError.
 
     ``through``: what is connected to in place of the server itself.
     """
@@ -181,7 +181,10 @@ async def real_path(url: str, seed: int = 0, through: ListenAddress | None = Non
 
 
 async def _take_number(router: Namespace) -> int:
-    """Make the device that connects this machine to a router, the first whose name is not taken."""
+    """Make the device that connects this machine to a router.
+
+    It takes the first free name.
+    """
     for turn in range(PATHS_MAX):
         number = (os.getpid() + turn) % PATHS_MAX
         try:
@@ -195,7 +198,10 @@ async def _take_number(router: Namespace) -> int:
 
 
 async def _lead(path: RealPath, target: ListenAddress, stack: AsyncExitStack) -> str:
-    """Lead to the server itself if it listens at our end too, else to a relay there; return which it is."""
+    """Lead to the server, or to a relay if it listens elsewhere.
+
+    Return which one.
+    """
     if target.host in LOOPBACK and await asyncio.to_thread(_connects, path.host, target.port):
         return "the server's own sockets"
     relay = FaultyNetwork(*target, own_host=path.host, connections_max=CONNECTIONS_MAX)

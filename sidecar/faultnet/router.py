@@ -1,9 +1,8 @@
-"""The namespace between people and their server, where all weather is made.
+"""The namespace between clients and server, which makes the faults.
 
-Its devices are ``host``, towards the server, ``people``, and ``line``: what is to be delayed is
-routed into that one, whose other end is the process ``sidecar.faultnet.delay_line``, and comes out of it
-again. Rates are those of the devices towards the ends, losses those of what goes out there: each packet
-meets them once.
+Its devices are ``host`` (towards the server), ``people`` (towards the clients) and ``line``. Packets to delay
+are routed into ``line``: the process ``sidecar.faultnet.delay_line`` at its other end sends them back later.
+The devices towards both ends limit the rate and drop packets, once for each packet.
 """
 
 import asyncio
@@ -39,7 +38,7 @@ IFF_NO_PI = 0x1000
 
 
 class Router:
-    """Forwards between its two ends, which somebody else has connected."""
+    """A router that forwards between its two connected ends."""
 
     def __init__(self, seed: int) -> None:
         """Make the namespace; raises PathError where that is not allowed."""
@@ -84,7 +83,7 @@ class Router:
         self.namespace.close()
 
     async def set(self, weather: Weather) -> None:
-        """Let the weather change; raises PathError if the kernel will not have it."""
+        """Change the impairments; raise PathError if the kernel refuses."""
         before, self._weather = self._weather, weather
         await self._filter()
         if weather.rate_bytes != before.rate_bytes:
@@ -95,7 +94,7 @@ class Router:
             await self._set_line(weather)
 
     async def darken(self, addresses: tuple[str, ...]) -> None:
-        """Let nothing pass from or to these addresses; what was dark before is not any more."""
+        """Block exactly these addresses."""
         self._dark = addresses
         await self._filter()
 
@@ -153,7 +152,10 @@ def _forward() -> None:
 
 
 def _open_tun() -> int:
-    """Return a descriptor of the device ``line`` (Documentation/networking/tuntap.rst); raises OSError."""
+    """Return a descriptor of the TUN device ``line``; raise OSError.
+
+    Source: Documentation/networking/tuntap.rst of Linux.
+    """
     tun = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH14x", b"line", IFF_TUN | IFF_NO_PI))

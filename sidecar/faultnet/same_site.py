@@ -1,4 +1,4 @@
-"""Refuse requests of foreign pages: a switch that breaks a network is for the page it belongs to."""
+"""Refuse requests of pages from other origins."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -9,7 +9,10 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def is_foreign(headers: Headers, friends: Collection[str] = ()) -> bool:
-    """Tell whether a page of neither this origin nor ``friends`` sent it (RFC 6454, Fetch Metadata)."""
+    """Return whether a page of another origin sent it.
+
+    ``friends`` are allowed origins. Sources: RFC 6454, Fetch Metadata.
+    """
     origin = headers.get("origin")
     if origin is None:
         return headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
@@ -17,6 +20,6 @@ def is_foreign(headers: Headers, friends: Collection[str] = ()) -> bool:
 
 
 def is_misdirected(headers: Headers) -> bool:
-    """Tell whether it was sent to another name than this machine's own: DNS rebinding ends here."""
+    """Return whether its Host is another name: DNS rebinding."""
     name, _, port = headers.get("host", "").rpartition(":")
     return (name if port.isdigit() else headers.get("host", "")) not in LOOPBACK_NAMES

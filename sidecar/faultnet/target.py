@@ -7,7 +7,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class PathError(Exception):
-    """There is no such path; the message says why, and what to install where that would help."""
+    """The path is not possible; the message names reason and remedy."""
 
 
 class ListenAddress(NamedTuple):
@@ -18,7 +18,7 @@ class ListenAddress(NamedTuple):
 
     @classmethod
     def of(cls, url: str) -> Self:
-        """Return the host and the port of an http or https URL; raises PathError for any other."""
+        """Return host and port of an http or https URL; raise PathError."""
         parts = urlsplit(url)
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
             raise PathError(f"{url}: paths lead to http://host[:port] or https://host[:port]")
@@ -28,7 +28,10 @@ class ListenAddress(NamedTuple):
             raise PathError(f"{url}: {error}") from None
 
     def elsewhere(self, url: str, host: str, port: int) -> str:
-        """Return ``url`` with another host and port, in the clear; PathError if it names another server."""
+        """Return ``url`` with another host and port, without TLS.
+
+        Raises PathError if it names another server.
+        """
         if (other := ListenAddress.of(url)) != self:
             raise PathError(
                 f"{url}: this path leads to {self.host}:{self.port}, not {other.host}:{other.port}"

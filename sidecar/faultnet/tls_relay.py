@@ -1,4 +1,4 @@
-"""The near end of TLS: who connects here in the clear is connected to a server that wants TLS.
+"""A relay from plain TCP to a server with TLS.
 
 Paths carry what people say in the clear as far as here, so that one way of impairing it does for both. What
 people say and hear is the same; only the handshake is not impaired.
@@ -19,7 +19,7 @@ BUFFER_BYTES = 64 * 1024
 
 
 class TlsRelay:
-    """Connects each connection to ``target`` by TLS, with the name of the target in the handshake (SNI)."""
+    """Relay each connection to ``target`` by TLS, with SNI."""
 
     def __init__(self, target: ListenAddress, context: ssl.SSLContext) -> None:
         self._target = target
@@ -81,7 +81,9 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def tls_relay(
     target: ListenAddress, context: ssl.SSLContext | None = None
 ) -> AsyncIterator[ListenAddress]:
-    """Run a relay on a free port; raises PathError if the server cannot be reached or is not who it says.
+    """Run a relay on a free port.
+
+    Raises PathError if the server is unreachable or its certificate is invalid.
 
     ``context``: which authorities are believed; by default those of the machine, or SSL_CERT_FILE.
     """

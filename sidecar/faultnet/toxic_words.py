@@ -1,4 +1,4 @@
-"""Toxics as people write them, ``latency:latency_s=0.2,jitter_s=0.05``, and as JSON has them."""
+"""Toxics as text (``latency:latency_s=0.2,jitter_s=0.05``) and JSON."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields
@@ -59,7 +59,7 @@ def toxic_of(type_: str, given: Mapping[str, object]) -> Toxic:
 
 
 def toxic_of_text(text: str) -> Toxic:
-    """Return the toxic of ``type:name=value,name=value``; ValueError says what is wrong."""
+    """Return the toxic of ``type:name=value,name=value``; raise ValueError."""
     type_, _, rest = text.partition(":")
     given: dict[str, object] = {}
     for part in filter(None, rest.split(",")):

@@ -1,4 +1,4 @@
-"""What can be wrong with a network, in the words of Toxiproxy: each toxic is a value, the link acts on it."""
+"""Toxics, the faults of a network, with the names of Toxiproxy."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ Direction = Literal["up", "down", "both"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toxic:
-    """A fault; it hits each connection, also those that are open already, with probability ``toxicity``."""
+    """A fault; it affects each connection with probability ``toxicity``."""
 
     direction: Direction = "down"
     toxicity: float = 1.0
@@ -17,7 +17,7 @@ class Toxic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency(Toxic):
-    """What is sent arrives later: by ``latency_s``, give or take ``jitter_s``; its order stays."""
+    """Bytes arrive later by ``latency_s`` +- ``jitter_s``, in order."""
 
     latency_s: float
     jitter_s: float = 0.0
@@ -25,7 +25,7 @@ class Latency(Toxic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bandwidth(Toxic):
-    """At most ``rate_bytes`` pass in a second: of each connection or, ``shared``, of all together."""
+    """At most ``rate_bytes`` per second, per connection or ``shared``."""
 
     rate_bytes: float
     shared: bool = False
@@ -33,7 +33,7 @@ class Bandwidth(Toxic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketLoss(Toxic):
-    """A ``share`` of what is sent is lost, as far as a proxy can show it: it arrives later, in order.
+    """A ``share`` of the bytes arrives late and in order, as after loss.
 
     Each piece counts as one packet; TCP sends it again after ``again_s``, then after twice that, and so on.
     """
@@ -44,7 +44,7 @@ class PacketLoss(Toxic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlowClose(Toxic):
-    """The end of a direction (FIN) arrives ``delay_s`` later than its last byte."""
+    """The end of a direction (FIN) arrives ``delay_s`` after its last byte."""
 
     delay_s: float
 
@@ -68,7 +68,7 @@ class ResetPeer(Toxic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slicer(Toxic):
-    """What passes is cut into pieces of about ``average_bytes``, ``delay_s`` apart."""
+    """Bytes pass in pieces of ``average_bytes``, ``delay_s`` apart."""
 
     average_bytes: int
     variation_bytes: int = 0
@@ -84,4 +84,4 @@ class LimitData(Toxic):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Down(Toxic):
-    """Nothing listens, and what was open is reset; it hits everybody, in both directions."""
+    """No listener, and open connections are reset, in both directions."""

@@ -1,4 +1,4 @@
-"""A path that anyone can have: through a TCP proxy, which does to bytes what would happen to packets."""
+"""A path through a TCP proxy, which needs no privileges."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -79,7 +79,7 @@ def _toxics(weather: Weather) -> Iterator[Toxic]:
 async def userspace_path(
     url: str, seed: int = 0, pieces: Mapping[str, str] = PIECES, through: ListenAddress | None = None
 ) -> AsyncIterator[UserspacePath]:
-    """Make a path to the server of ``url``; raises PathError if there can be none.
+    """Make a path to the server of ``url``; raise PathError.
 
     ``through``: what is connected to in place of the server itself.
     """

@@ -1,1 +1,1 @@
-"""What it takes to see for oneself that streams survive: faults on the way, put there on purpose."""
+"""Verification of streams: scenarios, loads, checks and reports."""

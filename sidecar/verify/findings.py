@@ -1,4 +1,4 @@
-"""What was found in the played parts of one scenario at one server: counts, and broken promises."""
+"""The findings of one scenario at one server: counts and violations."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Findings:
         return round(self.completed() / len(eligible), 5) if eligible else 1.0
 
     def completion_min(self) -> float:
-        """Return the completion that is promised here."""
+        """Return the required completion."""
         ours = self.subject.has_sidecar
         return self.scenario.completion_min_ours if ours else self.scenario.completion_min
 
@@ -61,14 +61,17 @@ class Findings:
         return Counter(violation.rule for violation in self.violations)
 
     def lost(self) -> int:
-        """Count messages left out of what somebody was given, and of answers that look whole; gaps told not.
+        """Count missing messages without a gap, in answers that look complete too.
 
-        Whoever was told that an answer broke off has lost nothing in silence: such answers are not complete.
+        A user with an explicit failure has no silent loss: such an answer is not complete.
         """
         return sum(len(_left_out(part, reader)) for part, reader in self.eligible())
 
     def silent(self) -> list[tuple[Played, VerifyingReader]]:
-        """Return those who saw nothing, or an answer that looked whole and was not."""
+        """Return the users of a silent failure.
+
+        They saw nothing, or an answer that only looked complete.
+        """
         return [(part, reader) for part, reader in self.readers() if is_silent(part, reader)]
 
     def requests(self) -> int | None:
@@ -87,7 +90,7 @@ class Findings:
         ]
 
     def _closed_too_soon(self) -> Iterator[Breach]:
-        """Yield the generations that a sidecar closed while their users were on their way back."""
+        """Yield generations that a sidecar closed before their users resumed."""
         if not self.subject.has_sidecar:
             return
         for part, reader in self.eligible():
@@ -98,7 +101,7 @@ class Findings:
 
 
 def _violations(played: Played) -> list[Violation]:
-    """Check what users were given against the truth, with the checks that everything here is judged by."""
+    """Compare the received messages with the backend's record."""
     truth = played.truth
     if truth is None or played.part.ends != "complete":
         return []
@@ -130,6 +133,6 @@ def _left_out(played: Played, reader: VerifyingReader) -> set[int]:
 
 
 def _still_fed(played: Played, reader: VerifyingReader) -> bool:
-    """Tell whether a feed without an end went on after the last thing that happened to it."""
+    """Return whether an endless feed continued after its last fault."""
     last = played.happened[-1][0] if played.happened else played.started_at_s
     return any(handed.at_s > last for handed in reader.person.handed)

@@ -1,4 +1,4 @@
-"""Asks a sidecar once more when an answer is over: is it over for good, and is it its reader's alone."""
+"""Requests after the end of an answer: is it final and private."""
 
 from collections.abc import AsyncIterator
 from typing import NamedTuple
@@ -26,9 +26,11 @@ class FollowUpAnswer(NamedTuple):
 
 
 async def follow_up(person: Person, url: str, *, scoped: bool) -> AsyncIterator[Breach]:
-    """Ask once more behind the last id, then as somebody else; ``url`` is reached without a path.
+    """Request the end again, then as another principal.
 
-    ``scoped``: a stream is known to belong to whoever sent its Authorization, as it does by default.
+    ``url`` is reached without a path.
+
+    ``scoped`` is whether a stream belongs to the sender of its Authorization, as by default.
     """
     last = _last(person)
     if last is None:
@@ -54,7 +56,7 @@ async def follow_up(person: Person, url: str, *, scoped: bool) -> AsyncIterator[
 
 
 def _last(person: Person) -> event_id.EventId | None:
-    """Return the position behind all that a sidecar had; None where no sidecar stamped events."""
+    """Return the position after all events, or None without event ids."""
     for connection in reversed(person.connections):
         for block in reversed(connection.blocks):
             if (known := event_id.parse(block.value("id") or "")) is not None:

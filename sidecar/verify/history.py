@@ -41,7 +41,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A client asked for what comes after ``after``; it has seen, or does not want, what is before."""
+    """A client requested the events after ``after``."""
 
     client: str
     stream: str
@@ -62,7 +62,10 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEvent:
-    """A client was told something other than an event; a gap says which entries are missed, both included."""
+    """A client received a control event.
+
+    A gap has the first and the last missed entry.
+    """
 
     client: str
     stream: str
@@ -74,7 +77,7 @@ class HistoryEvent:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A client went away by itself, and is owed nothing until it attaches again."""
+    """A client left on purpose; it expects nothing until it returns."""
 
     client: str
     stream: str

@@ -1,8 +1,11 @@
-"""What must hold of every run, whatever went wrong in it: pure checks of a history.
+"""The invariants of every run, as pure checks of a history.
 
-``check`` returns one sentence for each broken promise: nothing missing without an explicit gap, nothing
-twice, nothing out of order or with other bytes, one end that is told and is the true one, in time, nobody
-else's stream, one request to the backend for each stream.
+``check`` returns one sentence for each violation. The invariants of a stream:
+
+* No message is missing without an explicit gap, and none arrives twice.
+* Messages arrive in order, with identical bytes.
+* The client receives one end, the true one, in time.
+* The stream belongs to its principal, and the backend received one request for it.
 """
 
 from collections.abc import Iterable
@@ -39,7 +42,7 @@ Rule: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken promise, as a sentence."""
+    """One violation, as a sentence."""
 
     rule: Rule
     sentence: str
@@ -51,7 +54,7 @@ class Violation:
 def check(history: Iterable[Record], *, told_within_s: float = inf) -> list[Violation]:
     """Return every violation, those of the backend's own records first.
 
-    ``told_within_s``: how long after the end of a stream, or after it came for it, a client may be told.
+    Within ``told_within_s`` of the end, or of its own return, a client has to receive the end.
     """
     records = list(history)
     streams = _streams(records)
@@ -108,7 +111,7 @@ class _Stream:
 
 
 class _Reader:
-    """One client's side of one stream: ``expected`` is the seq that has to come next."""
+    """One client's side of one stream; ``expected`` is the next seq."""
 
     def __init__(self, client: str, stream: _Stream, told_within_s: float) -> None:
         self._who = f"{client} on {stream.name}"
@@ -221,7 +224,7 @@ class _Reader:
             )
 
     def at_the_end(self) -> Iterable[Violation]:
-        """Whoever is still there when the stream is over has to know how it ended."""
+        """Each client that is connected at the end has to receive it."""
         if not self._is_there or self._stream.whole is None or self._terminal_at is not None:
             return
         if self._told_end is None:

@@ -79,7 +79,7 @@ def _p95(values: list[float]) -> float | None:
 
 
 def not_run(scenario: Scenario, seed: int, reason: str) -> ScenarioResult:
-    """Return the result of a scenario that did not come to a judgement: it has failed, and says why."""
+    """Return the failed result of a scenario that did not run to its end."""
     return ScenarioResult(
         number=scenario.number,
         name=scenario.name,

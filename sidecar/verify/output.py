@@ -1,4 +1,4 @@
-"""The files that a run leaves: its results as JSON, and the two reports made of them."""
+"""The files of a run: results as JSON, and two reports."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,10 @@ NAME = "sse_test_results"
 
 
 def write(results: Results, folder: Path) -> Iterator[Path]:
-    """Write them into a folder, which is made if need be, and yield the path of each; raises OSError."""
+    """Write them into a folder and yield the path of each.
+
+    Raises OSError.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     texts = {"json": to_json(results), "md": markdown([results]), "html": page([results])}
     for suffix, text in texts.items():

@@ -1,4 +1,4 @@
-"""Targets of our own: a demo backend and a sidecar in front of it, each a process of this interpreter."""
+"""The targets of verify: a demo backend and a sidecar before it."""
 
 import asyncio
 import json
@@ -54,7 +54,10 @@ class NotStarted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A process of ours that serves at ``url``; ``admin_url``: of a sidecar only; ``lines``: what it says."""
+    """A process of verify at ``url``; only a sidecar has ``admin_url``.
+
+    ``lines`` are its output.
+    """
 
     url: str
     admin_url: str
@@ -70,7 +73,10 @@ class Own:
     sidecar: Server | None
 
     async def generations(self) -> list[dict[str, Any]]:
-        """Return the backend's own record of its streams; raises aiohttp.ClientError or TimeoutError."""
+        """Return the backend's own record of its streams.
+
+        Raises aiohttp.ClientError or TimeoutError.
+        """
         timeout = aiohttp.ClientTimeout(total=STATS_S)
         async with (
             aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
@@ -84,7 +90,9 @@ class Own:
 async def own(
     *, sidecar: bool = True, settings: Mapping[str, object] | None = None, host: str = LOOPBACK
 ) -> AsyncIterator[Own]:
-    """Run a demo backend and, if wanted, a sidecar; ``settings`` replace those of ``configuration``.
+    """Run a demo backend and, on request, a sidecar.
+
+    ``settings`` replace those of ``configuration``.
 
     ``host``: where both listen; EVERYWHERE if people in a network namespace are to reach them without a
     relay. Raises NotStarted.
@@ -108,7 +116,7 @@ async def demo_backend(host: str = LOOPBACK) -> AsyncIterator[Server]:
 
 @asynccontextmanager
 async def sidecar_process(settings: Mapping[str, object]) -> AsyncIterator[Server]:
-    """Run a sidecar with these settings, as its configuration file has them; raises NotStarted."""
+    """Run a sidecar with these settings; raise NotStarted."""
     with tempfile.TemporaryDirectory(prefix="sse-verify-") as folder:
         file = _configuration_file(folder, settings)
         async with _process(["sidecar", "serve", "--config", file], _sidecar_urls) as server:
@@ -122,7 +130,7 @@ def _configuration_file(folder: str, settings: Mapping[str, object]) -> str:
 
 
 def configuration(upstream: str, host: str = LOOPBACK) -> dict[str, object]:
-    """Return the settings of verify's own sidecar: usual ones, but quick to notice and to say."""
+    """Return the settings of verify's sidecar: defaults with short times."""
     quick = {
         "complete_on": "done",
         "heartbeat_s": HEARTBEAT_S,
@@ -147,7 +155,10 @@ def configuration(upstream: str, host: str = LOOPBACK) -> dict[str, object]:
 async def _process(
     arguments: list[str], urls: Callable[[str], tuple[str, str] | None]
 ) -> AsyncIterator[Server]:
-    """Run a module until the block ends; ``urls`` finds the addresses in a line that it writes."""
+    """Run a module during a block.
+
+    ``urls`` finds the addresses in a line of its output.
+    """
     process = await asyncio.create_subprocess_exec(
         *tethered([sys.executable, "-m", *arguments]),
         stdin=asyncio.subprocess.DEVNULL,
@@ -220,5 +231,5 @@ def _sidecar_urls(line: str) -> tuple[str, str] | None:
 
 
 def _reachable(url: str) -> str:
-    """Return the address at which this host finds a server that listens everywhere."""
+    """Return a local address of a server that listens on all."""
     return url.replace(f"//{EVERYWHERE}:", f"//{LOOPBACK}:")

@@ -1,4 +1,4 @@
-"""One user: the product's own client, and a record of all that its connections carried and it was shown."""
+"""One user: the Python client, with a record of its connections."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ ATTEMPTS_MAX = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserRequest:
-    """What a user asks of a server; ``join``: the stream at a sidecar that is read instead of a new one."""
+    """A user's request; ``join`` is a sidecar's stream to read instead."""
 
     url: str
     method: str = "GET"
@@ -46,7 +46,7 @@ class ShownState(NamedTuple):
 
 
 class Person:
-    """Reads one answer to its end, or until it leaves. Made anywhere; used in one event loop."""
+    """Read one answer to its end, or until the user leaves."""
 
     def __init__(  # noqa: PLR0913 - what distinguishes people, each with a name
         self,
@@ -102,7 +102,7 @@ class Person:
             self._when = (messages, call)
 
     async def read(self, leave_after_s: float | None = None) -> None:
-        """Read to the end, or leave after so many seconds; the record tells how it went."""
+        """Read to the end, or leave after so many seconds."""
         loop = asyncio.get_running_loop()
         async with self._client() as events:
             self.events = events

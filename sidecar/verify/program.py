@@ -1,4 +1,4 @@
-"""A program of the machine that runs for the length of a block, on loopback, with its output in a file."""
+"""A program of the machine, on loopback, during a block."""
 
 import asyncio
 import os
@@ -27,15 +27,15 @@ LAST_WORDS_CHARS = 2_000
 
 
 class ProgramMissing(Exception):
-    """A program is not installed; the message names the command that installs it."""
+    """A program is not installed; the message has the install command."""
 
 
 class NotReady(Exception):
-    """A program ended, or did not answer in time; the message has its last words."""
+    """A program ended, or did not answer; the message has its output."""
 
 
 def find(names: Sequence[str], install: str) -> str:
-    """Return the path of the first program found, or raise :class:`ProgramMissing`."""
+    """Return the path of the first program found; raise ProgramMissing."""
     for name in names:
         path = shutil.which(name)
         if path:
@@ -44,7 +44,10 @@ def find(names: Sequence[str], install: str) -> str:
 
 
 def free_port(usual: int | None = None) -> int:
-    """Return a loopback port that nobody listens on, the usual one if that is free; OSError if none is."""
+    """Return a free loopback port, the usual one if possible.
+
+    Raises OSError if there is none.
+    """
     drawn = random.sample(PORTS, PORT_TRIES_MAX)
     for port in drawn if usual is None else [usual, *drawn]:
         with suppress(OSError), socket.create_server((HOST, port)):
@@ -60,10 +63,10 @@ def write(directory: Path, files: Mapping[str, str]) -> None:
 
 
 class ManagedProcess:
-    """A command that can be started, stopped and started again; what it writes goes to the file ``log``.
+    """A command that can start and stop again; its output goes to ``log``.
 
-    It has a session of its own, so that Ctrl-C reaches it only through ``stop``, and in order. ``ready_url``
-    answers with status 200 once it is ready; ``died`` is called when it ends without having been told to.
+    It has a session of its own, so that Ctrl-C reaches it only through ``stop``. ``ready_url`` answers with
+    status 200 once it is ready. ``died`` is called when it ends without ``stop``.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class ManagedProcess:
         return self.process is not None and self.process.returncode is None
 
     async def start(self) -> None:
-        """Start it and wait until it is ready; :class:`NotReady` if it does not come to that."""
+        """Start it and wait until it is ready; raise :class:`NotReady`."""
         with self._log.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
                 *tethered(self._command),
@@ -152,7 +155,9 @@ async def program(
 
 
 def tethered(command: Sequence[str], parent: int | None = None) -> list[str]:
-    """Return the command that ends when this process dies (prctl(2), PR_SET_PDEATHSIG).
+    """Return the command that ends with this process.
+
+    Source: prctl(2), PR_SET_PDEATHSIG.
 
     The kernel sends no signal where the parent died before the request for it. So the command runs only if
     its parent is still ``parent`` (by default this process).
@@ -168,7 +173,7 @@ _UNLESS_ORPHANED = 'test "$PPID" = "$0" && exec "$@"'
 
 
 async def until_ready(process: Process, url: str, log: Path, within_s: float = READY_S) -> None:
-    """Wait until ``url`` answers with status 200; :class:`NotReady` if it does not come to that."""
+    """Wait until ``url`` answers with 200; raise :class:`NotReady`."""
     try:
         async with asyncio.timeout(within_s), aiohttp.ClientSession() as session:
             while not await _answers(session, url):

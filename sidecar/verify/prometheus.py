@@ -1,4 +1,4 @@
-"""A real Prometheus on loopback, in a directory of its own, for the length of a block."""
+"""A real Prometheus on loopback, during a block."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ RETENTION = "5d"
 async def prometheus(
     files: Mapping[str, str], directory: Path, port: int | None = None
 ) -> AsyncIterator[PrometheusApi]:
-    """Start it with its ``files``, CONFIG among them, wait until it is ready, and stop it at the end.
+    """Run it with its ``files``, CONFIG among them, during a block.
 
     What it stores it keeps in ``directory``. :class:`sidecar.verify.program.Missing` if it is not installed.
     """

@@ -1,4 +1,7 @@
-"""What is asked of a Prometheus: its HTTP API (https://prometheus.io/docs/prometheus/2.42/querying/api/)."""
+"""A client of the HTTP API of Prometheus.
+
+Source: https://prometheus.io/docs/prometheus/2.42/querying/api/
+"""
 
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,7 +18,7 @@ class QueryFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class VectorSample:
-    """One element of an answer: the labels with the name, and the value; ``nan`` is possible."""
+    """One sample of a vector: labels with the name, and a value or NaN."""
 
     labels: dict[str, str]
     value: float
@@ -41,7 +44,10 @@ class ActiveAlert:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule as loaded; ``kind`` is alerting or recording, ``health`` is ok, err or unknown (not run yet)."""
+    """A loaded rule.
+
+    ``kind`` is alerting or recording. ``health`` is ok, err or unknown (not run yet).
+    """
 
     group: str
     name: str
@@ -62,7 +68,10 @@ class ScrapeTarget:
 
 
 class PrometheusApi:
-    """A Prometheus at ``url``; use it in ``async with``. Every method may raise :class:`QueryFailed`."""
+    """A Prometheus at ``url``; each method may raise QueryFailed.
+
+    Use it in ``async with``.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -78,7 +87,7 @@ class PrometheusApi:
         await self._session.close()
 
     async def get(self, path: str, **parameters: str | list[str]) -> Any:  # noqa: ANN401 - JSON
-        """Return the ``data`` of a GET below ``/api/v1/``; a list repeats its parameter."""
+        """Return the ``data`` of a GET; a list repeats its parameter."""
         pairs = [
             (name, value)
             for name, values in parameters.items()
@@ -91,7 +100,10 @@ class PrometheusApi:
         return answer["data"]
 
     async def query(self, expression: str, at: float | None = None) -> list[VectorSample]:
-        """Evaluate an expression now, or at a Unix time; a scalar is one sample without labels."""
+        """Evaluate an expression now or at a Unix time.
+
+        A scalar is one sample without labels.
+        """
         data = await self.get("query", query=expression, **({} if at is None else {"time": str(at)}))
         if data["resultType"] == "scalar":
             return [VectorSample({}, float(data["result"][1]))]
@@ -108,12 +120,15 @@ class PrometheusApi:
         ]
 
     async def label_values(self, label: str, *matches: str) -> list[str]:
-        """Return the values of a label, among the series that one of the selectors matches."""
+        """Return the values of a label among the selected series."""
         values: list[str] = await self.get(f"label/{label}/values", **({"match[]": list(matches)}))
         return values
 
     async def exemplars(self, expression: str, start: float, end: float) -> list[dict[str, Any]]:
-        """Return ``{"labels": ..., "value": ..., "timestamp": ...}`` of each exemplar between two times."""
+        """Return each exemplar between two times.
+
+        As ``{"labels": ..., "value": ..., "timestamp": ...}``.
+        """
         data = await self.get("query_exemplars", query=expression, start=str(start), end=str(end))
         return [exemplar for series in data for exemplar in series["exemplars"]]
 

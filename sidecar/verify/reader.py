@@ -1,4 +1,4 @@
-"""A person in a scenario: which part it plays, where it began, and its side of the history."""
+"""A user in a scenario, with its side of the history."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ from sidecar.verify.wire_rules import tells_failure
 
 @dataclass(slots=True)
 class VerifyingReader:
-    """``stream``: the name under which the backend knows the question; ``after``: what it had already."""
+    """Read ``stream`` after ``after``.
+
+    ``stream`` is the backend's name of the request.
+    """
 
     person: Person
     stream: str
@@ -26,7 +29,7 @@ class VerifyingReader:
     """It left of its own accord, as planned."""
 
     def seqs(self, truth: Truth) -> list[int]:
-        """Return which messages of the truth it was given, in order; by their ids where they have some."""
+        """Return the received messages in order, by id where possible."""
         seqs: list[int] = []
         expected = self.after + 1
         for handed in self.person.handed:
@@ -40,12 +43,12 @@ class VerifyingReader:
 
     @property
     def told_gaps(self) -> list[tuple[int, int]]:
-        """The gaps that the server told, each from and through."""
+        """Return the gaps that the server sent, each from and through."""
         told = [gap for _, gap in self.person.gaps if gap.reason != UNANNOUNCED]
         return [(gap.missed_from, gap.missed_through) for gap in told if gap.missed_through is not None]
 
     def history(self, truth: Truth) -> Iterator[Record]:
-        """Yield what this person was given, and told."""
+        """Yield the messages and control events of this user."""
         name, stream = self.person.name, self.stream
         yield Attached(name, stream, self.after)
         gaps = sorted(self.told_gaps)
@@ -67,13 +70,16 @@ class VerifyingReader:
             yield Left(name, stream)
 
     def _was_told_failure(self) -> bool:
-        """Tell whether a server said that the stream failed; otherwise the client gave up by itself."""
+        """Return whether the server reported a failure.
+
+        Otherwise the client gave up.
+        """
         blocks = (block for connection in self.person.connections for block in connection.blocks)
         return any(map(tells_failure, blocks))
 
 
 def backend_history(stream: str, truth: Truth, generations: int, *, whole: bool) -> Iterator[Record]:
-    """Yield the backend's side of one stream: so many requests, and what it had to send."""
+    """Yield the backend's side of one stream: requests and messages."""
     yield from (Opened(stream) for _ in range(generations))
     yield from (Sent(stream, seq, content) for seq, content in enumerate(truth.hashes, 1))
     yield Finished(stream, whole)

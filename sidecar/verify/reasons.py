@@ -1,4 +1,4 @@
-"""Why a scenario failed, and what could not be checked, in sentences that whoever reads them understands."""
+"""The reasons of a failed scenario, as sentences."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ class Reasons:
             yield f"{whole} of {eligible} answers were whole at their end; {asked} is promised."
 
     def _again(self) -> Iterator[str]:
-        """Say in one sentence what an answer that begins anew does to messages and bills."""
+        """Return a sentence on the cost of an answer that starts again."""
         twice, requests = self._found.rules()["twice"], self._found.requests()
         streams = len({(id(part), reader.stream) for part, reader in self._found.readers()})
         too_many = requests is not None and self._found.rules()["upstream"] and requests > streams

@@ -1,4 +1,4 @@
-"""What a run of ``verify`` has found, as ``sse_test_results.json`` holds it: all that a report may say.
+"""The results of a run, as in ``sse_test_results.json``.
 
 Every time is in seconds, every share between 0 and 1. ``None`` stands for what this run could not know.
 """
@@ -40,7 +40,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What a user was shown of a failure, and when; ``after_s`` is counted from the failure."""
+    """What a user saw of a failure; ``after_s`` counts from the failure."""
 
     failure: str
     state: str
@@ -128,7 +128,7 @@ class TargetResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """One objective: what it asks, what the clients' records say, what Prometheus says."""
+    """One objective: its limit and both measurements."""
 
     name: str
     asks: str
@@ -165,7 +165,7 @@ class LoadResult:
 
     @property
     def verdict(self) -> Verdict:
-        """Return whether all objectives held and nobody disagreed."""
+        """Return whether all objectives held and all counts agree."""
         held = all(each.held for each in self.objectives) and not self.differences
         return "passed" if held else "failed"
 

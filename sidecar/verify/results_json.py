@@ -1,4 +1,4 @@
-"""The results as JSON, and the schema of that: ``docs/sse_test_results.schema.json``."""
+"""The results as JSON, and their schema."""
 
 import json
 
@@ -20,6 +20,6 @@ def from_json(text: str | bytes) -> Results:
 
 
 def schema() -> str:
-    """Return the JSON schema (draft 2020-12) of the results, as its file holds it."""
+    """Return the JSON schema (draft 2020-12) of the results."""
     said = {"$schema": "https://json-schema.org/draft/2020-12/schema", **_adapter.json_schema()}
     return json.dumps(said, indent=2) + "\n"

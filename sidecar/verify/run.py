@@ -1,4 +1,4 @@
-"""A run of ``verify``: every scenario at every server, servers side by side, and its results."""
+"""A run of ``verify``: every scenario at every server."""
 
 import asyncio
 import os
@@ -39,7 +39,10 @@ TELL_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
-    """What is to be run. ``specs``: ``direct``, ``sidecar`` or URLs; ``question``: for those, None: a GET."""
+    """The plan of a run.
+
+    ``specs`` are ``direct``, ``sidecar`` or URLs. ``question`` is for URLs; None is a GET.
+    """
 
     specs: Sequence[str]
     seed: int
@@ -62,7 +65,10 @@ Say = Callable[[str], None]
 
 
 async def run(plan: RunPlan, say: Say) -> Results:
-    """Run everything; raises NotStarted or PathError. ``say`` is told how far it is."""
+    """Run everything; ``say`` receives the progress.
+
+    Raises NotStarted or PathError.
+    """
     started, began_at_s = datetime.now(UTC), time.monotonic()
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(_Test(plan, spec, say).run()) for spec in plan.specs]
@@ -159,7 +165,7 @@ async def _round(stage: Stage, scenario: Scenario, parts: list[ScenarioPart]) ->
 
 
 async def _followed(tested: Subject, played: list[Played]) -> AsyncIterator[Breach]:
-    """Ask once more for the first answer that is over, at a server that names its streams."""
+    """Request the first ended answer again, at a server with stream ids."""
     for part in played:
         for reader in part.readers:
             person = reader.person

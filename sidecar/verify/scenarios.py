@@ -1,4 +1,4 @@
-"""The six scenarios, as data: what people ask, what happens to them on the way, and what is promised."""
+"""The six scenarios, as data."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -24,7 +24,9 @@ COMPLETION_OURS = 0.995
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """A change of the path, ``at_s`` plus ``stalls`` stall times of the client after every reader began.
+    """A change of the path at a time after every reader began.
+
+    The time is ``at_s`` plus ``stalls`` stall times of the client.
 
     Where an earlier turn was late, this one is as late.
     """
@@ -76,13 +78,16 @@ class ScenarioPart:
 
     @property
     def on_path(self) -> bool:
-        """Whether the way is part of the test; otherwise people ask without it, beside the others."""
+        """Return whether the path is part of the test."""
         return bool(self.turns) or self.weather != FINE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One scenario; the parts of a round run side by side, at most one of them on the path."""
+    """One scenario; the parts of a round run side by side.
+
+    At most one of them is on the path.
+    """
 
     number: int
     name: str

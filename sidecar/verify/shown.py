@@ -1,4 +1,4 @@
-"""What users were shown of a failure, and whether it was silent: no word, or an answer that looks whole."""
+"""What users saw of a failure, and whether it was silent."""
 
 from collections.abc import Iterator
 
@@ -12,9 +12,9 @@ FINE_STATES = frozenset({State.CONNECTING, State.OPEN, State.CLOSED})
 
 
 def shown(played: Played) -> list[Shown]:
-    """Return, for a part that fails, the first notice and the last word that its first user was shown.
+    """Return the first notice and the last state of the first user.
 
-    Where a part is about a gap: what was told of it.
+    The gap of a part, as the user received it.
     """
     if played.part.ends == "complete":
         return list(_gaps(played))
@@ -33,7 +33,7 @@ def shown(played: Played) -> list[Shown]:
 
 
 def _gaps(played: Played) -> Iterator[Shown]:
-    """Yield the first gap that anybody was told, from the moment at which its reader asked."""
+    """Yield the first gap that a user received, from its request."""
     for reader in played.readers:
         for at_s, gap in reader.person.gaps[:1]:
             sentence = f"Messages {gap.missed_from} to {gap.missed_through} will not come: {gap.reason}."
@@ -45,13 +45,13 @@ def _gaps(played: Played) -> Iterator[Shown]:
 
 
 def told_after_s(played: Played, reader: VerifyingReader) -> float | None:
-    """Return how long after the failure a user was told; None: never."""
+    """Return the time from the failure to its notice, or None."""
     notices = _notices(reader.person)
     return max(0.0, notices[0].at_s - _failed_at_s(played, reader.person)) if notices else None
 
 
 def is_silent(played: Played, reader: VerifyingReader) -> bool:
-    """Tell whether a user was left without a word, or with an answer that looks whole and is not."""
+    """Return whether the failure was silent for a user."""
     state = reader.person.state
     if state is State.COMPLETED:
         return not is_whole(played, reader)
@@ -61,7 +61,7 @@ def is_silent(played: Played, reader: VerifyingReader) -> bool:
 
 
 def is_whole(played: Played, reader: VerifyingReader) -> bool:
-    """Tell whether a user has every message, or was told which are missing."""
+    """Return whether a user has every message, or a gap for it."""
     if played.truth is None:
         return True
     had = set(reader.seqs(played.truth)) | set(range(1, reader.after + 1))
@@ -75,7 +75,10 @@ def _notices(person: Person) -> list[ShownState]:
 
 
 def _failed_at_s(played: Played, person: Person) -> float:
-    """Return when it failed: with the path, else right after the last message, else when it was asked."""
+    """Return the time of the failure.
+
+    It is that of the path, of the last message or of the request.
+    """
     if played.happened:
         return played.happened[0][0]
     if not person.connections:

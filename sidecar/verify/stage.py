@@ -1,4 +1,4 @@
-"""Plays one part of a scenario: people begin, what is planned happens on the way, everybody ends."""
+"""Run one part of a scenario: users, planned faults, ends."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ SECOND_AFTER = 20
 
 @dataclass(slots=True)
 class Played:
-    """A part that was played: who read, what was true, and what happened when (seconds, monotonic)."""
+    """A completed part: readers, truth and times (s, monotonic)."""
 
     part: ScenarioPart
     readers: list[VerifyingReader]
@@ -183,7 +183,7 @@ class Company:
         self._played = played
 
     async def read(self) -> None:
-        """Let everybody read to the end; who is not through after the part's bound is counted as such."""
+        """Let all users read to the end, within the part's bound."""
         stalls = 1 + sum(turn.stalls for turn in self._part.turns)
         bound_s = self._part.bound_s + 2 * stalls * self._subject.stall_s
         try:
@@ -225,7 +225,7 @@ class Company:
         await back.person.read(self._part.bound_s / 2)
 
     async def _two_devices(self, reader: VerifyingReader) -> None:
-        """Read, and have somebody join from the start when most of the log is gone."""
+        """Read, and let a user join from the start of a trimmed log."""
         reading = asyncio.ensure_future(self._read(reader, None))
         try:
             await self._until(reader.person, SECOND_AFTER, reading)
@@ -258,6 +258,6 @@ class Company:
 
 
 def _elsewhere(question: UserRequest, url: str) -> UserRequest:
-    """Return the same question to another address; its server still finds its own name in it."""
+    """Return the same request to another address, with its own Host."""
     headers = {"host": urlsplit(question.url).netloc, **question.headers}
     return replace(question, url=url, headers=headers)

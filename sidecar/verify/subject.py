@@ -1,4 +1,4 @@
-"""What is tested: a server, the question that people ask it, and what the right answer is."""
+"""The subject of a test: a server, a request and its answer."""
 
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -38,7 +38,7 @@ class Unusable(Exception):
 
 @dataclass(slots=True)
 class Subject:
-    """A server under test. ``own``: a demo backend of ours, perhaps behind our sidecar."""
+    """A server under test; ``own`` is verify's demo backend."""
 
     name: str
     url: str
@@ -59,7 +59,7 @@ class Subject:
 
     @property
     def has_sidecar(self) -> bool:
-        """Whether our sidecar stands in front."""
+        """Return whether the sidecar is in front."""
         return self.own is not None and self.own.sidecar is not None
 
     def takes(self, part: ScenarioPart) -> bool:
@@ -68,7 +68,7 @@ class Subject:
         return needed[part.needs]
 
     def ask(self, part: ScenarioPart, who: str, messages: int, seed: int) -> UserRequest:
-        """Return a user's question; at our own backend it is known by the user's name."""
+        """Return a user's request; verify's backend knows the user's name."""
         if self.own is None:
             return self.question
         base = self.refusing_url if part.refused else self.url
@@ -76,7 +76,7 @@ class Subject:
         return UserRequest(url=f"{base}{path}?{_query(part, who, messages, seed)}", headers=_login(who))
 
     async def truth(self, part: ScenarioPart, messages: int, seed: int) -> Truth | None:
-        """Return the undisturbed answer to a part's question; None: nobody knows it."""
+        """Return the answer to a part's request without faults, or None."""
         if self.own is None:
             return self._truths.get((0, ""))
         key = (messages, str(seed))
@@ -88,7 +88,7 @@ class Subject:
         return self._truths[key]
 
     async def generations(self) -> dict[str, list[Generation]] | None:
-        """Return the backend's record of its streams by the name of who asked; None: it keeps none."""
+        """Return the backend's record of its streams by user, or None."""
         if self.own is None:
             return None
         found: dict[str, list[Generation]] = {}
@@ -98,7 +98,10 @@ class Subject:
         return found
 
     async def get_to_know(self) -> None:
-        """Read a stranger's answer undisturbed, as often as needed; raises Unusable if it does not answer."""
+        """Read another server's answer without faults.
+
+        Raises Unusable if it does not answer.
+        """
         first = await _undisturbed(self.question, self.stall_s, self.answer_s)
         if not first.handed:
             raise Unusable(self._no_messages(first))
@@ -145,9 +148,9 @@ async def subject(
     answer_s: float = ANSWER_S,
     host: str = LOOPBACK,
 ) -> AsyncIterator[Subject]:
-    """Bring up what a name stands for: ``direct``, ``sidecar``, or the URL of a server that runs.
+    """Start a target: ``direct``, ``sidecar``, or a URL.
 
-    ``host``: where servers of our own listen.
+    Verify's own servers listen on ``host``.
     Raises NotStarted or Unusable.
     """
     async with AsyncExitStack() as stack:
@@ -164,7 +167,7 @@ async def subject(
 async def _own(spec: str, stall_s: float, host: str, stack: AsyncExitStack) -> Subject:
     servers = await stack.enter_async_context(own(sidecar=spec == SIDECAR, host=host))
     held = stack.enter_context(socket.socket())
-    held.bind(("127.0.0.1", 0))  # taken, and nobody listens: whoever connects is refused
+    held.bind(("127.0.0.1", 0))  # bound without a listener: it refuses connections
     refusing = f"http://127.0.0.1:{held.getsockname()[1]}"
     url = servers.backend.url
     if servers.sidecar is not None:

@@ -1,4 +1,4 @@
-"""The course of one person's stream, as marks and bands in seconds from its first request."""
+"""The timeline of one user's stream, in s from its first request."""
 
 from collections.abc import Iterator
 

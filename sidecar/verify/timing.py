@@ -1,4 +1,4 @@
-"""How long things took, from the records of people: reconnects, silences, waits. Seconds throughout."""
+"""Times from the users' records: reconnects, silences, waits, in s."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -18,7 +18,7 @@ LATE_S = 1.5
 
 
 def reconnects_s(person: Person) -> list[float]:
-    """Return, for each loss that was made good, the time from it to the first byte of the next answer."""
+    """Return the time from each loss to the next response's first byte."""
     found: list[float] = []
     lost_at_s: float | None = None
     for connection in person.connections:
@@ -31,7 +31,7 @@ def reconnects_s(person: Person) -> list[float]:
 
 
 def gave_up(person: Person) -> bool:
-    """Tell whether a connection was lost for good: asked for again, in vain."""
+    """Return whether a connection was lost without a later success."""
     last = person.connections[-1] if person.connections else None
     return len(person.connections) > 1 and last is not None and last.first_byte_at_s is None
 
@@ -43,7 +43,7 @@ def pauses_s(person: Person) -> list[float]:
 
 
 def silences_s(person: Person) -> Iterator[tuple[float, float | None]]:
-    """Yield for each silence when it was noticed, and how much later messages came again.
+    """Yield the detection of each silence, and the time to messages.
 
     A silence of the path is noticed when the client says so; one of the backend when a heartbeat does.
     """
@@ -71,9 +71,10 @@ def _next_message(person: Person, after_s: float) -> float | None:
 
 
 def wrong_waits(person: Person) -> Iterator[str]:
-    """Yield a sentence for each wait that was not 1, 2, 4, 5, 5 s and up to 10 % more, as messages allowed.
+    """Yield a sentence for each wait other than 1, 2, 4, 5, 5 s (+10 %).
 
-    A stream's own ``retry`` (WHATWG HTML section 9.2.6) replaces the first wait, and others are no shorter.
+    A stream's own ``retry`` (WHATWG HTML section 9.2.6) replaces the first wait. The others are at least as
+    long.
     """
     attempt, retry_s = 0, None
     for before, after in pairwise(person.connections):

@@ -1,4 +1,4 @@
-"""What a server's answer is when nothing disturbs it, and which of its messages somebody was given."""
+"""A server's answer without faults, and the received messages."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from sidecar.client import Event
 
 
 def data_hash(kind: str, data: str) -> str:
-    """Hash what a client is given of a message; ids are the server's own affair."""
+    """Return the hash of a message without its id."""
     return hashlib.sha256(f"{kind}\n{data}".encode()).hexdigest()[:16]
 
 
@@ -24,7 +24,7 @@ class Truth:
     hashes: tuple[str, ...]
 
     def seq_of(self, content: str, expected: int) -> int:
-        """Return which message this is: the expected one if it can be; one behind the end: none of them."""
+        """Return the number of a message: the expected one if possible."""
         if 1 <= expected <= len(self.hashes) and self.hashes[expected - 1] == content:
             return expected
         if content in self.hashes:

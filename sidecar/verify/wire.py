@@ -1,4 +1,4 @@
-"""What a client's connections carried, block by block: read here on its own, not by the code under test."""
+"""The blocks of a client's connections, from a parser of its own."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ _line_end = re.compile(rb"\r\n|\n|\r")
 
 
 class ReceivedBlock(NamedTuple):
-    """The lines between two blank lines, and when the last of them was there (seconds, monotonic)."""
+    """The lines of a block, and the time of the last (s, monotonic)."""
 
     at_s: float
     lines: tuple[str, ...]
@@ -36,7 +36,10 @@ class ReceivedBlock(NamedTuple):
 
     @property
     def fields(self) -> list[tuple[str, str]]:
-        """The fields in order; a comment is one without a name (WHATWG HTML section 9.2.6)."""
+        """Return the fields in order; a comment has no name.
+
+        Source: WHATWG HTML section 9.2.6.
+        """
         parts = [line.partition(":") for line in self.lines]
         return [(name, value.removeprefix(" ")) for name, _, value in parts]
 
@@ -48,7 +51,7 @@ class ReceivedBlock(NamedTuple):
 
 
 class Splitter:
-    """Cuts a body into blocks, whatever its line ends and however it is chunked."""
+    """Split a body into blocks, with any line ends and any chunks."""
 
     def __init__(self) -> None:
         self.tail = b""
@@ -75,7 +78,7 @@ class Splitter:
 
 @dataclass(slots=True)
 class RecordedConnection:
-    """One connection: what was asked, what came, how it ended. Times are seconds, monotonic."""
+    """One connection: request, blocks and end; times in s, monotonic."""
 
     method: str
     url: str
@@ -143,7 +146,7 @@ class RecordedAnswer:
 
 
 class RecordedNetwork:
-    """A network whose connections are written down, in the order in which they were asked for."""
+    """A network that records its connections in order."""
 
     def __init__(self, network: Network, connections: deque[RecordedConnection]) -> None:
         self._network = network

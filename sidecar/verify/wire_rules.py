@@ -1,8 +1,9 @@
-"""What has to hold on the wire of a sidecar, whatever its client would forgive: pure checks of connections.
+"""The rules on a sidecar's wire bytes, as pure checks.
 
-The rules: event ids last in their blocks (fetch-event-source loses an event otherwise), each seq once and in
-order after the position that was asked for, the data that belongs to it, gaps told, comments between events
-only, and no clean end for a stream that failed.
+* An event id is the last field of its block; otherwise fetch-event-source loses an event.
+* Each seq comes once, in order after the requested position, with its data.
+* Missing seqs have a gap, and comments are between events only.
+* A failed stream has no clean end.
 """
 
 import json
@@ -19,7 +20,7 @@ HEARTBEAT = ("hb",)
 
 
 def breaches(connections: Iterable[RecordedConnection], who: str, truth: Truth | None) -> Iterator[Breach]:
-    """Yield what is wrong with the connections of one client to a sidecar; others are not looked at."""
+    """Yield the violations on one client's connections to a sidecar."""
     for connection in connections:
         if connection.stream:
             yield from _Reading(connection, who, truth).breaches()

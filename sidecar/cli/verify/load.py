@@ -59,7 +59,7 @@ def load(users: tuple[int, ...], streams: int | None, seconds: float | None, see
 
     All runs on this machine: people with the Python client, a network with faults, a sidecar, a backend
     that fails now and then, and Prometheus where it is installed. Written are sse_test_results.json, .md and
-    .html. Exit code 0: every objective held and the counts agree. Exit code 1: not. Exit code 2: it did not run.
+    .html. Exit code 0: every objective held and the counts agree. Exit code 1: not. Exit code 2: no run.
     """
     if streams and seconds:
         raise click.UsageError("--streams or --seconds, not both")

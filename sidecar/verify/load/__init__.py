@@ -1,1 +1,1 @@
-"""Many people at once: what they do, what befalls them, and what is counted of it, twice."""
+"""Loads: many users at once, with faults, counted independently."""

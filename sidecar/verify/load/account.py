@@ -50,13 +50,13 @@ class Account:
     sentences: list[str] = field(default_factory=list)
 
     def breach(self, sentence: str) -> None:
-        """Take note of a broken promise."""
+        """Note a violation."""
         self.broken += 1
         if len(self.sentences) < SENTENCES_MAX:
             self.sentences.append(sentence)
 
     def end(self, *outcomes: str) -> None:
-        """Take note of a stream that the sidecar has to have counted as one of these."""
+        """Note a stream whose outcome at the sidecar is one of these."""
         self.streams += 1
         if len(outcomes) == 1:
             self.ends[outcomes[0]] += 1

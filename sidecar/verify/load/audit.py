@@ -1,4 +1,4 @@
-"""People's own records against what was counted: objectives, key metrics, and every difference a sentence."""
+"""Compare the users' records with the metrics."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -27,7 +27,7 @@ CLIENT = {"side": "client"}
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What the books say; times in seconds, None where there was nothing to measure."""
+    """The counted values; times in s, None without a measurement."""
 
     outcomes: dict[str, float]
     started: float
@@ -89,7 +89,10 @@ async def counted(books: Books) -> Counted:
 
 
 def objectives(account: Account, said: Counted) -> list[Objective]:
-    """Return each objective with what both say of it; where nothing was to be measured, it holds."""
+    """Return each objective with both measurements.
+
+    An objective without a measurement holds.
+    """
     eligible, completed = eligible_of(account)
     completion = completed / eligible if eligible else None
     reconnects_s = account.reconnects_s
@@ -117,7 +120,7 @@ def objectives(account: Account, said: Counted) -> list[Objective]:
 
 
 def eligible_of(account: Account) -> tuple[int, int]:
-    """Return the streams that the completion objective counts, and those of them that completed."""
+    """Return the streams of the completion objective, and the completed."""
     ends = account.outcomes()
     eligible = sum(count for outcome, count in ends.items() if outcome not in NOT_ELIGIBLE)
     return eligible, ends[Outcome.COMPLETED]
@@ -129,7 +132,7 @@ def p95(values: list[float]) -> float | None:
 
 
 def differences(account: Account, said: Counted) -> list[str]:
-    """Return a sentence for each count on which the two do not agree, and for each broken promise."""
+    """Return a sentence for each difference and each violation."""
     return [*_streams(account, said), *_reconnects(account, said), *_nevers(account, said), *_broken(account)]
 
 
@@ -167,7 +170,7 @@ def _reconnects(account: Account, said: Counted) -> Iterator[str]:
 
 
 def _p95_within(values: list[float]) -> tuple[float, float]:
-    """Return between which of the values the p95 lies (95 % confidence, by ranks).
+    """Return the values around the p95 (95 % confidence, by ranks).
 
     Each side has seen some reconnects that the other one has not, and few of them decide a quantile.
     """

@@ -1,4 +1,4 @@
-"""What a sidecar has counted of its users' streams since it started, asked of Prometheus or of itself."""
+"""A sidecar's counts since its start, from Prometheus or itself."""
 
 import asyncio
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class Books(Protocol):
         ...
 
     async def quantile(self, share: float, metric: str, **labels: str) -> float:
-        """Return the value below which ``share`` of a histogram lies; NaN: it is empty."""
+        """Return a quantile of a histogram; NaN if it is empty."""
         ...
 
 
@@ -115,7 +115,7 @@ class OfItself:
 
 
 def scraping(admin_address: str) -> dict[str, str]:
-    """Return the configuration of a Prometheus that scrapes a sidecar's admin listener."""
+    """Return the configuration of a Prometheus that scrapes a sidecar."""
     config = {
         "global": {"scrape_interval": f"{SCRAPE_INTERVAL_S:g}s", "scrape_timeout": f"{SCRAPE_INTERVAL_S:g}s"},
         "scrape_configs": [{"job_name": SLO.job, "static_configs": [{"targets": [admin_address]}]}],
@@ -124,7 +124,7 @@ def scraping(admin_address: str) -> dict[str, str]:
 
 
 async def after_last_scrape(api: PrometheusApi, since: float) -> OfPrometheus:
-    """Wait for a scrape that began after ``since`` (Unix seconds), and open the books at that moment."""
+    """Wait for a scrape after ``since`` (Unix s); return its counts."""
     up = f'up{{job="{SLO.job}"}}'  # timestamp() of anything but a selector is the time of the question
 
     async def later_than(at: float) -> float:
@@ -139,7 +139,10 @@ async def after_last_scrape(api: PrometheusApi, since: float) -> OfPrometheus:
 
 
 async def of_itself(admin_url: str) -> OfItself:
-    """Read a sidecar's ``/metrics``; raises aiohttp.ClientError or TimeoutError."""
+    """Read a sidecar's ``/metrics``.
+
+    Raises aiohttp.ClientError or TimeoutError.
+    """
     timeout = aiohttp.ClientTimeout(total=ASK_S)
     async with (
         aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,

@@ -1,4 +1,4 @@
-"""The part of a mobile network that some people share, and what befalls it one after the other."""
+"""A cell of a mobile network, with a sequence of faults."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ WEATHERS = {CUT: 4, DARK: 3, SLOW: 3, SLICED: 1}
 
 
 class Cell:
-    """A way to the server at ``host``:``port`` that is not always fine; ``did`` says what befell whom.
+    """A faulty path to ``host``:``port``; ``did`` receives each fault.
 
     ``calm``: how many times longer than FINE_S all is well.
     """

@@ -1,4 +1,7 @@
-"""Many people in one process, ``python -m sidecar.verify.load.crowd``, which reports on its output."""
+"""Many users in one process, which reports on its output.
+
+Run it as ``python -m sidecar.verify.load.crowd``.
+"""
 
 import asyncio
 import json
@@ -27,9 +30,9 @@ TELL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class LoadShare:
-    """This process's part of a load: the ``part``-th of ``parts`` people-processes.
+    """The share of one process: the ``part``-th of ``parts``.
 
-    ``streams``: how many questions are asked in all its people; 0: as many as they come to in ``seconds``.
+    ``streams`` is the number of requests of all its users; 0 is as many as ``seconds`` allow.
     """
 
     url: str
@@ -66,7 +69,7 @@ class UserGroup:
         self._numbers = count(part.part, part.parts)
 
     async def run(self) -> Account:
-        """Let everybody do one thing after the other until enough is done, and finish the last."""
+        """Run all users until enough is done, and finish the last visit."""
         part = self._part
         async with AsyncExitStack() as stack:
             cells = [await stack.enter_async_context(_cell(part, number)) for number in range(CELLS)]

@@ -1,4 +1,4 @@
-"""A person's connections, and two ways to lose one: it is cut, or it goes dark and nobody is told."""
+"""A user's connections, which can be cut or can fall silent."""
 
 import asyncio
 import time
@@ -59,7 +59,7 @@ class ClientSession(HttpNetwork):
             transport.abort()
 
     def go_dark(self) -> None:
-        """Let nothing more through, and tell nobody: as for a phone that has changed networks."""
+        """Stop all bytes without a close, as after a change of networks."""
         if self._answer is not None:
             self._answer.go_dark()
 
@@ -71,7 +71,7 @@ class ClientSession(HttpNetwork):
 
 
 class _Darkening:
-    """An answer that can go dark: from then on nothing comes, and its socket stays open."""
+    """A response that can fall silent while its socket stays open."""
 
     def __init__(self, answer: HttpAnswer, dark: list[StreamResponse]) -> None:
         self.head: ResponseHead = answer.head

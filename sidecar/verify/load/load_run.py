@@ -1,4 +1,4 @@
-"""Runs a load: backend, sidecar, people and, where there is one, Prometheus, each a process of its own."""
+"""Run a load: backend, sidecar, users and Prometheus, as processes."""
 
 import asyncio
 import json
@@ -64,7 +64,10 @@ class LoadProgress:
 
 
 async def run(load: Workload, tell: Callable[[str], None] = lambda _: None) -> LoadResult:
-    """Do it all; ``tell`` gets a line per second. Raises LoadFailed, and NotStarted of ``own``."""
+    """Run the load; ``tell`` receives a line per second.
+
+    Raises LoadFailed, and NotStarted of ``own``.
+    """
     allow_open_files()
     with TemporaryDirectory(prefix="sse-load-") as name:
         async with own(settings=load.settings()) as ours:
@@ -191,7 +194,7 @@ async def _books(sidecar: Server, api: PrometheusApi | None) -> Books:
 
 
 def allow_open_files() -> None:
-    """Let this process and its children open as many files as the system allows, up to FILES_WANTED."""
+    """Raise the limit of open files, up to FILES_WANTED."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, FILES_WANTED)
     if soft != resource.RLIM_INFINITY and limit > soft:

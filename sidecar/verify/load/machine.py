@@ -12,7 +12,7 @@ class Machine:
         self._before = _ticks()
 
     def busy_share(self) -> dict[str, float]:
-        """Return the share of all processors' time that was used since; nothing where that is unknown."""
+        """Return the used share of processor time since, or None."""
         now = _ticks()
         if now is None or self._before is None:
             return {}
@@ -21,7 +21,7 @@ class Machine:
 
 
 def _ticks() -> tuple[int, int] | None:
-    """Return the idle and all ticks of all processors since the system started (proc(5)); None: unknown."""
+    """Return idle and all processor ticks (proc(5)), or None."""
     try:
         first = STAT.read_text().partition("\n")[0].split()[1:]
     except OSError:

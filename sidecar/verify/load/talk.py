@@ -1,7 +1,7 @@
-"""What people ask in a load, what the backend will do about it, and what they have to be given.
+"""The requests of a load, the backend's faults, the expected events.
 
-The whole of it follows from a seed and a number, so that a run can be repeated, and the truth is known to
-whoever asks: an answer's words come from the seed in its URL.
+A seed and a number determine everything, so that a run can be repeated. The seed in the URL determines the
+words of an answer.
 """
 
 import json
@@ -66,7 +66,7 @@ FAMILIES = (
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast the backend talks, and how long it is silent where it stalls; seconds."""
+    """The pace of the backend and the length of its stalls, in s."""
 
     interval_s: float
     stall_s: float
@@ -74,7 +74,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class UserDialogue:
-    """One question and its answer. ``fault`` is what the backend does, at event ``at``."""
+    """One request and its answer; the backend has ``fault`` at ``at``."""
 
     number: int
     family: RequestStyle
@@ -96,7 +96,7 @@ class UserDialogue:
 
     @property
     def outcome(self) -> Outcome:
-        """How the sidecar has to count it, if nobody cancels or leaves."""
+        """Return the outcome, if the user neither cancels nor leaves."""
         return FAILURES[self.fault] if self.fails and self.fault else Outcome.COMPLETED
 
     @property
@@ -124,7 +124,7 @@ class UserDialogue:
         return json.dumps({"stream": True, "messages": MESSAGES}).encode()
 
     def truth(self) -> list[str]:
-        """Return the content of every event that the backend sends of the answer, in order."""
+        """Return the content of every event of the answer, in order."""
         whole = list(self._whole())
         if not self.fails:
             return whole
@@ -142,7 +142,7 @@ class UserDialogue:
 
 
 def content(kind: str, data: str) -> str:
-    """Return what two deliveries of one answer have in common: its type and data without made-up ids."""
+    """Return the part that repeats of an event: type and data, no ids."""
     return f"{kind} {_volatile.sub('', data)}"
 
 
@@ -152,7 +152,7 @@ def _content_of_block(block: str) -> str:
 
 
 def draw(number: int, seed: int, pace: Pace) -> tuple[UserDialogue, random.Random]:
-    """Make up question ``number`` of a run, 0, 1, 2 ..., and return the chance that goes on with it."""
+    """Make request ``number`` of a run; return its random source too."""
     chance = random.Random(f"{seed}/{number}")  # noqa: S311 - a load, no secret
     (family,) = chance.choices(FAMILIES, [each.share for each in FAMILIES])
     length = chance.randint(*TOKENS)

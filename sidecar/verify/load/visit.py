@@ -1,4 +1,4 @@
-"""One person asks one question and does with the answer what people do; the record says how it went."""
+"""One user's visit: a request, a behaviour and a record."""
 
 import asyncio
 import random
@@ -66,14 +66,14 @@ MORE_TOKENS = 40
 
 
 def draw_habit(talk: UserDialogue, chance: random.Random) -> Habit:
-    """Make up what somebody does with an answer; one that fails is read until that is told."""
+    """Choose a user's behaviour; read a failing answer to its error."""
     (drawn,) = chance.choices([*HABITS], [*HABITS.values()])
     return Habit.READS if talk.fails else drawn
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody at the service at ``url``; ``session`` carries who it is."""
+    """A user of the service at ``url``, with its login in ``session``."""
 
     url: str
     session: aiohttp.ClientSession
@@ -129,7 +129,7 @@ class UserVisit:
             self._settle(events, line)
 
     async def _come_back(self, line: ClientSession, events: EventSource) -> None:
-        """A page that is loaded again goes on where it was, with a client that knows the stream's name."""
+        """A reloaded page: a new client that joins the stream by its id."""
         self._left_at = time.monotonic()
         await asyncio.sleep(self._chance.uniform(*AWAY_S))
         self._records.append(Attached("person", self._name, after=len(self._seqs)))
@@ -229,7 +229,7 @@ class UserVisit:
             self.account.returns_in_doubt += attempts
 
     def _settle(self, events: EventSource, line: ClientSession) -> None:
-        """Say how the sidecar has to count this stream, and what its reader knows of its end."""
+        """Return the sidecar's possible outcomes and the reader's end."""
         account, state = self.account, events.state
         account.dropped += events.duplicates
         account.gaps += len(events.gaps)

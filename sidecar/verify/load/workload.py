@@ -31,7 +31,7 @@ ROUTES = {"openai": "/v1/chat/completions", "claude": "/v1/messages", "ai-sdk": 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """How many people, and for how many streams or, where that is 0, for how many seconds."""
+    """The number of users, and their streams or, if 0, seconds."""
 
     users: int
     seed: int
@@ -51,16 +51,16 @@ class Workload:
 
     @property
     def calm(self) -> float:
-        """How many times rarer the network's misfortunes are: an answer that takes longer meets no more."""
+        """Return the factor that makes network faults rarer for long answers."""
         return max(1.0, self.pace.interval_s * mean(TOKENS) / ANSWER_S)
 
     @property
     def linger_s(self) -> float:
-        """How long the sidecar waits for somebody who has gone."""
+        """Return how long the sidecar waits for a departed client."""
         return max(LINGER_S_MIN, LINGER_STALLS * self.client_stall_s)
 
     def settings(self) -> dict[str, object]:
-        """Return those of the sidecar: the usual ones, but quick to notice and to count."""
+        """Return the sidecar's settings: the defaults with short times."""
         stall_s = max(STALL_S_MIN, STALL_INTERVALS * self.pace.interval_s)
         quick = {
             "heartbeat_s": HEARTBEAT_S,

@@ -1,1 +1,1 @@
-"""Reports made of the results, and of nothing else: Markdown, and one HTML page with plots."""
+"""Reports on the results: Markdown, and an HTML page with plots."""

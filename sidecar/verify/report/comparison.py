@@ -12,7 +12,7 @@ WITHOUT_SIDECAR = "direct"
 
 @dataclass(frozen=True, slots=True)
 class ComparisonColumn:
-    """One target of one run. ``label`` tells it from every other column."""
+    """One target of one run, with a unique ``label``."""
 
     label: str
     run: Results
@@ -56,7 +56,7 @@ class Comparison:
 
     @property
     def sentences(self) -> list[str]:
-        """Say what became of each target and each load, one sentence each; what decides comes first."""
+        """Return a sentence on each target and each load."""
         columns = sorted(self.columns, key=lambda column: not column.decides)
         deciding = sum(column.decides for column in columns)
         told = [_of_target(column) for column in columns]
@@ -72,7 +72,7 @@ def _columns(runs: Sequence[Results]) -> Iterator[ComparisonColumn]:
 
 
 def _labels(pairs: Sequence[tuple[Results, TargetResult]]) -> list[str]:
-    """Return the targets' names; where they occur twice with the path, else with the number of the run."""
+    """Return the targets' names; repeated ones get path or run number."""
     for form in (_name, _name_and_path):
         labels = [form(run, target) for run, target in pairs]
         if max(Counter(labels).values(), default=0) <= 1:

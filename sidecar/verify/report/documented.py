@@ -1,4 +1,4 @@
-"""What docs/verify.md says of verify, taken from the program: rows of its tables."""
+"""The generated rows of the tables in docs/verify.md."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ PATH_HEAD = ("Impairment", "`--path real`", "`--path userspace`")
 
 
 def scenario_rows() -> Iterator[list[str]]:
-    """Yield a row for each scenario: its parts, and its promise."""
+    """Yield a row for each scenario: its parts, and its requirement."""
     for each in SCENARIOS:
         parts = (part for round_ in each.rounds for part in round_)
         happens = "; ".join(dict.fromkeys(map(_happens, parts)))

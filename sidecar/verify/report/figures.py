@@ -1,4 +1,4 @@
-"""How reports write numbers: the one place where a figure of the results becomes text.
+"""The text of numbers in reports.
 
 Nothing is rounded towards the better: a share that is not whole is never shown as whole.
 """
@@ -22,7 +22,7 @@ def seconds(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """Write a share of 1 in per cent, cut (not rounded) after one decimal place."""
+    """Return a share in per cent, cut (not rounded) after one decimal."""
     if value is None:
         return NOTHING
     percent = (Decimal(str(value)) * 100).quantize(Decimal("0.1"), ROUND_FLOOR)
@@ -30,7 +30,7 @@ def share(value: float | None) -> str:
 
 
 def count(value: float | None) -> str:
-    """Write a number of things, with commas; of what is not whole four significant digits."""
+    """Return a number with commas; fractions have four digits."""
     if value is None:
         return NOTHING
     return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
@@ -42,7 +42,7 @@ def size(value: int) -> str:
 
 
 def quantity(name: str, value: float | None) -> str:
-    """Write a figure in the unit that its name tells: a share, a time, or a number of things."""
+    """Return a figure in the unit of its name: share, time or number."""
     if _shares.search(name):
         return share(value)
     return seconds(value) if _times.search(name) else count(value)

@@ -1,4 +1,4 @@
-"""What is told of one scenario at one target: the rows of its table, in every form of the report."""
+"""The rows on one scenario at one target, for every report."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ OBJECTIVES = ("Objective", "Asks", "By the clients' records", "By Prometheus", "
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A row: its name, and how it is written. ``wanted_zero``: anything else is a failure."""
+    """A row: its name and its text; ``wanted_zero`` allows only 0."""
 
     name: str
     of: Callable[[ScenarioResult], str]
@@ -62,7 +62,7 @@ def told(result: ScenarioResult | None, measure: Measure) -> str:
 
 
 def facts(run: Results) -> list[tuple[str, str]]:
-    """Return what tells one run from another, with its environment."""
+    """Return what identifies a run, with its environment."""
     own = [
         ("command", run.command),
         ("started", run.started),
@@ -97,7 +97,7 @@ def load_facts(load: LoadResult) -> list[tuple[str, str]]:
 
 
 def breaches(result: ScenarioResult) -> list[str]:
-    """Return the invariants that did not hold: of each rule the first sentences, and how many are kept."""
+    """Return the violated invariants: first sentences and a count each."""
     found: dict[str, list[str]] = {}
     for breach in result.breaches:
         found.setdefault(breach.rule, []).append(breach.sentence)
@@ -115,7 +115,7 @@ def shown_row(shown: Shown) -> list[str]:
 
 
 def objective_row(objective: Objective) -> list[str]:
-    """Return an objective with what both sides counted, for a table headed by OBJECTIVES."""
+    """Return an objective's row for a table headed by OBJECTIVES."""
     name = objective.name
     counted = [quantity(name, value) for value in (objective.by_clients, objective.by_prometheus)]
     return [name, objective.asks, *counted, _yes_or_no(objective.held)]

@@ -1,4 +1,4 @@
-"""What the page tells of people at the sidecar: the objectives, counted twice, and what had happened."""
+"""The page's section on a load: objectives and faults."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""HTML and SVG as text: whatever is put into an element is escaped, unless it is markup itself."""
+"""HTML and SVG as text; content is escaped unless it is markup."""
 
 from html import escape
 
@@ -12,7 +12,10 @@ class Markup(str):
 
 
 def element(name: str, *parts: Part, **attributes: str | float | None) -> Markup:
-    """Return an element. ``class_`` is class, other underscores are hyphens; None is left out."""
+    """Return an element; ``class_`` is class.
+
+    Other underscores become hyphens. None is left out.
+    """
     words = "".join(_attribute(key, value) for key, value in attributes.items())
     return Markup(f"<{name}{words}>{together(*parts)}</{name}>")
 

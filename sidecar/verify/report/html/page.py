@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, nothing to fetch, light and dark, to be read and to be printed."""
+"""The report as one HTML file, without scripts and requests."""
 
 from collections.abc import Iterator, Sequence
 from importlib.resources import files

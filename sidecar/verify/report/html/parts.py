@@ -1,4 +1,4 @@
-"""The pieces of the report's page that several of its sections use: tables, lists, figures with a legend."""
+"""Common parts of the report's page: tables, lists, figures."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,7 +22,7 @@ def badge(verdict: str) -> Markup:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Part]], *, class_: str | None = None) -> Markup:
-    """Return a table whose first column names its rows; wide ones can be moved sideways."""
+    """Return a table; its first column names the rows, wide ones scroll."""
     heads = together(*(element("th", text, scope="col") for text in head))
     body = (
         element("tr", element("th", row[0], scope="row"), *(element("td", cell) for cell in row[1:]))
@@ -57,7 +57,7 @@ def figure(title: str, note: str, *parts: str) -> Markup:
 
 
 def legend(comparison: Comparison, *others: tuple[str, str]) -> Markup:
-    """Return what the colours mean: the columns, and ``others`` as class and meaning."""
+    """Return the legend: the columns, and ``others`` by class."""
     columns = [(tone(index), column.label) for index, column in enumerate(comparison.columns)]
     return keys([*columns, *others])
 

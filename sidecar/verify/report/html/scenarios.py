@@ -1,4 +1,4 @@
-"""What the page tells of one scenario: its figures, what was not met, what users saw, one stream's course."""
+"""The page's section on one scenario."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""The first screen of the page: every scenario at every target, passed or failed, and why."""
+"""The page's first section: each scenario at each target."""
 
 from sidecar.verify.report.comparison import Comparison, ComparisonColumn, ComparisonRow
 from sidecar.verify.report.figures import seconds, share

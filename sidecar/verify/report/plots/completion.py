@@ -1,4 +1,4 @@
-"""The plot of completion: per scenario a bar for each target, and the promise as a line across."""
+"""The plot of completion: a bar per target, a line at the objective."""
 
 from collections.abc import Sequence
 

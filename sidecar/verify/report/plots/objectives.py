@@ -1,4 +1,4 @@
-"""The plot of a load's objectives: what people's records and Prometheus say, against what each asks."""
+"""The plot of a load's objectives: records, Prometheus and limits."""
 
 import re
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class ObjectiveRow:
 
 
 def objectives_plot(loads: Sequence[LoadResult]) -> Markup:
-    """Return a lane per load for each objective in seconds; nothing if none has such a limit."""
+    """Return a row per load for each objective in seconds, or nothing."""
     return together(*map(_block, _lanes(loads)))
 
 

@@ -1,4 +1,4 @@
-"""The pieces of every plot: a scale across the whole width, shapes at places on it, an axis.
+"""The parts of every plot: scale, shapes and axis.
 
 Places across are per cent of the plot's width, heights are pixels. So a plot fills any width, and its text
 stays as large as the page's: nothing is scaled.
@@ -46,7 +46,7 @@ class Scale:
 
 
 def plot(height: float, says: str, *shapes: str, class_: str = "plot") -> Markup:
-    """Return a picture of ``height`` pixels, with what it says for those who do not see it."""
+    """Return a picture of ``height`` pixels with a text alternative."""
     return element("svg", *shapes, class_=class_, width="100%", height=height, role="img", aria_label=says)
 
 
@@ -69,7 +69,7 @@ def dot(scale: Scale, value: float, *, middle: float, radius: float, class_: str
 
 
 def words(text: str, scale: Scale, value: float, *, middle: float, class_: str | None = None) -> Markup:
-    """Return text beside a value: after it, or before it where it would leave the plot."""
+    """Return text after a value, or before it near the plot's edge."""
     before = scale.share(value) > 50  # noqa: PLR2004 - on which half of the plot it stands
     return element(
         "text",

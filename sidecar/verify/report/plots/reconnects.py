@@ -1,4 +1,4 @@
-"""The plot of reconnect times: how many took how long, against the line at five seconds."""
+"""The plot of reconnect times, with a line at five seconds."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ NAME_PX = 12
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """The reconnect times of one scenario at one target, or of a load; in seconds."""
+    """The reconnect times of a scenario or a load, in seconds."""
 
     label: str
     class_: str
@@ -41,7 +41,7 @@ class Waited:
 
 
 def reconnects_plot(comparison: Comparison) -> Markup:
-    """Return histograms, all on one scale: per scenario one of each column, then one of each load."""
+    """Return histograms on one scale: scenarios by column, then loads."""
     rows = [(f"{row.number}. {row.title}", _of_row(comparison, row)) for row in comparison.rows]
     rows += [(f"{load.users:,} users", [_of_load(load)]) for load in comparison.loads]
     most = max((s for _, row in rows for each in row for s in each.times), default=0.0)

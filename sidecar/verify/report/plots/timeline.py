@@ -1,4 +1,4 @@
-"""The plot of one stream's course: faults, connections, messages, and what was shown."""
+"""The plot of one stream: faults, connections, messages, states."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -27,7 +27,7 @@ CLOSED = ("lost", "end", "asked")
 
 
 def lasting_s(timelines: Iterable[Timeline]) -> float:
-    """Return the end of a scale for several courses, a little after the last thing that happened in any."""
+    """Return the common end of the scale, after the last mark."""
     marks = (mark.at_s for each in timelines for mark in each.marks)
     bands = (band.to_s for each in timelines for band in each.bands)
     return max(chain(marks, bands), default=0.0) * ROOM + LEAST_S
@@ -77,7 +77,7 @@ def _fault(band: Band, line: int, scale: Scale, *, named: bool) -> Markup:
 
 
 def _lines(bands: Sequence[Band], scale: Scale) -> Iterator[int]:
-    """Yield the line of each fault: the last one's if it has the same words, else the first that is free."""
+    """Yield the line of each fault: that of the same text, or a free one."""
     free = [0.0] * FAULT_LINES_MAX
     line, before = 0, None
     for band in bands:
@@ -131,7 +131,7 @@ def _messages(marks: Sequence[Mark], scale: Scale, behind: Markup) -> Markup:
 
 
 def _runs(times: Sequence[float], scale: Scale) -> Iterator[tuple[float, float]]:
-    """Yield messages that are too near to be told apart as one span each."""
+    """Yield messages that are too close together as one span each."""
     begin = end = None
     for at in times:
         if begin is not None and end is not None and scale.share(at) - scale.share(end) > 2 * NEAR_SHARE:
