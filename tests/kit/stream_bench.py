@@ -232,6 +232,10 @@ class StreamBench:
         name = self.stream.id.encode()
         return b"".join(b"%bid: %b.%d\n\n" % (event, name, seq) for seq, event in enumerate(events, first))
 
+    def metrics_value(self, name: str, **labels: str) -> float:
+        """Return the value of a series without a route."""
+        return value(self.metrics, name, **labels)
+
     def value(self, name: str, **labels: str) -> float:
         """Return the value of a series of the route."""
         return value(self.metrics, name, route=self.policy.name, **labels)
