@@ -3,7 +3,6 @@
 import hmac
 import ipaddress
 import re
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -11,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sidecar.admin.page_files import is_page
 from sidecar.http1.problem import problem_of
+from sidecar.http1.same_origin import is_same_origin
 from sidecar.observability import errors
 
 OPEN_PATHS = frozenset({"/livez"})
@@ -47,7 +47,7 @@ class Guard:
         open_to_all = scope["path"] in OPEN_PATHS or is_page(scope)
         if not open_to_all and not self._knows(headers.get("authorization", "")):
             return problem_of(errors.AdminUnauthorized, errors.AdminUnauthorized.message, CHALLENGE)
-        if scope["method"] not in SAFE_METHODS and not _same_site(headers):
+        if scope["method"] not in SAFE_METHODS and not _from_here(headers):
             return problem_of(errors.CrossSite, "This came from another site's page, so it is refused.")
         return None
 
@@ -64,16 +64,9 @@ class Guard:
         )
 
 
-def _same_site(headers: Headers) -> bool:
-    """Return whether the request is same-origin or from no browser.
-
-    Source: Fetch Metadata, and RFC 6454 for origins.
-    """
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site in {"same-origin", "none"}
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
+def _from_here(headers: Headers) -> bool:
+    origin, site, host = (headers.get(name) for name in ("origin", "sec-fetch-site", "host"))
+    return is_same_origin(origin=origin, site=site, host=host)
 
 
 def _is_loopback(host: str) -> bool:

@@ -96,14 +96,14 @@ class HttpAnswer:
         self.head = ResponseHead(self.head.status, self.head.headers, problem_of(body))
 
     async def chunk(self) -> bytes:
-        """See Answer."""
+        """Implements StreamResponse."""
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
             raise Lost(ConnectionLoss("The connection was lost.", _detail(error))) from None
 
     def close(self) -> None:
-        """See Answer."""
+        """Implements StreamResponse."""
         self._response.close()
 
 
@@ -122,7 +122,7 @@ class HttpNetwork:
         self._redirects = redirects
 
     async def ask(self, request: Request, within_s: float) -> HttpAnswer:
-        """See Network."""
+        """Implements Network."""
         try:
             async with asyncio.timeout(within_s):
                 answer = HttpAnswer(await self._send(request))
@@ -149,7 +149,7 @@ class HttpNetwork:
         )
 
     async def post(self, url: str, headers: dict[str, str], body: bytes = b"") -> bool:
-        """See Network."""
+        """Implements Network."""
         try:
             async with (
                 asyncio.timeout(POST_S),
@@ -162,7 +162,7 @@ class HttpNetwork:
             return False
 
     async def close(self) -> None:
-        """See Network."""
+        """Implements Network."""
         if self._own:
             await self._session.close()
 

@@ -146,7 +146,7 @@ class Flow:
             return
 
     def _given_up(self, asking: asyncio.Task[StreamResponse]) -> None:
-        """Return whether the step itself was cancelled, not its connection."""
+        """Handle a cancelled request; raise if the step itself was cancelled."""
         if asking.done() and not asking.cancelled() and asking.exception() is None:
             asking.result().close()
         if not self.course.over:

@@ -1,9 +1,10 @@
 """Refuse requests of pages from other origins."""
 
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+
+from sidecar.http1.same_origin import is_same_origin
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -11,12 +12,10 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 def is_foreign(headers: Headers, friends: Collection[str] = ()) -> bool:
     """Return whether a page of another origin sent it.
 
-    ``friends`` are allowed origins. Sources: RFC 6454, Fetch Metadata.
+    ``friends`` are allowed origins.
     """
-    origin = headers.get("origin")
-    if origin is None:
-        return headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
-    return origin not in friends and urlsplit(origin).netloc != headers.get("host")
+    origin, site, host = (headers.get(name) for name in ("origin", "sec-fetch-site", "host"))
+    return not is_same_origin(origin=origin, site=site, host=host, allowed=friends)
 
 
 def is_misdirected(headers: Headers) -> bool:

@@ -6,9 +6,10 @@ Nothing below the prefix is forwarded.
 import asyncio
 from collections.abc import Collection
 from contextlib import suppress
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from sidecar.http1 import headers
+from sidecar.http1.same_origin import is_same_origin
 from sidecar.observability import errors
 from sidecar.observability.labels import Outcome
 from sidecar.proxy.client_reports import ClientReports
@@ -48,7 +49,7 @@ class ControlApi:
         self._prefix = prefix.encode()
         self._resume = resume
         self._reports = reports
-        self._origins = frozenset(origin.encode() for origin in allowed_origins)
+        self._origins = frozenset(allowed_origins)
 
     def owns(self, path: bytes) -> bool:
         """Return whether a path is below the prefix, in any encoding."""
@@ -121,15 +122,8 @@ class ControlApi:
 
     def _same_site(self, fields: headers.Fields) -> bool:
         """Return whether the request is same-origin or from no browser."""
-        origin = headers.first(fields, b"origin")
-        if origin is not None and origin in self._origins:
-            return True
-        site = headers.first(fields, b"sec-fetch-site")
-        if site is not None:
-            return site in (b"same-origin", b"none")
-        if origin is None:
-            return True
-        return urlsplit(origin).netloc == headers.first(fields, b"host")
+        origin, site, host = (_text(fields, name) for name in (b"origin", b"sec-fetch-site", b"host"))
+        return is_same_origin(origin=origin, site=site, host=host, allowed=self._origins)
 
     async def _preflight(self, exchange: Exchange) -> None:
         cors = self._cors(exchange.fields)
@@ -151,14 +145,19 @@ class ControlApi:
         return [*cors, (b"access-control-expose-headers", b"Retry-After")] if cors else []
 
     def _cors(self, fields: headers.Fields) -> list[tuple[bytes, bytes]]:
-        origin = headers.first(fields, b"origin")
+        origin = _text(fields, b"origin")
         if origin is None or origin not in self._origins:
             return []
         return [
-            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-origin", origin.encode("latin-1")),
             (b"access-control-allow-credentials", b"true"),
             (b"vary", b"origin"),
         ]
+
+
+def _text(fields: headers.Fields, name: bytes) -> str | None:
+    value = headers.first(fields, name)
+    return None if value is None else value.decode("latin-1")
 
 
 async def _start_of_body(exchange: Exchange) -> bytes:

@@ -91,7 +91,7 @@ class ExchangeBench(StreamBench):
         fields: Fields = ANN,
         body: list[bytes] | None = None,
     ) -> MemoryAnswer:
-        """Serve a request of the control API as the proxy does; return what the client received."""
+        """Serve a control request; return what the client received."""
         exchange, wire = self.exchange(method, target, fields, body)
         await self._serve(exchange, wire)
         return wire

@@ -16,7 +16,7 @@ EVENTS = [b"data: %d\n" % number for number in range(5)]
 
 
 def finish(bench: ExchangeBench) -> str:
-    """End the stream after five messages that one client was sent; return its id."""
+    """End a stream of five delivered messages; return its id."""
     stream, reader = bench.stream, HeldReader(0)
     stream.join(reader)
     stream.advance(StreamInput.BYTES)
