@@ -1,6 +1,7 @@
 """Random answers of a backend: everything that the event stream format allows, in any chunking."""
 
 import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -46,19 +47,9 @@ def random_answer(chance: random.Random, events_max: int = 24) -> ScriptedBody:
 
 def _event(chance: random.Random) -> bytes:
     lines = [b"data: " + _text(chance) for _ in range(chance.choice((1, 1, 1, 2, 5)))]
-    for line, share in (
-        (b"event: " + chance.choice((b"token", b"message", b"")), 0.3),
-        (b"id: " + _text(chance)[:12], 0.3),
-        (b"id", 0.05),
-        (b"retry: %d" % chance.randint(0, OWN_RETRY_MS_MAX), 0.1),
-        (b": " + _text(chance), 0.2),
-        (b"data", 0.1),
-        (b"data:" + _text(chance), 0.1),
-        (b"unknown: field", 0.1),
-        (b"id: 4\x002", 0.05),
-    ):
+    for line, share in SOMETIMES.items():
         if chance.random() < share:
-            lines.insert(chance.randint(0, len(lines)), line)
+            lines.insert(chance.randint(0, len(lines)), line(chance))
     line_end = chance.choice(LINE_ENDS)
     return line_end.join([*lines, b"", b""])
 
@@ -77,3 +68,17 @@ def _cut(chance: random.Random, body: bytes) -> tuple[bytes, ...]:
         marks = {chance.randrange(len(body)) for _ in range(chance.randint(0, 30))}
     edges = sorted(marks | {0, len(body)})
     return tuple(body[start:end] for start, end in pairwise(edges))
+
+
+SOMETIMES: Mapping[Callable[[random.Random], bytes], float] = {
+    lambda chance: b"event: " + chance.choice((b"token", b"message", b"")): 0.3,
+    lambda chance: b"id: " + _text(chance)[:12]: 0.3,
+    lambda _: b"id": 0.05,
+    lambda chance: b"retry: %d" % chance.randint(0, OWN_RETRY_MS_MAX): 0.1,
+    lambda chance: b": " + _text(chance): 0.2,
+    lambda _: b"data": 0.1,
+    lambda chance: b"data:" + _text(chance): 0.1,
+    lambda _: b"unknown: field": 0.1,
+    lambda _: b"id: 4\x002": 0.05,
+}
+"""Lines that an event may also have, and the share of events that have each."""
