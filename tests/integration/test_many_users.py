@@ -23,7 +23,7 @@ from tests.kit.served import Served, served
 
 USERS = 200
 CROWD_S = float(os.environ.get("CROWD_S", "60"))
-WARM_UP_S, WARM_UP_VISITS_MIN = 25.0, 8
+WARM_UP_S, WARM_UP_VISITS_MIN = 12.0, 8
 """Without pauses, so that whatever grows with the load has grown before the baseline is taken."""
 
 PAUSE_S_MAX = 4.0

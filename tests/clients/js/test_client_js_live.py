@@ -97,7 +97,8 @@ async def test_lost_connections_lose_no_message(method: str) -> None:
     cuts = [asyncio.Event() for _ in parts[1:]]
     first, *others = [b"".join(b"data: %s\n\n" % text.encode() for text in part) for part in parts]
     async with FakeUpstream() as up, scene(up.url) as at:
-        up.script(sse(first, *chain.from_iterable(zip(cuts, others, strict=True))))
+        rest = [step for cut, part in zip(cuts, others, strict=True) for step in (cut, part)]
+        up.script(sse(first, *rest))
         options = {} if method == "GET" else POST
         async with reading(at.url("/api/other"), **options) as reader:
             for number, cut in enumerate(cuts, start=1):

@@ -6,12 +6,15 @@ framing.
 
 from itertools import cycle
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sidecar.sse.framing import CARRY_BYTES_MAX, TAIL_BYTES_MAX, Framer, data_of, own_id, type_of
 from tests.kit.eventsource import DispatchedEvent, Parser, parse
 from tests.kit.rendered import STREAM_ID, rendered
+
+pytestmark = pytest.mark.slow
 
 FRAGMENTS = [
     *[b"\n", b"\r", b"\r\n", b"\n\n", b"\r\r", b"\r\n\r\n", b"\n\r", b"\n\n\n", b"\r\n\n"],

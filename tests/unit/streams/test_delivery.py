@@ -362,3 +362,4 @@ class AnyDelivery(RuleBasedStateMachine):
 
 TestAnySchedule = AnyDelivery.TestCase
 TestAnySchedule.settings = settings(max_examples=400, stateful_step_count=40)
+TestAnySchedule = pytest.mark.slow(TestAnySchedule)

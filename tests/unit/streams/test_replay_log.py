@@ -214,6 +214,7 @@ class AnySchedule(RuleBasedStateMachine):
 
 TestAnySchedule = AnySchedule.TestCase
 TestAnySchedule.settings = settings(max_examples=200, stateful_step_count=40)
+TestAnySchedule = pytest.mark.slow(TestAnySchedule)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from tests.kit.fake_upstream import FakeUpstream
 from tests.kit.running import RunningSidecar, running
 from tests.kit.tampering_proxy import Tamper, TamperingProxy
 
+pytestmark = pytest.mark.slow  # together they take a minute
+
 PACE = Pace(interval_s=0.05, stall_s=1)
 TOKENS, LONG = 30, 90
 LINGER_S = 5.0
