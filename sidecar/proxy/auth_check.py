@@ -5,9 +5,9 @@ It works like nginx's ``auth_request`` and precedes every replay.
 
 from collections.abc import Sequence
 
-from sidecar.http1.headers import Fields
 from sidecar.http1.upstream.client import OutgoingRequest, Upstream
 from sidecar.observability import errors
+from sidecar.proxy.client_request import ClientRequest
 
 AUTH_CHECK_S_MAX = 5.0
 _CREDENTIALS = frozenset({b"authorization", b"cookie", b"host", b"x-forwarded-for"})
@@ -25,24 +25,24 @@ class AuthCheck:
         self._target = target
         self._crossing = _CREDENTIALS | set(inputs)
 
-    async def check(self, method: str, target: bytes, fields: Fields) -> None:
+    async def check(self, request: ClientRequest) -> None:
         """Raise StreamNotFound if the login is no longer valid.
 
         Raises AuthorizationUnavailable if the check gets no answer.
         """
         if self._upstream is None:
             return
-        asked = [field for field in fields if field[0] in self._crossing]
-        asked += [(b"x-original-method", method.encode()), (b"x-original-uri", target)]
-        request = OutgoingRequest(
+        fields = [field for field in request.fields if field[0] in self._crossing]
+        fields += [(b"x-original-method", request.method.encode()), (b"x-original-uri", request.target)]
+        outgoing = OutgoingRequest(
             "GET",
             self._target,
-            asked,
+            fields,
             connect_timeout_s=AUTH_CHECK_S_MAX,
             first_byte_timeout_s=AUTH_CHECK_S_MAX,
         )
         try:
-            response = await self._upstream.request(request)
+            response = await self._upstream.request(outgoing)
         except errors.UpstreamError as error:
             raise errors.AuthorizationUnavailable(error.detail) from error
         response.close()

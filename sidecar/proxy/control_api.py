@@ -59,7 +59,7 @@ class ControlApi:
 
     async def serve(self, exchange: Exchange) -> None:
         """Answer a control request."""
-        match exchange.path.removeprefix(self._prefix).decode("latin-1").split("/"):
+        match exchange.request.path.removeprefix(self._prefix).decode("latin-1").split("/"):
             case ["", "streams", stream_id]:
                 await self._stream(exchange, stream_id)
             case ["", "streams", stream_id, "cancel"]:
@@ -67,30 +67,30 @@ class ControlApi:
             case ["", "reports"]:
                 await self._report(exchange)
             case ["", name] if name in SCRIPTS:
-                await _script(exchange, chosen(name, exchange.fields))
+                await _script(exchange, chosen(name, exchange.request.fields))
             case _:
                 raise errors.ControlNotFound
 
     async def _stream(self, exchange: Exchange, stream_id: str) -> None:
-        if exchange.method == "GET":
+        if exchange.request.method == "GET":
             await self._join(exchange, stream_id)
-        elif exchange.method == "DELETE":
+        elif exchange.request.method == "DELETE":
             await self._cancel(exchange, stream_id)
-        elif exchange.method == "OPTIONS":
+        elif exchange.request.method == "OPTIONS":
             await self._preflight(exchange)
         else:
             raise errors.MethodNotAllowed("GET, DELETE, OPTIONS")
 
     async def _cancel_resource(self, exchange: Exchange, stream_id: str) -> None:
-        if exchange.method == "OPTIONS":
+        if exchange.request.method == "OPTIONS":
             await self._preflight(exchange)
-        elif exchange.method == "POST":
+        elif exchange.request.method == "POST":
             await self._cancel(exchange, stream_id)
         else:
             raise errors.MethodNotAllowed("POST, OPTIONS")
 
     async def _join(self, exchange: Exchange, stream_id: str) -> None:
-        position = self._resume.position_of(exchange)
+        position = self._resume.position_of(exchange.request)
         if position is not None and position.stream != stream_id:
             raise errors.StreamNotFound
         stream = await self._resume.find(exchange, stream_id)
@@ -101,20 +101,20 @@ class ControlApi:
 
     async def _cancel(self, exchange: Exchange, stream_id: str) -> None:
         """Stop a stream; the same answer whether it still ran or not."""
-        if not self._same_site(exchange.fields):
+        if not self._same_site(exchange.request.fields):
             raise errors.CrossSite
         if not event_id.is_stream(stream_id):
             raise errors.StreamNotFound
         stream = await self._resume.find(exchange, stream_id)
         if stream is not None:
             stream.stop(Outcome.CLIENT_CANCELLED, errors.Cancelled)
-        await exchange.answer(204, self._cors(exchange.fields))
+        await exchange.answer(204, self._cors(exchange.request.fields))
 
     async def _report(self, exchange: Exchange) -> None:
         """Take a report; every report gets the same answer."""
-        if exchange.method == "OPTIONS":
+        if exchange.request.method == "OPTIONS":
             await exchange.answer(204, REPORT_PREFLIGHT_FIELDS)
-        elif exchange.method == "POST":
+        elif exchange.request.method == "POST":
             self._reports.take(await _start_of_body(exchange))
             await exchange.answer(204, REPORT_FIELDS)
         else:
@@ -126,7 +126,7 @@ class ControlApi:
         return is_same_origin(origin=origin, site=site, host=host, allowed=self._origins)
 
     async def _preflight(self, exchange: Exchange) -> None:
-        cors = self._cors(exchange.fields)
+        cors = self._cors(exchange.request.fields)
         if cors:
             asked = dict.fromkeys([b"authorization", b"last-event-id", *self._resume.vary])
             cors += [
@@ -174,10 +174,10 @@ async def _start_of_body(exchange: Exchange) -> bytes:
 
 
 async def _script(exchange: Exchange, script: ClientScript) -> None:
-    if exchange.method not in ("GET", "HEAD"):
+    if exchange.request.method not in ("GET", "HEAD"):
         raise errors.MethodNotAllowed("GET, HEAD")
-    fields = script.fields(exchange.query)
-    if script.known_to(exchange.fields):
+    fields = script.fields(exchange.request.query)
+    if script.known_to(exchange.request.fields):
         await exchange.answer(304, fields)
     else:
         await exchange.answer(200, fields, script.body)

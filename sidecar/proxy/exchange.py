@@ -1,4 +1,4 @@
-"""One request of a client and the answer to it, in the words of the proxy."""
+"""An exchange: a client's request, its connection and the answer to it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -8,6 +8,7 @@ from sidecar.config.routes import RoutePolicy
 from sidecar.http1 import connection, headers, problem
 from sidecar.observability import errors
 from sidecar.observability.route_metrics import RouteMetrics
+from sidecar.proxy.client_request import ClientRequest
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -24,58 +25,25 @@ class ClientGoneError(Exception):
 class Exchange:
     """Request and response of one ASGI call."""
 
-    __slots__ = (
-        "authority",
-        "connection",
-        "fields",
-        "method",
-        "metrics",
-        "path",
-        "policy",
-        "query",
-        "receive",
-        "scheme",
-        "scope",
-        "send",
-        "started",
-        "target",
-    )
+    __slots__ = ("connection", "metrics", "policy", "receive", "request", "send", "started")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope = scope
+    def __init__(  # noqa: PLR0913, PLR0917 - what one ASGI call has
+        self,
+        request: ClientRequest,
+        policy: RoutePolicy,
+        metrics: RouteMetrics,
+        link: connection.Connection,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self.request = request
+        self.policy = policy
+        self.metrics = metrics
+        self.connection = link
         self.receive = receive
         self.send = send
-        self.connection = connection.of(scope)
-        self.fields: list[tuple[bytes, bytes]] = scope["headers"]
-        self.method: str = scope["method"]
-        self.scheme: str = scope["scheme"]
-        self.target, self.authority = headers.origin_form(self.connection.raw_target)
-        if self.authority is not None:
-            self.fields = [(b"host", self.authority), *(f for f in self.fields if f[0] != b"host")]
-        self.path, self.query = headers.split_target(self.target)
         self.started = False
-        self.policy: RoutePolicy
-        self.metrics: RouteMetrics
-
-    @property
-    def client(self) -> str:
-        """The client's address, without its port."""
-        address = self.scope.get("client")
-        return address[0] if address else "unknown"
-
-    @property
-    def like_eventsource(self) -> bool:
-        """Return whether this looks like a native EventSource.
-
-        It gives up permanently on every status but 200.
-        """
-        return self.method == "GET" and headers.accepts_event_stream(self.fields)
-
-    @property
-    def stamped(self) -> bool:
-        """Whether this client gets event ids (route option ``stamp``)."""
-        stamp = self.policy.stamp
-        return stamp == "always" or (stamp == "auto" and headers.accepts_event_stream(self.fields))
+        """Whether the response head is on its way."""
 
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the request's body; raise ClientGoneError if it breaks off."""
@@ -116,7 +84,7 @@ class Exchange:
         if status not in headers.NO_BODY_STATUS:
             fields.append((b"content-length", b"%d" % len(body)))
         await self.start(status, fields)
-        await self.write(body if self.method != "HEAD" else b"", more=False)
+        await self.write(body if self.request.method != "HEAD" else b"", more=False)
         self.metrics.answered(status)
 
     async def problem(self, error: errors.SidecarError, cors: headers.Fields = ()) -> None:

@@ -10,6 +10,7 @@ from sidecar.observability import errors
 from sidecar.observability.labels import Outcome, ResumeResult
 from sidecar.proxy import principal
 from sidecar.proxy.auth_check import AuthCheck
+from sidecar.proxy.client_request import ClientRequest
 from sidecar.proxy.exchange import Exchange
 from sidecar.sse import event_id
 from sidecar.sse.event_id import EventId
@@ -21,7 +22,7 @@ SHED_RETRY_MS = 2000
 
 
 class Resume:
-    """Decides who may read what from where; the reading is the subscriber's."""
+    """Authorizes a resume and picks its start position."""
 
     def __init__(
         self,
@@ -39,22 +40,22 @@ class Resume:
         self.vary = principal.vary(principal_inputs)
         self.draining = False
 
-    def principal_of(self, exchange: Exchange) -> bytes:
-        """Return the fingerprint of who asks."""
-        return principal.fingerprint(self._inputs, exchange.fields)
+    def principal_of(self, request: ClientRequest) -> bytes:
+        """Return the fingerprint of the principal."""
+        return principal.fingerprint(self._inputs, request.fields)
 
-    def position_of(self, exchange: Exchange) -> EventId | None:
+    def position_of(self, request: ClientRequest) -> EventId | None:
         """Return the position of a request, or None.
 
         None also for an id that the sidecar did not issue.
 
         The header wins over the query; raises TwoPositions if there are two headers that differ.
         """
-        found = headers.values(exchange.fields, headers.LAST_EVENT_ID)
+        found = headers.values(request.fields, headers.LAST_EVENT_ID)
         if len(set(found)) > 1:
             self._resumes[ResumeResult.BAD_REQUEST].inc()
             raise errors.TwoPositions
-        raw = found[0] if found else headers.position_in_query(exchange.query)
+        raw = found[0] if found else headers.position_in_query(request.query)
         if not raw:
             return None
         position = event_id.parse(raw.decode("latin-1"))
@@ -70,7 +71,7 @@ class Resume:
         stream = await self.find(exchange, position.stream)
         if stream is not None:
             await self.read(exchange, stream, position.seq)
-        elif exchange.policy.kind == "live" and exchange.method == "GET" and not self.draining:
+        elif exchange.policy.kind == "live" and exchange.request.method == "GET" and not self.draining:
             return False
         else:
             await self.gone(exchange)
@@ -95,16 +96,16 @@ class Resume:
         Raises StreamNotFound for an unknown or a forbidden id.
         """
         try:
-            self._hub.verify(stream_id, self.principal_of(exchange))
-            await self._authorization.check(exchange.method, exchange.target, exchange.fields)
+            self._hub.verify(stream_id, self.principal_of(exchange.request))
+            await self._authorization.check(exchange.request)
         except errors.StreamNotFound:
             self._resumes[ResumeResult.REFUSED].inc()
             raise
         return self._hub.find(stream_id)
 
-    async def again(self, exchange: Exchange, stream: Stream) -> None:
-        """Serve a repeated request from the start of what the first one began."""
-        await self._authorization.check(exchange.method, exchange.target, exchange.fields)
+    async def repeat(self, exchange: Exchange, stream: Stream) -> None:
+        """Serve a repeated request: the stream of the first one, from its start."""
+        await self._authorization.check(exchange.request)
         if stream.raw is not None:
             raise errors.NotResumable
         stream.metrics.generations_saved += 1
@@ -134,16 +135,15 @@ class Resume:
     async def _read(self, exchange: Exchange, stream: Stream, after: int, *, returning: bool) -> None:
         if len(stream.readers) >= self._subscribers_max:
             raise errors.TooManySubscribers
-        exchange.policy = stream.policy
         exchange.started = True
         stream.metrics.answered(200)
         subscriber = Subscriber(
             stream,
             exchange.connection,
             exchange.send,
-            stamped=exchange.stamped,
+            stamped=exchange.request.is_stamped(stream.policy),
             position=after,
-            control=headers.wants_control_events(exchange.fields),
+            control=headers.wants_control_events(exchange.request.fields),
             returning=returning,
             retry_ms=_retry_ms(stream) if returning else 0,
         )
@@ -167,7 +167,7 @@ class Resume:
 
     async def shed(self, exchange: Exchange) -> None:
         """Ask a client to reconnect elsewhere, during a drain."""
-        if not exchange.like_eventsource:
+        if not exchange.request.like_eventsource:
             raise errors.Draining
         exchange.metrics.answered(200)
         await exchange.start(200, [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")])

@@ -8,6 +8,7 @@ assert answer.status == 404
 from collections.abc import Mapping
 from typing import Any, cast
 
+from sidecar.config.routes import RouteTable
 from sidecar.http1.connection import EXTENSION
 from sidecar.http1.headers import Fields
 from sidecar.http1.upstream.client import Upstream
@@ -15,13 +16,18 @@ from sidecar.observability import errors
 from sidecar.proxy import principal
 from sidecar.proxy.auth_check import AuthCheck
 from sidecar.proxy.client_reports import ClientReports
+from sidecar.proxy.client_request import ClientRequest
 from sidecar.proxy.control_api import ControlApi
 from sidecar.proxy.exchange import Exchange
+from sidecar.proxy.handler import ProxyHandler
+from sidecar.proxy.readiness import Readiness
 from sidecar.proxy.resume import Resume
 from sidecar.streams.stream import Stream
 from tests.kit.stream_bench import MemoryConnection, StreamBench
 
 PREFIX = "/_sse"
+VIA = "sidecar-1"
+BODY_BYTES_MAX = 8
 INPUTS = ("header:authorization",)
 ANN: Fields = [(b"authorization", b"Bearer ann")]
 ORIGIN = "https://chat.example"
@@ -62,6 +68,18 @@ class ExchangeBench(StreamBench):
         )
         self.reports = ClientReports(self.hub, self.metrics.client_reports)
         self.api = ControlApi(PREFIX, self.resume, self.reports, [ORIGIN])
+        self.readiness = Readiness()
+        self.handler = ProxyHandler(
+            upstream=self.upstream,
+            hub=self.hub,
+            routes=RouteTable([self.policy]),
+            metrics=self.metrics,
+            resume=self.resume,
+            control=self.api,
+            readiness=self.readiness,
+            via=VIA,
+            idempotency_body_bytes_max=BODY_BYTES_MAX,
+        )
 
     def exchange(
         self,
@@ -73,16 +91,9 @@ class ExchangeBench(StreamBench):
     ) -> tuple[Exchange, MemoryAnswer]:
         """Return a request and the connection that receives its answer."""
         wire = MemoryAnswer(body)
-        wire.raw_target = target
-        base = {
-            "extensions": {EXTENSION: wire},
-            "headers": [(b"host", b"chat.example"), *fields],
-            "method": method,
-            "scheme": "http",
-        }
-        exchange = Exchange({**base, **(scope or {})}, wire.receive, wire.send)
-        exchange.policy, exchange.metrics = self.policy, self.metrics.route(self.policy.name)
-        return exchange, wire
+        request = ClientRequest.parse({**_scope(wire, method, fields), **(scope or {})}, target)
+        metrics = self.metrics.route(self.policy.name)
+        return Exchange(request, self.policy, metrics, wire, wire.receive, wire.send), wire
 
     async def ask(
         self,
@@ -96,12 +107,33 @@ class ExchangeBench(StreamBench):
         await self._serve(exchange, wire)
         return wire
 
+    async def handle(
+        self,
+        method: str = "GET",
+        target: bytes = b"/chat",
+        fields: Fields = ANN,
+        body: list[bytes] | None = None,
+        *,
+        breaks: bool = False,
+    ) -> MemoryAnswer:
+        """Serve a request as the public listener does, as far as it gets without time passing.
+
+        ``breaks``: the client disconnects in place of the end of its body.
+        """
+        wire = MemoryAnswer(body)
+        wire.raw_target = target
+        wire.broken = breaks
+        handled = self.handler(_scope(wire, method, fields), wire.receive, wire.send)
+        self.tasks.append(self.loop.create_task(handled))
+        await self.settle()
+        return wire
+
     async def _serve(self, exchange: Exchange, wire: MemoryAnswer) -> None:
         async def run() -> None:
             try:
                 await self.api.serve(exchange)
             except errors.SidecarError as error:
-                await exchange.problem(error, self.api.cors_of_problem(exchange.fields))
+                await exchange.problem(error, self.api.cors_of_problem(exchange.request.fields))
 
         self.tasks.append(self.loop.create_task(run()))
         await self.settle()
@@ -109,3 +141,13 @@ class ExchangeBench(StreamBench):
     def path_of(self, stream: Stream, suffix: str = "") -> bytes:
         """Return the control path of a stream."""
         return f"{PREFIX}/streams/{stream.id}{suffix}".encode()
+
+
+def _scope(wire: MemoryAnswer, method: str, fields: Fields) -> dict[str, Any]:
+    """Return an ASGI scope."""
+    return {
+        "extensions": {EXTENSION: wire},
+        "headers": [(b"host", b"chat.example"), *fields],
+        "method": method,
+        "scheme": "http",
+    }

@@ -12,7 +12,7 @@ assert reader.body == b"data: a\nid: ...1\n\n"
 import asyncio
 import functools
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from itertools import count
 from typing import Any, Self, cast
 
@@ -109,15 +109,24 @@ class MemoryResponse:
     A test calls the methods of ``sink`` in place of a socket.
     """
 
-    def __init__(self, status: int = 200, fields: Fields | None = None) -> None:
+    def __init__(
+        self,
+        status: int = 200,
+        fields: Fields | None = None,
+        chunks: Iterable[bytes | errors.UpstreamError] = (),
+    ) -> None:
         self.status = status
         self.fields = EVENT_STREAM if fields is None else fields
+        self._chunks = iter(chunks)
         self.sink: BodySink | None = None
         self.paused = self.closed = False
 
     async def read(self) -> bytes:
-        """Implements UpstreamResponse."""
-        return b""
+        """Implements UpstreamResponse: return, or raise, the next of ``chunks``."""
+        chunk = next(self._chunks, b"")
+        if isinstance(chunk, errors.UpstreamError):
+            raise chunk
+        return chunk
 
     def relay(self, sink: BodySink) -> None:
         """Implements UpstreamResponse."""
@@ -137,19 +146,19 @@ class MemoryResponse:
 
 
 class MemoryUpstream:
-    """A backend in memory: it returns, or raises, the next of ``answers``."""
+    """A backend in memory: it returns, awaits or raises the next of ``answers``."""
 
     def __init__(self) -> None:
-        self.answers: deque[MemoryResponse | errors.UpstreamError] = deque()
+        self.answers: deque[MemoryResponse | BaseException | Awaitable[UpstreamResponse]] = deque()
         self.requests: list[OutgoingRequest] = []
 
     async def request(self, request: OutgoingRequest) -> UpstreamResponse:
         """Implements Upstream."""
         self.requests.append(request)
         answer = self.answers.popleft()
-        if isinstance(answer, errors.UpstreamError):
+        if isinstance(answer, BaseException):
             raise answer
-        return answer
+        return answer if isinstance(answer, MemoryResponse) else await answer
 
 
 class StreamBench:

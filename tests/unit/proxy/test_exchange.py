@@ -4,65 +4,10 @@ import json
 
 import pytest
 
-from sidecar.http1.headers import Fields
 from sidecar.observability import errors
 from sidecar.proxy.exchange import ClientGoneError
 from tests.kit.exchange_bench import ExchangeBench
 from tests.kit.stream_bench import virtual
-
-EVENT_STREAM: Fields = [(b"accept", b"text/event-stream")]
-
-
-@virtual
-async def test_a_target_is_split_into_path_and_query() -> None:
-    with ExchangeBench() as bench:
-        exchange, _ = bench.exchange(target=b"/a%2F?b=c?d")
-        assert (exchange.path, exchange.query) == (b"/a%2F", b"b=c?d")
-
-
-@virtual
-async def test_an_absolute_target_replaces_the_host() -> None:
-    with ExchangeBench() as bench:
-        exchange, _ = bench.exchange(target=b"http://other.example/a")
-        assert exchange.target == b"/a"
-        assert exchange.fields[0] == (b"host", b"other.example")
-        assert [value for name, value in exchange.fields if name == b"host"] == [b"other.example"]
-
-
-@virtual
-@pytest.mark.parametrize(
-    ("scope", "client"),
-    [({"client": ("192.0.2.1", 1)}, "192.0.2.1"), ({"client": None}, "unknown"), ({}, "unknown")],
-)
-async def test_the_client_is_its_address(scope: dict[str, object], client: str) -> None:
-    with ExchangeBench() as bench:
-        assert bench.exchange(scope=scope)[0].client == client
-
-
-@virtual
-@pytest.mark.parametrize(
-    ("stamp", "fields", "stamped"),
-    [
-        ("auto", EVENT_STREAM, True),
-        ("auto", [], False),
-        ("always", [], True),
-        ("never", EVENT_STREAM, False),
-    ],
-)
-async def test_ids_depend_on_the_route_and_on_accept(stamp: str, fields: Fields, stamped: bool) -> None:
-    with ExchangeBench(stamp=stamp) as bench:
-        assert bench.exchange(fields=fields)[0].stamped is stamped
-
-
-@virtual
-async def test_only_a_get_for_events_is_like_an_eventsource() -> None:
-    with ExchangeBench() as bench:
-        kinds = [
-            bench.exchange(method, fields=fields)[0].like_eventsource
-            for method in ("GET", "POST")
-            for fields in (EVENT_STREAM, [])
-        ]
-        assert kinds == [True, False, False, False]
 
 
 @virtual

@@ -61,21 +61,21 @@ async def test_a_position_is_read(fields: Callable[[str], Fields], target: Calla
     with ExchangeBench() as bench:
         stream = bench.stream.id
         exchange, _ = bench.exchange(target=target(stream), fields=fields(stream))
-        assert bench.resume.position_of(exchange) == EventId(stream, 7)
+        assert bench.resume.position_of(exchange.request) == EventId(stream, 7)
 
 
 @virtual
 async def test_an_id_of_another_server_is_no_position() -> None:
     with ExchangeBench() as bench:
         exchange, _ = bench.exchange(fields=last_event_id("42"))
-        assert bench.resume.position_of(exchange) is None
+        assert bench.resume.position_of(exchange.request) is None
         assert count(bench, "foreign") == 1
 
 
 @virtual
 async def test_no_position_is_none() -> None:
     with ExchangeBench() as bench:
-        assert bench.resume.position_of(bench.exchange()[0]) is None
+        assert bench.resume.position_of(bench.exchange()[0].request) is None
 
 
 @virtual
@@ -83,7 +83,7 @@ async def test_two_positions_are_refused() -> None:
     with ExchangeBench() as bench:
         exchange, _ = bench.exchange(fields=last_event_id("a", "b"))
         with pytest.raises(errors.TwoPositions):
-            bench.resume.position_of(exchange)
+            bench.resume.position_of(exchange.request)
         assert count(bench, "bad_request") == 1
 
 
@@ -239,7 +239,7 @@ async def test_a_repeated_request_reads_from_the_start() -> None:
     with ExchangeBench() as bench:
         bench.stream.accept([A])
         exchange, wire = bench.exchange("POST", fields=[*ANN, *EVENT_STREAM])
-        bench.tasks.append(bench.loop.create_task(bench.resume.again(exchange, bench.stream)))
+        bench.tasks.append(bench.loop.create_task(bench.resume.repeat(exchange, bench.stream)))
         await bench.settle()
         assert wire.body == b"data: a\nid: %b.1\n\n" % bench.stream.id.encode()
 
@@ -249,4 +249,4 @@ async def test_a_repeated_request_for_raw_bytes_is_refused() -> None:
     with ExchangeBench() as bench:
         bench.stream.pass_through(b"x")
         with pytest.raises(errors.NotResumable):
-            await bench.resume.again(bench.exchange("POST")[0], bench.stream)
+            await bench.resume.repeat(bench.exchange("POST")[0], bench.stream)
