@@ -146,7 +146,7 @@ class MemoryResponse:
 
 
 class MemoryUpstream:
-    """A backend in memory: it returns, awaits or raises the next of ``answers``."""
+    """A backend in memory: it returns, awaits or raises its ``answers``."""
 
     def __init__(self) -> None:
         self.answers: deque[MemoryResponse | BaseException | Awaitable[UpstreamResponse]] = deque()
