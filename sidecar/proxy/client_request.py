@@ -58,7 +58,7 @@ class ClientRequest:
         return policy.stamp == "always" or (policy.stamp == "auto" and self.accepts_stream)
 
     def without_position(self) -> Self:
-        """Return the request without ``Last-Event-ID`` and the query parameters for it."""
+        """Return the request without its ``Last-Event-ID``, also in the query."""
         target = headers.without_position(self.target)
         path, query = headers.split_target(target)
         fields = [field for field in self.fields if field[0] != headers.LAST_EVENT_ID]

@@ -37,7 +37,7 @@ class Forward:
 
 
 class Forwarder:
-    """Sends requests to one upstream; a response is a stream or passes through.
+    """Sends requests to one upstream and serves the responses.
 
     ``via`` is the sidecar's name in ``Via``.
     """
@@ -88,7 +88,7 @@ class Forwarder:
     async def _start_early(
         self, forward: Forward, outgoing: OutgoingRequest, opening: asyncio.Future[UpstreamResponse]
     ) -> None:
-        """Start a stream before the upstream's head is here (route option ``early_start_s``)."""
+        """Start a stream before the head arrives (option ``early_start_s``)."""
         stream = self._create(forward, EARLY_FIELDS)
         UpstreamReader(stream, self._upstream, outgoing).start_late(opening)
         await _subscribe(forward, stream)

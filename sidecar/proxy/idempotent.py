@@ -70,7 +70,7 @@ class IdempotentForwarder:
 async def _read_start(
     body: AsyncIterator[bytes] | None, bytes_max: int
 ) -> tuple[bytes, AsyncIterator[bytes] | None]:
-    """Return a body, or the start of a larger one and the iterator for its rest."""
+    """Return a body, or the start of a larger one and the rest to read."""
     start = bytearray()
     if body is not None:
         async for chunk in body:

@@ -8,7 +8,7 @@ from sidecar.proxy.exchange import Exchange
 
 
 async def pass_through(exchange: Exchange, response: UpstreamResponse) -> None:
-    """Relay a response; abort the client's connection if the response breaks off."""
+    """Relay a response; abort the client connection if it breaks off."""
     _count_unprotected(exchange, response)
     exchange.while_waiting(response.close)
     try:
@@ -29,7 +29,7 @@ async def pass_through(exchange: Exchange, response: UpstreamResponse) -> None:
 
 
 def _count_unprotected(exchange: Exchange, response: UpstreamResponse) -> None:
-    """Count a response that the client takes for a stream and the sidecar cannot protect."""
+    """Count what the client takes for a stream and nothing protects."""
     request, status, fields = exchange.request, response.status, response.fields
     if headers.is_encoded_event_stream(status, request.method, fields):
         exchange.metrics.continuity_unproven[UnprovenReason.ENCODED].inc()

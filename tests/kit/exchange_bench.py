@@ -116,7 +116,7 @@ class ExchangeBench(StreamBench):
         *,
         breaks: bool = False,
     ) -> MemoryAnswer:
-        """Serve a request as the public listener does, as far as it gets without time passing.
+        """Serve a request as the public listener does, until it waits.
 
         ``breaks``: the client disconnects in place of the end of its body.
         """
