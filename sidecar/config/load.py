@@ -1,14 +1,14 @@
 """Load the configuration: flags, environment, file, defaults."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from sidecar.config.file import read_file
-from sidecar.config.messages import ConfigError, Problem, did_you_mean, problems_of, unknown
+from sidecar.config.messages import ABSENT_SETTINGS, ConfigError, Problem, did_you_mean, problems_of, unknown
 from sidecar.config.route_settings import RouteSettings
 from sidecar.config.settings import Settings
 from sidecar.config.table import ENV_PREFIX, SETTINGS, with_setting_flags
@@ -72,7 +72,12 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[Problem]:
     known = [row.env for row in SETTINGS if row.env]
     ours = (name for name in environ if name.startswith(ENV_PREFIX) and environ[name])
     strays = (name for name in ours if name not in {*known, FILE_VARIABLE} and not _is_service_link(name))
-    return [Problem(name, f"unknown setting{did_you_mean(name, known)}") for name in sorted(strays)]
+    return [Problem(name, f"unknown setting{_advice(name, known)}") for name in sorted(strays)]
+
+
+def _advice(variable: str, known: Sequence[str]) -> str:
+    absent = ABSENT_SETTINGS.get(variable.removeprefix(ENV_PREFIX).lower())
+    return f"; {absent}" if absent else did_you_mean(variable, known)
 
 
 def _is_service_link(name: str) -> bool:

@@ -14,6 +14,9 @@ HIDDEN = "(hidden)"
 SHOWN_CHARS_MAX = 80
 FAULTS_MAX = 100
 
+ABSENT_SETTINGS = {"workers": "a sidecar is one process; to scale, run more replicas"}
+"""Settings that other servers have and this one does not, with what to do instead."""
+
 Path = tuple[str | int, ...]
 
 
@@ -52,6 +55,8 @@ def unknown(path: Path) -> Problem:
     The value may be a secret.
     """
     name, in_route = str(path[-1]), len(path) > 1
+    if name in ABSENT_SETTINGS:
+        return Problem(path_text(path), f"unknown setting; {ABSENT_SETTINGS[name]}")
     own, other = (ROUTE_SETTINGS, SETTINGS) if in_route else (SETTINGS, ROUTE_SETTINGS)
     if name in {row.name for row in other}:
         place = "it belongs to the top level" if in_route else "it belongs to a route, below routes:"

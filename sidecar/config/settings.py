@@ -29,13 +29,6 @@ SUBSCRIBERS_PER_STREAM_MAX = Bounds(1, 1_000_000)
 HEADER_BYTES_MAX = Bounds(KIB, 16 * MIB, "bytes")
 IDEMPOTENCY_BODY_BYTES_MAX = Bounds(KIB, 64 * MIB, "bytes")
 CANARY_INTERVAL_S = Bounds(0.05, 3600, "seconds", zero_is_off=True)
-ONE_WORKER = "1, since one event loop serves one container; to scale, run more replicas"
-
-
-def _one_worker(value: object) -> int:
-    if isinstance(value, bool) or str(value).strip() != "1":
-        raise ValueError(ONE_WORKER)
-    return 1
 
 
 def _lower(value: object) -> object:
@@ -76,9 +69,6 @@ class Settings(BaseModel):
     )
     allowed_origins: Origins = Field(
         default=(), description="Origins of other sites whose pages may cancel streams and read errors."
-    )
-    workers: Annotated[int, BeforeValidator(_one_worker), Allowed(ONE_WORKER)] = Field(
-        default=1, description="Processes."
     )
     drain_s: Annotated[float, DRAIN_S] = Field(
         default=25.0,

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from sidecar import __version__
 from sidecar.cli.main import main
+from sidecar.config.messages import ABSENT_SETTINGS
 from sidecar.config.table import SETTINGS
 from tests.kit.blocking_process import blocking_process, read_until
 
@@ -22,7 +23,6 @@ CLEAN = {"SSE_SIDECAR_CONFIG": "", "SSE_SIDECAR_UPSTREAM": ""}
 START_S = 30.0
 EXIT_S = 20.0
 URL_ALLOWED = "an http:// or https:// URL with a host, without user, query and fragment"
-ONE_WORKER = "1, since one event loop serves one container; to scale, run more replicas"
 TWO_NAMES = """
 upstream: http://127.0.0.1:8000
 routes:
@@ -37,7 +37,7 @@ FAULTS = [
     ),
     ("upstream: http://x\ndrain_s: soon\n", ["drain_s: got soon; allowed: 0 to 3600 seconds"]),
     ("upstream: ftp://x\n", [f"upstream: got ftp://x; allowed: {URL_ALLOWED}"]),
-    ("upstream: http://x\nworkers: 2\n", [f"workers: got 2; allowed: {ONE_WORKER}"]),
+    ("upstream: http://x\nworkers: 2\n", [f"workers: unknown setting; {ABSENT_SETTINGS['workers']}"]),
     (TWO_NAMES, ["routes[1].name: got chat; a route before it has the same name"]),
 ]
 

@@ -113,7 +113,7 @@ def test_settings_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     )
     faults = json.loads(_parts(file)["config.json"])["faults"]
     assert len(faults) == 1
-    assert faults[0].startswith("workers: got 2;")
+    assert faults[0].startswith("workers: ")
 
 
 def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sidecar.config.load import ConfigError, RouteSettings, Settings, load, schema, with_setting_flags
+from sidecar.config.messages import ABSENT_SETTINGS
 from sidecar.config.routes import RoutePolicy
 from sidecar.config.table import SETTINGS
 
@@ -54,7 +55,7 @@ def test_the_backend_is_all_that_must_be_said() -> None:
     assert (found.upstream, found.listen_address) == ("http://127.0.0.1:8000", ("127.0.0.1", 8080))
     assert (found.admin_address, found.reserved_prefix) == (("127.0.0.1", 9464), "/_sse")
     assert (found.principal, found.secret, found.auth_check) == (("header:authorization",), None, None)
-    assert (found.workers, found.drain_s, found.streams_max) == (1, 25.0, 10_000)
+    assert (found.drain_s, found.streams_max) == (25.0, 10_000)
     assert (found.streams_per_principal_max, found.log_bytes_total_max) == (1000, 268_435_456)
     assert (found.subscribers_per_stream_max, found.header_bytes_max) == (5000, 65_536)
     assert (found.idempotency_body_bytes_max, found.log_level, found.log_format) == (
@@ -143,20 +144,8 @@ def test_all_faults_are_told_at_once_each_on_its_line(write: Write) -> None:
                 "IPv6 as [::1]:8080"
             ),
         ),
-        (
-            "workers: 4",
-            (
-                "workers: got 4; allowed: 1, since one event loop serves one container; to scale, run more "
-                "replicas"
-            ),
-        ),
-        (
-            "workers: yes",
-            (
-                "workers: got true; allowed: 1, since one event loop serves one container; to scale, run "
-                "more replicas"
-            ),
-        ),
+        ("workers: 4", f"workers: unknown setting; {ABSENT_SETTINGS['workers']}"),
+        ("workers: 1", f"workers: unknown setting; {ABSENT_SETTINGS['workers']}"),
     ],
 )
 def test_a_wrong_line_of_the_file_is_explained(write: Write, text: str, fault: str) -> None:
@@ -175,6 +164,9 @@ def test_a_misspelled_variable_is_refused_but_not_kubernetes_links() -> None:
     assert load(None, links, UPSTREAM).upstream == "http://127.0.0.1:8000"
     assert _faults(None, UPSTREAM, {**links, "SSE_SIDECAR_DRAIN": "3"}) == [
         "SSE_SIDECAR_DRAIN: unknown setting; did you mean SSE_SIDECAR_DRAIN_S?"
+    ]
+    assert _faults(None, UPSTREAM, {"SSE_SIDECAR_WORKERS": "2"}) == [
+        f"SSE_SIDECAR_WORKERS: unknown setting; {ABSENT_SETTINGS['workers']}"
     ]
 
 
