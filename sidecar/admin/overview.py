@@ -102,7 +102,7 @@ class Overview:
             "active": active,
             "detached": detached,
             "readers": readers,
-            "log_bytes": self._hub.log_bytes,
+            "log_bytes": self._hub.budget.bytes_held,
         }
 
     def _witnesses(self) -> dict[str, float]:

@@ -10,12 +10,11 @@ from sidecar.observability.labels import Outcome
 from sidecar.observability.metrics import Census, Metrics
 from sidecar.sse.event_id import RANDOM_BYTES, Signer, handle
 from sidecar.streams.idempotency import IdempotencyStore
+from sidecar.streams.log_budget import LogBudget
+from sidecar.streams.replay_log import ReplayLog
 from sidecar.streams.states import Audience, StreamState
-from sidecar.streams.stream import Stream
+from sidecar.streams.stream import Stream, StreamHooks
 from sidecar.streams.timer_wheel import TimerWheel
-
-PRESSURE_OVER_RATIO = 0.9
-"""Streams that wait for room look again once the logs are down to this part of their budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +51,12 @@ class Hub:
         self._on_settled = on_settled
         self._finished: dict[str, Stream] = {}
         self._per_principal: Counter[bytes] = Counter()
-        self._under_pressure = False
+        self.budget = LogBudget(self._budgets.log_bytes_total_max, self._evict, self._drained)
+        self._hooks = StreamHooks(self._ended, self._settled, self._released)
         self.idempotency = IdempotencyStore(self._budgets.streams_max)
         self.streams: dict[str, Stream] = {}
         self.canaries: dict[str, Stream] = {}
         """Those of ``streams`` that no user started, the oldest first; they take no stream from users."""
-        self.log_bytes = 0
         metrics.observe_hub(self.census)
 
     def create(self, policy: RoutePolicy, principal: bytes) -> Stream:
@@ -68,7 +67,8 @@ class Hub:
             policy,
             principal,
             metrics=self._metrics.route(policy.name),
-            owner=self,
+            budget=self.budget,
+            hooks=self._hooks,
             wheel=self.wheel,
             clock=self._clock,
             lingers=is_canary or not self._over_budget(principal),
@@ -96,34 +96,17 @@ class Hub:
         """Return the stream of a handle or a verified token, or None."""
         return self.streams.get(handle(stream_id))
 
-    def grew(self, stream: Stream, size: int) -> bool:
-        """Implements Owner: above the budget, evict finished streams first."""
-        self.log_bytes += size
-        if self.log_bytes > self._budgets.log_bytes_total_max:
-            while size > 0 and self.pressed() and self._evict(spare=stream):
-                pass
-            self._under_pressure = self.pressed()
-            return self._under_pressure
-        if self._under_pressure and self.log_bytes < self._budgets.log_bytes_total_max * PRESSURE_OVER_RATIO:
-            self._under_pressure = False
-            for waiting in list(self.streams.values()):
-                waiting.pressure.drained()
-        return False
+    def _drained(self) -> None:
+        """Let the upstreams that wait for the budget check for room."""
+        for waiting in list(self.streams.values()):
+            waiting.pressure.drained()
 
-    def pressed(self) -> bool:
-        """Implements Owner."""
-        return self.log_bytes > self._budgets.log_bytes_total_max
-
-    def ended(self, stream: Stream) -> None:
-        """Implements Owner: an unsettled stream is not evicted.
-
-        Its client may still resume.
-        """
+    def _ended(self, stream: Stream) -> None:
+        """Offer an ended stream for eviction, unless its client may still resume."""
         if stream.outcome is not None:
             self._may_be_evicted(stream)
 
-    def settled(self, stream: Stream, outcome: Outcome) -> None:
-        """Implements Owner."""
+    def _settled(self, stream: Stream, outcome: Outcome) -> None:
         if stream.state is StreamState.ENDED:
             self._may_be_evicted(stream)
         self._on_settled(stream, outcome)
@@ -133,8 +116,7 @@ class Hub:
         if stream.handle not in self.canaries:
             self._finished[stream.handle] = stream
 
-    def released(self, stream: Stream) -> None:
-        """Implements Owner."""
+    def _released(self, stream: Stream) -> None:
         if self.streams.pop(stream.handle, None) is None:
             return
         self._finished.pop(stream.handle, None)
@@ -144,13 +126,13 @@ class Hub:
         if not self._per_principal[stream.principal]:
             del self._per_principal[stream.principal]
 
-    def _evict(self, spare: Stream | None = None) -> bool:
+    def _evict(self, spare: ReplayLog | None = None) -> bool:
         """Evict the oldest finished stream without a reader, if there is one.
 
-        Return whether there was one.
+        Not the stream of the log ``spare``. Return whether there was one.
         """
         for stream in self._finished.values():
-            if not stream.readers and stream is not spare:
+            if not stream.readers and stream.log is not spare:
                 stream.note("evicted: budget")
                 stream.expire()
                 return True

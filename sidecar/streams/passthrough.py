@@ -22,8 +22,8 @@ class Passthrough:
         return self._start + len(self._held)
 
     @property
-    def full(self) -> bool:
-        """Return whether the upstream has to wait."""
+    def high(self) -> bool:
+        """Whether the upstream has to wait."""
         return len(self._held) > RAW_BYTES_MAX
 
     def append(self, chunk: bytes) -> None:

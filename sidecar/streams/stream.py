@@ -4,8 +4,8 @@ Every reader, first or resumed or late, is a cursor over the same log, so replay
 """
 
 from collections import deque
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from sidecar.config.routes import RoutePolicy
 from sidecar.observability import errors
@@ -13,48 +13,30 @@ from sidecar.observability.labels import Outcome, ReconnectEnd, Side, SilentDisp
 from sidecar.observability.route_metrics import RouteMetrics
 from sidecar.sse import event_id
 from sidecar.sse.verdict import Ending, StreamVerdict
-from sidecar.streams import stall, states
-from sidecar.streams.back_pressure import BackPressure
-from sidecar.streams.delivery import DeliveryLedger
+from sidecar.streams import stall
+from sidecar.streams.lifecycle import Lifecycle
+from sidecar.streams.log_budget import LogBudget
 from sidecar.streams.passthrough import Passthrough
-from sidecar.streams.replay_log import LogGap, ReplayLog
+from sidecar.streams.replay_log import LogGap
 from sidecar.streams.resume_pace import ResumePace
-from sidecar.streams.source import Source
 from sidecar.streams.states import Audience, AudienceCommand, AudienceEvent, Command, StreamInput, StreamState
+from sidecar.streams.storage import StreamStorage
 from sidecar.streams.subscribers import Reader, Subscribers
 from sidecar.streams.timer_wheel import TimerWheel
 
 TIMELINE_MAX = 64
 """Lines of one stream's history; the oldest go first."""
 
-PRESSED_BYTES_MAX = 64 * 1024
-"""What one log may keep while all of them together are above their budget."""
-
 OVERFLOWED = "an event above the size limit: passed through from here, not resumable"
 
 
-class Owner(Protocol):
-    """The interface of the hub: budgets over all streams."""
+@dataclass(frozen=True, slots=True)
+class StreamHooks:
+    """What a stream calls at its end, its outcome and its release."""
 
-    def grew(self, stream: "Stream", size: int) -> bool:
-        """Count ``size`` more bytes; return whether all logs are too large."""
-        ...
-
-    def ended(self, stream: "Stream") -> None:
-        """Note that ``stream`` has ended."""
-        ...
-
-    def settled(self, stream: "Stream", outcome: Outcome) -> None:
-        """The outcome of ``stream`` is known and counted."""
-        ...
-
-    def released(self, stream: "Stream") -> None:
-        """The log of ``stream`` is no longer needed."""
-        ...
-
-    def pressed(self) -> bool:
-        """Whether the logs of all streams together are above their budget."""
-        ...
+    on_ended: Callable[["Stream"], None]
+    on_settled: Callable[["Stream", Outcome], None]
+    on_released: Callable[["Stream"], None]
 
 
 class Stream:
@@ -65,9 +47,11 @@ class Stream:
 
     __slots__ = (
         "__weakref__",
-        "_ended_at",
-        "_owner",
+        "_hooks",
+        "_lifecycle",
         "_stall",
+        "_storage",
+        "_upstream",
         "clock",
         "ending",
         "fields",
@@ -75,7 +59,6 @@ class Stream:
         "id",
         "last_byte_at",
         "ledger",
-        "lingers",
         "log",
         "metrics",
         "outcome",
@@ -84,10 +67,7 @@ class Stream:
         "policy",
         "pressure",
         "principal",
-        "raw",
-        "source",
         "started_at",
-        "state",
         "subscribers",
         "timeline",
         "trace",
@@ -103,12 +83,14 @@ class Stream:
         principal: bytes,
         *,
         metrics: RouteMetrics,
-        owner: Owner,
+        budget: LogBudget,
+        hooks: StreamHooks,
         wheel: TimerWheel,
         clock: Callable[[], float],
         lingers: bool = True,
     ) -> None:
         """Start a stream; without ``lingers`` it ends with its last reader."""
+        now = clock()
         self.id = stream_id
         self.handle = event_id.handle(stream_id)
         self.policy = policy
@@ -116,23 +98,22 @@ class Stream:
         self.metrics = metrics
         self.wheel = wheel
         self.clock = clock
-        self._owner = owner
-        self.log = ReplayLog()
-        self.ledger = DeliveryLedger(self.log, metrics)
-        self.raw: Passthrough | None = None
+        self._hooks = hooks
+        self._storage = StreamStorage(policy, metrics, budget)
+        self.log = self._storage.log
+        self.ledger = self._storage.ledger
+        self.pressure = self._storage.pressure
         self.verdict = StreamVerdict(policy.complete_on, live=policy.kind == "live")
-        self.state = StreamState.OPENING
+        self._lifecycle = Lifecycle(policy, now, lingers=lingers)
+        self._upstream: Mapping[Command, Callable[[], None]] = {}
         self.fields: list[tuple[bytes, bytes]] = []
         self.partial = b""
         self.ending: Ending | None = None
         self.outcome: Outcome | None = None
-        self.source: Source | None = None
-        self.lingers = lingers
-        self.pressure = BackPressure()
         self.pace = ResumePace()
         self.trace = ""
-        self.started_at = self.last_byte_at = self._ended_at = clock()
-        self.subscribers = Subscribers(self.started_at, endless=policy.kind == "live")
+        self.started_at = self.last_byte_at = now
+        self.subscribers = Subscribers(now, endless=policy.kind == "live")
         self._stall = stall.Stall(metrics)
         self.timeline: deque[tuple[float, str]] = deque(maxlen=TIMELINE_MAX)
         self.wheel_slot: int | None = None
@@ -147,9 +128,9 @@ class Stream:
         """Keep the response's fields for a resume, and the request's trace."""
         self.fields, self.trace = fields, trace
 
-    def feed_from(self, source: Source) -> None:
-        """Keep the upstream side, which the lifecycle closes and reopens."""
-        self.source = source
+    def feed_from(self, *, reopen: Callable[[], None], close: Callable[[], None]) -> None:
+        """Keep how the lifecycle reopens and closes the upstream."""
+        self._upstream = {Command.RECONNECT: reopen, Command.CLOSE_UPSTREAM: close}
 
     def heard(self, now: float) -> None:
         """Note that the upstream was heard at this moment."""
@@ -157,51 +138,30 @@ class Stream:
 
     def accept(self, events: list[bytes]) -> None:
         """Append events and wake the readers."""
-        log, policy = self.log, self.policy
-        after = log.last_seq
-        pressed = self._owner.grew(self, log.append_all(events))
-        self.ledger.take(len(events))
-        self.pressure.high = (
-            pressed
-            or log.bytes_held > policy.log_bytes_max
-            or log.last_seq - log.first_seq >= policy.log_events_max
-        )
+        after = self.log.last_seq
+        self._storage.append(events)
         for reader in self.subscribers.readers:
             reader.appended(events, after)
 
     def pass_through(self, chunk: bytes) -> None:
         """Send on bytes that are no longer framed."""
         if self.raw is None:
-            self.raw = Passthrough()
             self.metrics.continuity_unproven[UnprovenReason.OVERSIZE_EVENT].inc()
             self.note(OVERFLOWED)
-            self.pressure.high = True
-        self.raw.append(chunk)
+        self._storage.append_raw(chunk)
         self._wake()
 
     def trim(self, events_max: int, bytes_max: int, through: int | None) -> None:
         """Drop the oldest events, none above ``through``."""
-        first = self.log.first_seq
-        size = self.log.trim(events_max, bytes_max, through)
-        if size:
-            self.ledger.trimmed(first)
-            self._owner.grew(self, -size)
+        self._storage.trim(events_max, bytes_max, through)
 
     def make_room(self) -> bool:
-        """Trim what all readers have; return whether the upstream may continue."""
-        if self.raw is not None:
-            return not self.raw.full
-        events_max, bytes_max = self.policy.log_events_max, self.policy.log_bytes_max
-        if self._owner.pressed():
-            bytes_max = min(bytes_max, PRESSED_BYTES_MAX)
-        if len(self.log) <= events_max and self.log.bytes_held <= bytes_max:
-            return True
-        if self.policy.kind == "live":
-            self.trim(events_max, bytes_max, None)
-            return True
-        if self.readers:
-            self.trim(events_max, bytes_max, min(reader.proven for reader in self.readers))
-        return len(self.log) <= events_max and self.log.bytes_held <= bytes_max
+        """Drop what all readers have; return whether the upstream may continue."""
+        return self._storage.make_room(self._proven_seq)
+
+    def _proven_seq(self) -> int | None:
+        """Return the last seq that every client has, or None without one."""
+        return min((reader.proven for reader in self.readers), default=None)
 
     def pause(self, on_drained: Callable[[], None]) -> None:
         """Pause the upstream; call ``on_drained`` when there may be room."""
@@ -226,34 +186,30 @@ class Stream:
 
         ``ending`` is the end of the stream, for steps that end it.
         """
-        step = states.step(self.state, event)
-        if step is None or (step.state is self.state and not step.commands):
+        commands = self._lifecycle.step(event)
+        if commands is None:
             return
-        self.state = step.state
         self.note(str(event) if ending is None or ending.error is None else f"{event}: {ending.error.code}")
-        for command in step.commands:
+        for command in commands:
             self._perform(command, ending)
 
     def _perform(self, command: Command, ending: Ending | None) -> None:
-        source = self.source
         if command is Command.SEAL:
             self._seal(ending or self.verdict.broken(errors.InternalError))
         elif command is Command.DECLARE_STALL:
             self._stall.declare(self.clock(), self.last_byte_at, self.exemplar)
         elif command in stall.ENDS:
             self._stall.over(stall.ENDS[command], self.clock(), self.exemplar)
-        elif command is Command.RECONNECT and source is not None:
-            source.reopen()
-        elif command is Command.CLOSE_UPSTREAM and source is not None:
-            source.close()
+        elif command in self._upstream:
+            self._upstream[command]()
         elif command is Command.RETAIN:
             self._retain()
         elif command is Command.RELEASE:
             self._release()
 
     def _retain(self) -> None:
-        self._ended_at = self.clock()
-        self._owner.ended(self)
+        self._lifecycle.ended_at = self.clock()
+        self._hooks.on_ended(self)
         self._plan()
 
     def _seal(self, ending: Ending) -> None:
@@ -263,10 +219,7 @@ class Stream:
         """
         self.ending = ending
         if ending.error is not None and not ending.told and self.raw is None:
-            told = self.verdict.provider.failure_event(ending.error, self.id)
-            self.ledger.sealed_seq = self.log.last_seq + 1
-            self.log.append(told)
-            self._owner.grew(self, len(told))
+            self._storage.append_failure(self.verdict.provider.failure_event(ending.error, self.id))
         self.log.closed = True
         if ending.silent is not None:
             self.metrics.silent_failures[ending.silent, SilentDisposition.SURFACED].inc()
@@ -292,7 +245,7 @@ class Stream:
             self.outcome = outcome
             self.metrics.streams_finished[outcome].inc(1, self.exemplar)
             self.note(f"outcome: {outcome}")
-            self._owner.settled(self, outcome)
+            self._hooks.on_settled(self, outcome)
 
     def stop(self, outcome: Outcome, error: type[errors.SidecarError]) -> None:
         """End the stream from this side, or settle its outcome if it ended.
@@ -302,6 +255,21 @@ class Stream:
         shown = self.verdict.complete or self.verdict.error_seen
         self.advance(StreamInput.STOP, self.verdict.broken(error) if shown else Ending(outcome, error))
         self.settle(outcome)
+
+    @property
+    def state(self) -> StreamState:
+        """The state of the upstream side."""
+        return self._lifecycle.state
+
+    @property
+    def lingers(self) -> bool:
+        """Whether the stream waits for a client that disconnected."""
+        return self._lifecycle.lingers
+
+    @property
+    def raw(self) -> Passthrough | None:
+        """The bytes that are not framed; None while the stream is framed."""
+        return self._storage.raw
 
     @property
     def exemplar(self) -> dict[str, str]:
@@ -382,19 +350,6 @@ class Stream:
                 gave_up.observe(seconds, self.exemplar)
         self.stop(outcome, errors.LingerOver)
 
-    def _linger_until(self) -> float | None:
-        """Return when a stream without readers ends, in loop time.
-
-        None: with its upstream.
-        """
-        if self.state is StreamState.ENDED:
-            return max(self.subscribers.detached_at, self._ended_at) + self.policy.linger_s
-        if self.raw is not None or not self.lingers or self.policy.on_disconnect == "cancel":
-            return self.subscribers.detached_at
-        if self.policy.on_disconnect == "continue" and not self.pressure.paused:
-            return None
-        return self.subscribers.detached_at + self.policy.linger_s
-
     def _plan(self) -> None:
         """Plan the visit at the end of linger or retention."""
         due = self.visit(self.clock())
@@ -409,15 +364,16 @@ class Stream:
             return None  # attached without a reader: the first one is about to join
         due = None
         if self.audience is Audience.DETACHED:
-            due = self._linger_until()
+            due = self._lifecycle.linger_until(
+                self.subscribers.detached_at, resumable=self.raw is None, paused=self.pressure.paused
+            )
             if due is not None and now >= due:
                 self._audience(self.subscribers.step(AudienceEvent.LINGER_OVER))
                 due = None
-        if self.state is not StreamState.ENDED:
+        # The log of a stream without an outcome stays while its client may still resume.
+        retained_until = self._lifecycle.retained_until(due if self.outcome is None else None)
+        if retained_until is None:
             return due
-        retained_until = self._ended_at + self.policy.retain_s
-        if due is not None and self.outcome is None:
-            retained_until = max(retained_until, due)  # the client may still resume
         if now >= retained_until:
             self.advance(StreamInput.RETENTION_OVER)
             return None
@@ -430,8 +386,7 @@ class Stream:
     def _release(self) -> None:
         self._audience(self.subscribers.step(AudienceEvent.LINGER_OVER))
         self.settle(self.subscribers.outcome)
-        self.ledger.close()
+        self._storage.release()
         self.wheel.discard(self)
-        self.source = None
-        self._owner.grew(self, -self.log.bytes_held)
-        self._owner.released(self)
+        self._upstream = {}
+        self._hooks.on_released(self)

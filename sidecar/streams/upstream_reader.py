@@ -80,7 +80,7 @@ class UpstreamReader:
         self._lost_at: float | None = None
         self._first_at: float | None = None
         self.wheel_slot: int | None = None
-        stream.feed_from(self)
+        stream.feed_from(reopen=self._reopen, close=self.close)
 
     def start(self, response: UpstreamResponse) -> None:
         """Read a body whose head is here."""
@@ -92,15 +92,14 @@ class UpstreamReader:
         self._task = asyncio.get_running_loop().create_task(self._open_late(response))
 
     def close(self) -> None:
-        """Implements Source: close the connection and stop reading."""
+        """Close the connection and stop reading."""
         self._stream.wheel.discard(self)
         if self._response is not None:
             self._response.close()
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
 
-    def reopen(self) -> None:
-        """Implements Source."""
+    def _reopen(self) -> None:
         if self._lost_at is None:
             self._lost_at = self._stream.clock()
         self._task = asyncio.get_running_loop().create_task(self._come_back())
@@ -152,7 +151,6 @@ class UpstreamReader:
         stream = self._stream
         self._response = response
         stream.verdict.observe_response([name for name, _ in response.fields])
-        stream.last_byte_at = stream.clock()
         stream.heard(stream.clock())
         stream.advance(StreamInput.BYTES)
         limits = [limit for limit in (stream.policy.stall_s, stream.policy.upstream_idle_s) if limit]

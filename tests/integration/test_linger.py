@@ -164,7 +164,7 @@ async def test_a_finished_stream_expires_after_its_retention() -> None:
         assert (await replay(sc, stream, 1)).status == 200
         assert sc.metric("sse_log_bytes") > 0
         await sc.until(lambda: not sc.parts.hub.streams)
-        assert (sc.metric("sse_log_bytes"), sc.parts.hub.log_bytes) == (0, 0)
+        assert (sc.metric("sse_log_bytes"), sc.parts.hub.budget.bytes_held) == (0, 0)
         assert (await replay(sc, stream, 1)).status == 410
 
 

@@ -191,7 +191,7 @@ async def test_all_logs_together_keep_to_their_budget_and_every_answer_arrives_w
             opened = [stack.enter_async_context(slow(sc).open("POST", "/v1/chat")) for _ in range(streams)]
             responses = [await opening for opening in opened]
             assert await standstill(sc) < streams * events
-            assert sc.parts.hub.log_bytes <= MIB + streams * (64 + 128) * KIB
+            assert sc.parts.hub.budget.bytes_held <= MIB + streams * (64 + 128) * KIB
             await asyncio.gather(*(response.read_to_end() for response in responses))
         assert {tuple(numbers(response)) for response in responses} == {tuple(range(1, events + 1))}
         assert sc.outcomes() == {"completed": streams}
@@ -206,7 +206,7 @@ async def test_above_the_budget_of_all_logs_the_oldest_finished_stream_goes_firs
             async with sc.client.open("POST", "/v1/chat") as response:
                 await response.read_to_end()
             names.append(response.header("SSE-Stream"))
-        assert sc.parts.hub.log_bytes <= MIB
+        assert sc.parts.hub.budget.bytes_held <= MIB
         statuses = []
         for name in names:
             async with sc.client.resume(f"{name}.99") as again:

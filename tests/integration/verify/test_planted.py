@@ -93,9 +93,9 @@ BUGS = {
         "principal",
     ),
     "linger ignored": Bug(
-        "streams/stream.py",
-        "            return None\n        return self.subscribers.detached_at + self.policy.linger_s",
-        "            return None\n        return self.subscribers.detached_at",
+        "streams/lifecycle.py",
+        "        return detached_at + policy.linger_s",
+        "        return detached_at",
         "packet-loss",
         "linger",
     ),

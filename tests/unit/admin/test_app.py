@@ -178,12 +178,12 @@ class TestAdminCancel:
     async def test_a_cancelled_stream_ends_and_closes_its_backend(self) -> None:
         held = Held()
         stream = held.stream(events=1)
-        source = FakeSource()
-        stream.feed_from(source)
+        upstream: list[str] = []
+        stream.feed_from(reopen=lambda: upstream.append("reopened"), close=lambda: upstream.append("closed"))
         async with held.client() as client:
             answer = await client.post(f"/streams/{stream.handle}/cancel")
         assert (answer.status_code, answer.content) == (204, b"")
-        assert (stream.outcome, stream.state, source.closed) == (Outcome.CLIENT_CANCELLED, "ended", True)
+        assert (stream.outcome, stream.state, upstream) == (Outcome.CLIENT_CANCELLED, "ended", ["closed"])
 
     async def test_cancelling_twice_is_cancelling_once(self) -> None:
         held = Held()
@@ -218,19 +218,6 @@ async def test_no_answer_is_kept_by_a_cache(path: str) -> None:
 async def test_what_does_not_exist_is_told_as_a_problem() -> None:
     async with Held().client() as client:
         _assert_problem(await client.get("/nothing"), 404, "err-sidecar-control-not-found")
-
-
-class FakeSource:
-    """An upstream side that only notes that it was closed."""
-
-    def __init__(self) -> None:
-        self.closed = False
-
-    def close(self) -> None:
-        self.closed = True
-
-    def reopen(self) -> None:
-        raise AssertionError("nothing asked for this")
 
 
 async def _ids(held: Held, target: str) -> list[str]:

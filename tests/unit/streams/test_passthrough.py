@@ -45,11 +45,11 @@ def test_bytes_that_were_given_back_are_refused_never_replaced_by_others() -> No
 
 def test_the_upstream_waits_above_the_bound_and_goes_on_below_it() -> None:
     raw = tail(b"x" * RAW_BYTES_MAX)
-    full = [raw.full]
+    full = [raw.high]
     raw.append(b"x")
-    full.append(raw.full)
+    full.append(raw.high)
     raw.trim(1)
-    full.append(raw.full)
+    full.append(raw.high)
     assert full == [False, True, False]
 
 

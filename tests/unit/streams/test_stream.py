@@ -10,7 +10,8 @@ from sidecar.sse.verdict import Ending
 from sidecar.streams.hub import Budgets
 from sidecar.streams.replay_log import LogGap
 from sidecar.streams.states import Audience, StreamInput, StreamState
-from sidecar.streams.stream import PRESSED_BYTES_MAX, TIMELINE_MAX
+from sidecar.streams.storage import OVER_BUDGET_BYTES_MAX
+from sidecar.streams.stream import TIMELINE_MAX
 from tests.kit.held import HeldReader
 from tests.kit.stream_bench import StreamBench, virtual
 
@@ -272,4 +273,4 @@ async def test_a_sealing_without_an_ending_is_an_internal_error() -> None:
 
 
 def test_a_pressed_log_keeps_less_than_a_route_may_ask_for() -> None:
-    assert PRESSED_BYTES_MAX == 64 * 1024
+    assert OVER_BUDGET_BYTES_MAX == 64 * 1024
