@@ -67,11 +67,12 @@ class Framer:
             return []
         if (
             chunk[:5] == b"data:"
-            and chunk.find(b"\n\n") == len(chunk) - 2
+            and chunk.find(b"\n") == len(chunk) - 2
+            and chunk[-1:] == b"\n"
             and not (self._pending or self._carry)
             and len(chunk) <= self._limit
         ):
-            return [chunk[:-1]]  # one whole event: most backends write so
+            return [chunk[:-1]]  # one event of one line: most backends write so
         return self._split(chunk)
 
     def take_spill(self) -> bytes:

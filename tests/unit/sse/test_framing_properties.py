@@ -100,6 +100,7 @@ def test_a_resumed_client_sees_the_same_events_as_a_connected_one(
 
 @settings(max_examples=2_000)
 @given(streams, sizes)
+@example(b"data: a\n\xef\xbb\xbf\n\n", [1])
 def test_the_cut_makes_no_difference(body: bytes, lengths: list[int]) -> None:
     assert frame(cut(body, lengths)) == frame([body])
 
@@ -118,6 +119,7 @@ def test_a_block_above_the_limit_changes_nothing_for_a_client(
 
 @settings(max_examples=2_000)
 @given(streams, sizes, limits)
+@example(b"data: a\n\xef\xbb\xbf\n\n", [], 13)
 def test_where_framing_ends_does_not_depend_on_the_cut(body: bytes, lengths: list[int], limit: int) -> None:
     whole, pieces = Framer(limit), Framer(limit)
     events = [event for chunk in cut(body, lengths) for event in pieces.feed(chunk)]
