@@ -9,8 +9,18 @@
 For programs without asyncio: ``sidecar.client.blocking``. It imports nothing of the server.
 """
 
+from sidecar.client.connection import HttpTransport, Transport
 from sidecar.client.event_parser import Event
 from sidecar.client.event_source import EventSource
 from sidecar.client.state import Gap, Recovery, State, StreamFailed
 
-__all__ = ["Event", "EventSource", "Gap", "Recovery", "State", "StreamFailed"]
+__all__ = [
+    "Event",
+    "EventSource",
+    "Gap",
+    "HttpTransport",
+    "Recovery",
+    "State",
+    "StreamFailed",
+    "Transport",
+]

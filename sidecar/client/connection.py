@@ -50,10 +50,10 @@ class StreamResponse(Protocol):
         """Close the connection; a waiting read raises Lost."""
 
 
-class Network(Protocol):
-    """Makes connections."""
+class Transport(Protocol):
+    """Makes the connections of one stream; its EventSource closes it."""
 
-    async def ask(self, request: Request, within_s: float) -> StreamResponse:
+    async def send(self, request: Request, within_s: float) -> StreamResponse:
         """Send a request and return its response after the head.
 
         Raises Lost, also when the head is late.
@@ -107,7 +107,7 @@ class HttpAnswer:
         self._response.close()
 
 
-class HttpNetwork:
+class HttpTransport:
     """Make the connections of one stream with aiohttp.
 
     It reads no settings from the environment and keeps no cookies.
@@ -121,8 +121,8 @@ class HttpNetwork:
         self._session = session or _session()
         self._redirects = redirects
 
-    async def ask(self, request: Request, within_s: float) -> HttpAnswer:
-        """Implements Network."""
+    async def send(self, request: Request, within_s: float) -> HttpAnswer:
+        """Implements Transport."""
         try:
             async with asyncio.timeout(within_s):
                 answer = HttpAnswer(await self._send(request))
@@ -149,7 +149,7 @@ class HttpNetwork:
         )
 
     async def post(self, url: str, headers: dict[str, str], body: bytes = b"") -> bool:
-        """Implements Network."""
+        """Implements Transport."""
         try:
             async with (
                 asyncio.timeout(POST_S),
@@ -162,7 +162,7 @@ class HttpNetwork:
             return False
 
     async def close(self) -> None:
-        """Implements Network."""
+        """Implements Transport."""
         if self._own:
             await self._session.close()
 

@@ -9,7 +9,7 @@ from typing import Self
 
 import aiohttp
 
-from sidecar.client.connection import HttpNetwork, Network
+from sidecar.client.connection import HttpTransport, Transport
 from sidecar.client.course import StreamCourse
 from sidecar.client.event_parser import Event
 from sidecar.client.flow import Flow, OnEnd
@@ -58,6 +58,7 @@ class EventSource:
         reports: bool = True,
         redirects: bool = False,
         session: aiohttp.ClientSession | None = None,
+        transport: Transport | None = None,
         on_state: Callable[[State, str], None] | None = None,
         on_gap: Callable[[Gap], None] | None = None,
         on_heartbeat: Callable[[int], None] | None = None,
@@ -69,6 +70,8 @@ class EventSource:
         Raises ValueError.
         """
         check(url, stall_s, attempts_max)
+        if transport is not None and (session is not None or redirects):
+            raise ValueError("`session` and `redirects` are options of the default transport")
         content = body.encode() if isinstance(body, str) else body
         self.url = url.partition("#")[0]
         key, control = str(uuid.uuid4()), control.rstrip("/")
@@ -84,6 +87,7 @@ class EventSource:
         self._reports = reports and bool(control)
         self._redirects = redirects
         self._session = session
+        self._given_transport = transport
         self._on_state, self._on_gap = on_state or ignore, on_gap or ignore
         self._on_heartbeat, self._on_recovered = on_heartbeat or ignore, on_recovered or ignore
         self._jitter = jitter
@@ -95,12 +99,12 @@ class EventSource:
     async def __aenter__(self) -> Self:
         """Prepare; the iteration makes the first connection."""
         listeners = Listeners(self._tell_state, self._on_gap, self._on_heartbeat, self._tell_recovered)
-        self._network = self._make_network()
+        self._transport = self._given_transport or HttpTransport(self._session, redirects=self._redirects)
         self._flow = Flow(
             self._question,
             self._progress,
             self._course,
-            self._network,
+            self._transport,
             listeners,
             headers=lambda: asked(self._headers),
             renews=callable(self._headers),
@@ -127,7 +131,7 @@ class EventSource:
         finally:
             for post in self._posts:
                 post.cancel()
-            await self._network.close()
+            await self._transport.close()
 
     def __aiter__(self) -> Self:
         """Iterate over the messages."""
@@ -277,7 +281,7 @@ class EventSource:
             return False
         flow.cancelling = True
         url = self._question.control_url(f"streams/{self.stream}/cancel")
-        stopped = await self._network.post(url, without_body(await asked(self._headers)))
+        stopped = await self._transport.post(url, without_body(await asked(self._headers)))
         if stopped:
             await self._read_on(flow)
             flow.stopped()
@@ -300,9 +304,6 @@ class EventSource:
             raise RuntimeError("use it in `async with`")
         return self._flow
 
-    def _make_network(self) -> Network:
-        return HttpNetwork(self._session, redirects=self._redirects)
-
     def _tell_state(self) -> None:
         self._on_state(self.state, self.reason)
 
@@ -320,6 +321,6 @@ class EventSource:
             return
         said = report(self._progress, self._course, at, unread=len(self._running.ready))
         url = self._question.control_url("reports")
-        post = asyncio.ensure_future(self._network.post(url, {"content-type": "application/json"}, said))
+        post = asyncio.ensure_future(self._transport.post(url, {"content-type": "application/json"}, said))
         self._posts.add(post)
         post.add_done_callback(self._posts.discard)

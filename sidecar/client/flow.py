@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 from sidecar.client.answer import CODE_PREFIX, Meaning, meaning
-from sidecar.client.connection import Lost, Network, StreamResponse
+from sidecar.client.connection import Lost, StreamResponse, Transport
 from sidecar.client.course import ConnectionLoss, StreamCourse
 from sidecar.client.event_parser import Event, EventTooLarge
 from sidecar.client.progress import LostOnTheWay, Progress
@@ -38,7 +38,7 @@ class Flow:
         question: StreamRequest,
         progress: Progress,
         course: StreamCourse,
-        network: Network,
+        transport: Transport,
         listeners: Listeners,
         *,
         headers: Callable[[], Awaitable[Mapping[str, str]]],
@@ -52,7 +52,7 @@ class Flow:
         self.course = course
         self.ready: deque[tuple[Event, int]] = deque()
         self.cancelling = False
-        self._network = network
+        self._transport = transport
         self._listeners = listeners
         self._headers = headers
         self._renews = renews
@@ -108,7 +108,7 @@ class Flow:
             self._listeners.state()
         # A stream that is kept is answered at once; a model that is asked first may think.
         within_s = self._stall_s if self.progress.stream else max(self._stall_s, FIRST_ANSWER_S)
-        self._asking = asyncio.ensure_future(self._network.ask(request, within_s))
+        self._asking = asyncio.ensure_future(self._transport.send(request, within_s))
         try:
             answer = await self._asking
         except Lost as lost:

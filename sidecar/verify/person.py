@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sidecar.client import Event, EventSource, Gap, State, StreamFailed
-from sidecar.client.connection import Network
+from sidecar.client.connection import HttpTransport
 from sidecar.client.flow import OnEnd
-from sidecar.verify.wire import CONNECTIONS_MAX, RecordedConnection, RecordedNetwork
+from sidecar.verify.wire import CONNECTIONS_MAX, RecordedConnection, RecordedTransport
 
 MESSAGES_MAX = 100_000
 """Messages of one user; whoever gets more leaves."""
@@ -128,9 +128,9 @@ class Person:
 
     def _client(self) -> EventSource:
         question = self.question
-        return _Recorded(
-            self.connections,
+        return EventSource(
             question.url,
+            transport=RecordedTransport(HttpTransport(), self.connections),
             method=question.method,
             headers=question.headers,
             body=question.body,
@@ -147,14 +147,3 @@ class Person:
 
     def _see(self, state: State, sentence: str) -> None:
         self.seen.append(ShownState(time.monotonic(), state, sentence))
-
-
-class _Recorded(EventSource):
-    """The client, with its connections written down."""
-
-    def __init__(self, connections: deque[RecordedConnection], url: str, **options: object) -> None:
-        super().__init__(url, **options)  # type: ignore[arg-type]
-        self._connections = connections
-
-    def _make_network(self) -> Network:
-        return RecordedNetwork(super()._make_network(), self._connections)

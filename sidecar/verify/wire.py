@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from sidecar.client.connection import Lost, Network, StreamResponse
+from sidecar.client.connection import Lost, StreamResponse, Transport
 from sidecar.client.request import Request
 
 BLOCKS_MAX = 50_000
@@ -145,20 +145,20 @@ class RecordedAnswer:
         self._answer.close()
 
 
-class RecordedNetwork:
+class RecordedTransport:
     """A network that records its connections in order."""
 
-    def __init__(self, network: Network, connections: deque[RecordedConnection]) -> None:
-        self._network = network
+    def __init__(self, transport: Transport, connections: deque[RecordedConnection]) -> None:
+        self._transport = transport
         self._connections = connections
 
-    async def ask(self, request: Request, within_s: float) -> RecordedAnswer:
-        """See Network."""
+    async def send(self, request: Request, within_s: float) -> RecordedAnswer:
+        """Implements Transport."""
         after = request.headers.get("last-event-id", "")
         connection = RecordedConnection(request.method, request.url, after, time.monotonic())
         self._connections.append(connection)
         try:
-            answer = await self._network.ask(request, within_s)
+            answer = await self._transport.send(request, within_s)
         except Lost as lost:
             connection.end("left" if lost.loss.stalled else "lost", lost.loss.detail or lost.loss.reason)
             raise
@@ -170,9 +170,9 @@ class RecordedNetwork:
         return RecordedAnswer(answer, connection)
 
     async def post(self, url: str, headers: dict[str, str], body: bytes = b"") -> bool:
-        """See Network."""
-        return await self._network.post(url, headers, body)
+        """Implements Transport."""
+        return await self._transport.post(url, headers, body)
 
     async def close(self) -> None:
-        """See Network."""
-        await self._network.close()
+        """Implements Transport."""
+        await self._transport.close()

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from sidecar.client import EventSource
 from sidecar.client.answer import ResponseHead
-from sidecar.client.connection import Lost, Network, StreamResponse
+from sidecar.client.connection import Lost, StreamResponse
 from sidecar.client.course import ConnectionLoss
 from sidecar.client.request import Request
 
@@ -63,8 +63,9 @@ class FakeNetwork:
         self.within_s: list[float] = []
         self.posts: list[tuple[str, dict[str, str], bytes]] = []
         self.takes_posts = True
+        self.closed = False
 
-    async def ask(self, request: Request, within_s: float) -> StreamResponse:
+    async def send(self, request: Request, within_s: float) -> StreamResponse:
         self.requests.append(request)
         self.within_s.append(within_s)
         self.asked_at.append(asyncio.get_running_loop().time())
@@ -78,7 +79,7 @@ class FakeNetwork:
         return self.takes_posts
 
     async def close(self) -> None:
-        return
+        self.closed = True
 
     @property
     def reports(self) -> list[dict[str, Any]]:
@@ -90,12 +91,6 @@ def scripted(*answers: FakeAnswer | ConnectionLoss) -> FakeNetwork:
     return FakeNetwork(lambda number, _: answers[number])
 
 
-class FakedSource(EventSource):
-    """An event source on a network in memory."""
-
-    def __init__(self, network: FakeNetwork, url: str = "http://chat.test/api/chat", **options: Any) -> None:
-        super().__init__(url, **options)
-        self.network = network
-
-    def _make_network(self) -> Network:
-        return self.network
+def source_on(network: FakeNetwork, url: str = "http://chat.test/api/chat", **options: Any) -> EventSource:
+    """Return an event source on a network in memory."""
+    return EventSource(url, transport=network, **options)

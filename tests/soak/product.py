@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 
 from sidecar.client import EventSource, Gap, State, StreamFailed
-from sidecar.client.connection import HttpNetwork, Network, StreamResponse
+from sidecar.client.connection import HttpTransport, StreamResponse, Transport
 from sidecar.client.request import Request
 from sidecar.sse import event_id
 from sidecar.verify.history import HistoryEvent, Received
@@ -23,32 +23,23 @@ GONE = frozenset({"err-sidecar-resume-expired", "err-sidecar-stream-not-found", 
 class Witness:
     """The client's network, and a note of which stream each answer carried."""
 
-    def __init__(self, person: "ProductPerson", network: Network) -> None:
+    def __init__(self, person: "ProductPerson", network: Transport) -> None:
         self._person = person
         self._network = network
 
-    async def ask(self, request: Request, within_s: float) -> StreamResponse:
-        """See Network."""
-        answer = await self._network.ask(request, within_s)
+    async def send(self, request: Request, within_s: float) -> StreamResponse:
+        """Implements Transport."""
+        answer = await self._network.send(request, within_s)
         self._person.answered(answer.head.headers)
         return answer
 
     async def post(self, url: str, headers: dict[str, str], body: bytes = b"") -> bool:
-        """See Network."""
+        """Implements Transport."""
         return await self._network.post(url, headers, body)
 
     async def close(self) -> None:
-        """See Network."""
+        """Implements Transport."""
         await self._network.close()
-
-
-class WatchedSource(EventSource):
-    """The product's client with a witness."""
-
-    person: "ProductPerson"
-
-    def _make_network(self) -> Network:
-        return Witness(self.person, HttpNetwork())
 
 
 class ProductPerson:
@@ -83,8 +74,9 @@ class ProductPerson:
 
     async def live(self) -> None:
         """Ask, read, and do what the visit says."""
-        source = WatchedSource(
+        source = EventSource(
             f"http://127.0.0.1:{self.stand.port_for(self.visit)}{target_of(self.visit)}",
+            transport=Witness(self, HttpTransport()),
             method=self.visit.method,
             headers=self._fields,
             body=body_of(self.visit),
@@ -94,7 +86,6 @@ class ProductPerson:
             on_gap=self._gap,
             jitter=self._chance.random,
         )
-        source.person = self
         async with source as events:
             await self._read(events)
         self.stand.testimony.counts[f"product client: {source.state}"] += 1

@@ -7,7 +7,7 @@ from socket import SO_LINGER, SOL_SOCKET
 import aiohttp
 
 from sidecar.client.answer import ResponseHead
-from sidecar.client.connection import HttpAnswer, HttpNetwork, Lost, StreamResponse
+from sidecar.client.connection import HttpAnswer, HttpTransport, Lost, StreamResponse
 from sidecar.client.course import ConnectionLoss
 from sidecar.client.request import Request
 from sidecar.faultnet.dark import RESET_ON_CLOSE
@@ -15,7 +15,7 @@ from sidecar.faultnet.dark import RESET_ON_CLOSE
 CLOSED, CANCEL = b'"state":"closed"', "/cancel"
 
 
-class ClientSession(HttpNetwork):
+class ClientSession(HttpTransport):
     """What one client asks with; ``session`` is the person's and stays open."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
@@ -30,9 +30,9 @@ class ClientSession(HttpNetwork):
         self._response: aiohttp.ClientResponse | None = None
         self._dark: list[StreamResponse] = []
 
-    async def ask(self, request: Request, within_s: float) -> StreamResponse:  # type: ignore[override]
-        """See Network."""
-        answer = await super().ask(request, within_s)
+    async def send(self, request: Request, within_s: float) -> StreamResponse:  # type: ignore[override]
+        """Implements Transport."""
+        answer = await super().send(request, within_s)
         stream = answer.head.headers.get("sse-stream", "")
         if stream:
             self.streams[stream] = None
@@ -44,7 +44,7 @@ class ClientSession(HttpNetwork):
         return self._response
 
     async def post(self, url: str, headers: dict[str, str], body: bytes = b"") -> bool:
-        """See Network."""
+        """Implements Transport."""
         taken = await super().post(url, headers, body)
         if taken and (CLOSED in body or url.endswith(CANCEL)):
             self.taken_at = time.monotonic()
@@ -64,7 +64,7 @@ class ClientSession(HttpNetwork):
             self._answer.go_dark()
 
     async def close(self) -> None:
-        """See Network; what is dark is given up only now."""
+        """Implements Transport; what is dark is given up only now."""
         for answer in self._dark:
             answer.close()
         await super().close()

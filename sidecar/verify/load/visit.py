@@ -12,7 +12,6 @@ from typing import Any
 import aiohttp
 
 from sidecar.client import Event, EventSource, Recovery, State, StreamFailed
-from sidecar.client.connection import Network
 from sidecar.client.told import failure_of
 from sidecar.demo.faults import DemoFault
 from sidecar.observability.labels import Outcome
@@ -184,12 +183,12 @@ class UserVisit:
             self.account.failures_told += 1
             self._records.append(HistoryEvent("person", self._name, "terminal"))
 
-    def _client(self, line: ClientSession, **options: Any) -> "_Client":  # noqa: ANN401 - the client's own
+    def _client(self, line: ClientSession, **options: Any) -> EventSource:  # noqa: ANN401 - the client's own
         talk = self._talk
         refused = talk.fault is DemoFault.STATUS
-        return _Client(
-            line,
+        return EventSource(
             f"{self._visitor.url}{talk.target}",
+            transport=line,
             method="POST",
             body=talk.body,
             headers={"content-type": "application/json"},
@@ -284,14 +283,3 @@ class UserVisit:
         due = max(self._seqs, default=0) if left else len(truth)
         account.lost += len(set(range(1, due + 1)) - set(self._seqs))
         account.duplicates += len(self._seqs) - len(set(self._seqs))
-
-
-class _Client(EventSource):
-    """The client, with a line that can be broken."""
-
-    def __init__(self, line: ClientSession, url: str, **options: Any) -> None:  # noqa: ANN401 - see EventSource
-        super().__init__(url, **options)
-        self._line = line
-
-    def _make_network(self) -> Network:
-        return self._line

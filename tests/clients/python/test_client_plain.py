@@ -1,11 +1,12 @@
 """The Python client with servers that are no sidecar, or a bad one: it degrades, but never in silence."""
 
 from itertools import count
+from typing import Any
 
 import pytest
 
 from sidecar.client import EventSource, Gap, State, StreamFailed
-from tests.kit.fake_network import FakedSource, scripted, stream
+from tests.kit.fake_network import scripted, source_on, stream
 from tests.kit.fake_sidecar import SIDECAR_HEADERS, STREAM, FakeSidecar, end, event
 from tests.kit.fake_upstream import SSE_HEADERS, FakeUpstream, UpstreamConnection, plain, sse
 
@@ -259,12 +260,24 @@ class TestUse:
         with pytest.raises(ValueError, match=next(iter(options))):
             EventSource("http://a/", **options)  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize("options", [{"redirects": True}, {"session": object()}])
+    def test_options_of_the_default_transport_are_refused_with_another(self, options: Any) -> None:
+        with pytest.raises(ValueError, match=next(iter(options))):
+            EventSource("http://a/", transport=scripted(), **options)
+
+    async def test_a_given_transport_is_closed_with_the_block(self) -> None:
+        network = scripted(stream(b"data: 1\n\n"))
+        async with source_on(network) as events:
+            await anext(events)
+            assert not network.closed
+        assert network.closed
+
     async def test_it_is_used_in_a_block(self) -> None:
         with pytest.raises(RuntimeError, match="async with"):
             await anext(EventSource("http://a/"))
 
     async def test_an_event_without_end_is_given_up(self) -> None:
         network = scripted(stream(b"data: ", *[b"x" * 1024 * 1024] * 65))
-        async with FakedSource(network) as events:
+        async with source_on(network) as events:
             with pytest.raises(StreamFailed, match=r"^The server sent an event that is too large\.$"):
                 await anext(events)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sidecar.client import State
 from sidecar.client.request import Request
 from sidecar.sse import event_id
-from tests.kit.fake_network import RESET, SSE, FakeAnswer, FakedSource, FakeNetwork, stream
+from tests.kit.fake_network import RESET, SSE, FakeAnswer, FakeNetwork, source_on, stream
 from tests.kit.virtual_time import run_virtually
 
 STREAM = "s1" + "A" * 40
@@ -65,7 +65,7 @@ def test_each_message_comes_once_and_the_last_report_agrees(
     count: int, cuts: list[int], again: list[int], stamped: bool, method: str
 ) -> None:
     network = FakeNetwork(FakeLog(count, cuts, again, stamped=stamped))
-    source = FakedSource(network, method=method)
+    source = source_on(network, method=method)
 
     async def read() -> list[str]:
         async with source as events:

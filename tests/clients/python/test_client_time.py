@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from sidecar.client import Recovery, State, StreamFailed
+from sidecar.client import EventSource, Recovery, State, StreamFailed
 from sidecar.client.course import ConnectionLoss
 from sidecar.client.request import Request
 from tests.kit.fake_network import (
@@ -15,10 +15,10 @@ from tests.kit.fake_network import (
     RESET,
     SSE,
     FakeAnswer,
-    FakedSource,
     FakeNetwork,
     Step,
     scripted,
+    source_on,
     status,
     stream,
 )
@@ -39,7 +39,7 @@ def _sidecar(*steps: Step) -> FakeAnswer:
     return stream(*steps, headers=SIDECAR)
 
 
-async def _texts(source: FakedSource) -> list[str]:
+async def _texts(source: EventSource) -> list[str]:
     async with source as events:
         return [event.data async for event in events]
 
@@ -53,7 +53,7 @@ class TestStall:
         recovered: list[Recovery] = []
 
         async def test() -> None:
-            source = FakedSource(
+            source = source_on(
                 network,
                 on_state=lambda *told: states.append(told),
                 on_recovered=recovered.append,
@@ -76,14 +76,14 @@ class TestStall:
 
     def test_one_byte_just_in_time_keeps_it(self) -> None:
         network = scripted(stream(event(1), 29.9, b":", 29.9, b"\n", 29.9, END % (1, 1), headers=SIDECAR))
-        run_virtually(_texts(FakedSource(network)))
+        run_virtually(_texts(source_on(network)))
         assert len(network.requests) == 1
 
     def test_an_hour_of_heartbeats_is_no_stall_but_thinking(self) -> None:
         beats = [step for n in range(1, 361) for step in (10.0, HB % (10 * n))]
         network = scripted(stream(event(1), *beats, event(2), END % (2, 2), headers=SIDECAR))
         heard: list[int] = []
-        assert run_virtually(_texts(FakedSource(network, on_heartbeat=heard.append))) == ["1", "2"]
+        assert run_virtually(_texts(source_on(network, on_heartbeat=heard.append))) == ["1", "2"]
         assert (len(network.requests), heard) == (1, list(range(10, 3601, 10)))
 
     def test_a_heartbeat_that_does_not_say_is_counted_from_the_last_message(self) -> None:
@@ -91,14 +91,14 @@ class TestStall:
             stream(event(1), 10.0, b": hb\n\n", 12.0, b": hb\n\n", END % (1, 1), headers=SIDECAR)
         )
         heard: list[int] = []
-        run_virtually(_texts(FakedSource(network, on_heartbeat=heard.append)))
+        run_virtually(_texts(source_on(network, on_heartbeat=heard.append)))
         assert heard == [10, 22]
 
     def test_a_program_that_was_busy_for_long_has_not_met_a_stall(self) -> None:
         network = scripted(_sidecar(event(1), 0.5, event(2), END % (2, 2)))
 
         async def test() -> None:
-            async with FakedSource(network) as events:
+            async with source_on(network) as events:
                 await anext(events)
                 await asyncio.sleep(3600)  # after which what came meanwhile takes its time to be read
                 assert [event.data async for event in events] == ["2"]
@@ -121,7 +121,7 @@ def _losing(times: int, *, message: bool = False) -> FakeNetwork:
 class TestBackoff:
     def test_fifty_reconnects_wait_1_2_4_5_5_seconds_and_up_to_a_tenth_more(self) -> None:
         network = _losing(50)
-        run_virtually(_texts(FakedSource(network, attempts_max=0)))
+        run_virtually(_texts(source_on(network, attempts_max=0)))
         waits = [later - earlier for earlier, later in pairwise(network.asked_at)]
         expected = [1, 2, 4, *[5] * 47]
         assert len(waits) == 50
@@ -130,12 +130,12 @@ class TestBackoff:
 
     def test_the_sequence_begins_anew_after_a_message(self) -> None:
         network = _losing(6, message=True)
-        run_virtually(_texts(FakedSource(network, jitter=lambda: 0.0)))
+        run_virtually(_texts(source_on(network, jitter=lambda: 0.0)))
         assert network.asked_at == [0, 1, 2, 3, 4, 5, 6]
 
     def test_a_connection_without_a_message_does_not_begin_it_anew(self) -> None:
         network = scripted(*[stream(b": hello\n\n", RESET)] * 4, status(204))
-        run_virtually(_texts(FakedSource(network, jitter=lambda: 0.0)))
+        run_virtually(_texts(source_on(network, jitter=lambda: 0.0)))
         assert network.asked_at == [0, 1, 3, 7, 12]
 
     def test_a_thousand_clients_that_lose_one_server_come_back_spread_over_the_jitter(self) -> None:
@@ -145,7 +145,7 @@ class TestBackoff:
         networks = [scripted(_sidecar(event(1), 60.0, RESET), DONE) for _ in range(1000)]
 
         async def test() -> None:
-            clients = [FakedSource(network, jitter=chance.random, stall_s=90) for network in networks]
+            clients = [source_on(network, jitter=chance.random, stall_s=90) for network in networks]
             await asyncio.gather(*map(_texts, clients))
 
         run_virtually(test())
@@ -156,12 +156,12 @@ class TestBackoff:
 
     def test_a_server_s_retry_replaces_the_first_wait_and_is_the_least_of_the_others(self) -> None:
         network = scripted(stream(b"retry: 3000\n", RESET), REFUSED, REFUSED, status(204))
-        run_virtually(_texts(FakedSource(network, jitter=lambda: 0.0)))
+        run_virtually(_texts(source_on(network, jitter=lambda: 0.0)))
         assert network.asked_at == [0, 3, 6, 10]
 
     def test_a_retry_of_a_year_is_five_minutes(self) -> None:
         network = scripted(stream(b"retry: 31536000000\n", RESET), status(204))
-        run_virtually(_texts(FakedSource(network, jitter=lambda: 0.0)))
+        run_virtually(_texts(source_on(network, jitter=lambda: 0.0)))
         assert network.asked_at == [0, 300]
 
     def test_retry_after_wins_over_everything(self) -> None:
@@ -171,7 +171,7 @@ class TestBackoff:
             status(429, retry_after_s=0.0),
             status(204),
         )
-        run_virtually(_texts(FakedSource(network, jitter=lambda: 0.0)))
+        run_virtually(_texts(source_on(network, jitter=lambda: 0.0)))
         assert network.asked_at == [0, 3, 20, 20]
 
     def test_retry_now_does_not_wait(self) -> None:
@@ -180,7 +180,7 @@ class TestBackoff:
         )
 
         async def test() -> None:
-            async with FakedSource(network) as events:
+            async with source_on(network) as events:
                 await anext(events)
                 task = asyncio.create_task(anext(events))
                 await asyncio.sleep(0.25)
@@ -197,7 +197,7 @@ class TestBackoff:
         network = scripted(_sidecar(event(1), RESET), REFUSED, _sidecar(event(2), END % (2, 2)))
 
         async def test() -> None:
-            async with FakedSource(network, jitter=lambda: 0.0) as events:
+            async with source_on(network, jitter=lambda: 0.0) as events:
                 await anext(events)
                 task = asyncio.create_task(anext(events))
                 await asyncio.sleep(0.25)
@@ -211,7 +211,7 @@ class TestBackoff:
         back = stream(event(2), END % (2, 2), headers=SIDECAR | {"sse-replayed": "1"})
         network = scripted(_sidecar(event(1), RESET), REFUSED, status(503), back)
         recovered: list[Recovery] = []
-        run_virtually(_texts(FakedSource(network, on_recovered=recovered.append, jitter=lambda: 0.0)))
+        run_virtually(_texts(source_on(network, on_recovered=recovered.append, jitter=lambda: 0.0)))
         assert recovered == [Recovery(attempts=3, seconds=7.0, replayed=1)]
         assert [said["reconnects"] for said in network.reports] == [[7.0], [7.0]]
 
@@ -220,7 +220,7 @@ class TestBackoff:
         with pytest.raises(
             StreamFailed, match=r"^The server cannot be reached\. Given up after 10 attempts\.$"
         ):
-            run_virtually(_texts(FakedSource(network, jitter=lambda: 0.0)))
+            run_virtually(_texts(source_on(network, jitter=lambda: 0.0)))
         assert network.asked_at == [0, 1, 3, 7, 12, 17, 22, 27, 32, 37, 42]
 
 
@@ -233,7 +233,7 @@ class TestCancelledSteps:
         seen: list[str] = []
 
         async def test() -> None:
-            async with FakedSource(network) as events:
+            async with source_on(network) as events:
                 while True:
                     try:
                         async with asyncio.timeout(0.3):
@@ -256,7 +256,7 @@ class TestCancelledSteps:
 
         states: list[tuple[State, str]] = []
         network = scripted(stream(event(1), END % (1, 1), headers=SIDECAR))
-        source = FakedSource(
+        source = source_on(
             network, headers=headers, jitter=lambda: 0.0, on_state=lambda *told: states.append(told)
         )
         assert run_virtually(_texts(source)) == ["1"]
@@ -271,7 +271,7 @@ class TestCancelledSteps:
             status(401),
             _sidecar(event(2), END % (2, 2)),
         )
-        assert run_virtually(_texts(FakedSource(network, headers=dict))) == ["1", "2"]
+        assert run_virtually(_texts(source_on(network, headers=dict))) == ["1", "2"]
 
 
 class TestEndings:
@@ -279,7 +279,7 @@ class TestEndings:
         network = scripted(_sidecar(event(1), END % (1, 1), 1e9))
 
         async def test() -> float:
-            await _texts(FakedSource(network))
+            await _texts(source_on(network))
             return asyncio.get_running_loop().time()
 
         assert run_virtually(test()) == 2.0
@@ -287,20 +287,20 @@ class TestEndings:
 
     def test_a_first_answer_may_take_long_and_one_from_the_log_may_not(self) -> None:
         network = scripted(_sidecar(event(1), RESET), _sidecar(event(2), END % (2, 2)))
-        run_virtually(_texts(FakedSource(network, method="POST", stall_s=7)))
+        run_virtually(_texts(source_on(network, method="POST", stall_s=7)))
         assert network.within_s == [150, 7]
 
     def test_nothing_more_after_an_error_is_a_failure_even_if_messages_came_between(self) -> None:
         told = b'event: error\ndata: {"error":{"message":"Overloaded"}}\nid: %b.1\n\n' % STREAM.encode()
         network = scripted(_sidecar(told, event(2), RESET), DONE)
         with pytest.raises(StreamFailed, match=r"^Overloaded$"):
-            run_virtually(_texts(FakedSource(network)))
+            run_virtually(_texts(source_on(network)))
 
     def test_messages_that_were_not_handed_out_are_not_reported(self) -> None:
         network = scripted(_sidecar(event(1) + event(2) + event(3), 1e9))
 
         async def test() -> None:
-            async with FakedSource(network) as events:
+            async with source_on(network) as events:
                 await anext(events)
                 assert events.position == f"{STREAM}.1"
 
