@@ -31,7 +31,7 @@ def test_every_option_has_a_row_with_its_default(option: str) -> None:
     row = re.search(rf"^\| `{option}` \| ([^|]*) \|", PAGE, re.MULTILINE)
     assert row is not None
     default = inspect.signature(EventSource).parameters[option].default
-    in_words = {"headers", "body", "session", "jitter"}
+    in_words = {"headers", "body", "session", "transport", "jitter"}
     if option in in_words or option.startswith("on_"):
         return
     assert row[1].strip("`") == (

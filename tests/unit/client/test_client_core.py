@@ -1,4 +1,4 @@
-"""What the Python client decides, without a network and a clock: literal in, literal out."""
+"""The decisions of the Python client, without a network or a clock."""
 
 import json
 from typing import Any
@@ -38,7 +38,7 @@ class TestWhatIsAskedNext:
         progress.last_event_id = "7"
         assert question.next(progress, {}) == Request("GET", URL, USUAL | {"last-event-id": "7"})
 
-    def test_a_post_is_sent_once_with_a_key_and_its_rest_asked_for_by_name(self) -> None:
+    def test_a_post_is_sent_once_and_its_rest_is_read_by_stream_id(self) -> None:
         question, progress = StreamRequest(URL, "POST", b"{}", key="k"), Progress()
         fields = {"content-type": "application/json", "authorization": "Bearer t"}
         asked = question.next(progress, fields)

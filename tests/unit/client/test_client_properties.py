@@ -1,4 +1,4 @@
-"""However often a connection is cut, wherever, and whatever comes again: each message once, in its order."""
+"""Each message arrives once and in order, for any cuts and repeats."""
 
 import json
 
@@ -26,9 +26,10 @@ def _end(count: int) -> bytes:
 
 
 class FakeLog:
-    """A sidecar that keeps ``count`` messages; each connection is cut at one of ``cuts``, in bytes.
+    """A sidecar with ``count`` messages, on connections that are cut.
 
-    ``again`` says how many messages it repeats each time; only stamped ones can be told.
+    ``cuts`` are in bytes. On connection N the sidecar repeats ``again[N]`` messages, which a client recognizes
+    only by their ids (``stamped``).
     """
 
     def __init__(self, count: int, cuts: list[int], again: list[int], *, stamped: bool) -> None:

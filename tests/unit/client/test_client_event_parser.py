@@ -1,4 +1,4 @@
-"""An event stream is read as the WHATWG specification says, whatever the chunks."""
+"""Parse an event stream as the WHATWG standard says, in any chunks."""
 
 import pytest
 from hypothesis import given

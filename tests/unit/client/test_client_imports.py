@@ -1,4 +1,4 @@
-"""The Python client is a part that can be used alone: nothing of the server comes with it."""
+"""The Python client works alone and imports nothing of the server."""
 
 import json
 import subprocess

@@ -45,7 +45,7 @@ async def _texts(source: EventSource) -> list[str]:
 
 
 class TestStall:
-    def test_after_thirty_silent_seconds_the_connection_is_replaced_at_its_position(self) -> None:
+    def test_after_30_silent_seconds_it_reconnects_at_its_position(self) -> None:
         network = scripted(
             stream(event(1), 1e9, headers=SIDECAR), stream(event(2), END % (2, 2), headers=SIDECAR)
         )
@@ -86,7 +86,7 @@ class TestStall:
         assert run_virtually(_texts(source_on(network, on_heartbeat=heard.append))) == ["1", "2"]
         assert (len(network.requests), heard) == (1, list(range(10, 3601, 10)))
 
-    def test_a_heartbeat_that_does_not_say_is_counted_from_the_last_message(self) -> None:
+    def test_a_heartbeat_without_idle_counts_from_the_last_message(self) -> None:
         network = scripted(
             stream(event(1), 10.0, b": hb\n\n", 12.0, b": hb\n\n", END % (1, 1), headers=SIDECAR)
         )
@@ -119,7 +119,7 @@ def _losing(times: int, *, message: bool = False) -> FakeNetwork:
 
 
 class TestBackoff:
-    def test_fifty_reconnects_wait_1_2_4_5_5_seconds_and_up_to_a_tenth_more(self) -> None:
+    def test_fifty_reconnects_wait_1_2_4_5_s_and_up_to_a_tenth_more(self) -> None:
         network = _losing(50)
         run_virtually(_texts(source_on(network, attempts_max=0)))
         waits = [later - earlier for earlier, later in pairwise(network.asked_at)]
@@ -138,7 +138,7 @@ class TestBackoff:
         run_virtually(_texts(source_on(network, jitter=lambda: 0.0)))
         assert network.asked_at == [0, 1, 3, 7, 12]
 
-    def test_a_thousand_clients_that_lose_one_server_come_back_spread_over_the_jitter(self) -> None:
+    def test_a_thousand_clients_of_one_server_return_spread_by_jitter(self) -> None:
         seed = random.randrange(2**32)
         print(f"seed {seed}")  # noqa: T201 - shown when the test fails
         chance = random.Random(seed)
@@ -154,7 +154,7 @@ class TestBackoff:
         tenths = [sum(1 + n / 100 <= at < 1 + (n + 1) / 100 for at in back) for n in range(10)]
         assert min(tenths) > 40, f"seed {seed}: {tenths}"
 
-    def test_a_server_s_retry_replaces_the_first_wait_and_is_the_least_of_the_others(self) -> None:
+    def test_a_retry_replaces_the_first_wait_and_bounds_the_others(self) -> None:
         network = scripted(stream(b"retry: 3000\n", RESET), REFUSED, REFUSED, status(204))
         run_virtually(_texts(source_on(network, jitter=lambda: 0.0)))
         assert network.asked_at == [0, 3, 6, 10]
@@ -225,7 +225,7 @@ class TestBackoff:
 
 
 class TestCancelledSteps:
-    def test_a_step_that_took_too_long_can_be_taken_again_and_loses_nothing(self) -> None:
+    def test_an_iteration_that_timed_out_can_continue_without_loss(self) -> None:
         network = scripted(
             stream(event(1), 5.0, event(2), RESET, headers=SIDECAR),
             stream(event(3), END % (3, 3), headers=SIDECAR),
@@ -264,7 +264,7 @@ class TestCancelledSteps:
         assert network.asked_at == [1]
         assert network.requests[0].headers["authorization"] == "Bearer 2"
 
-    def test_a_connection_that_is_refused_a_login_gets_a_new_one_each_time(self) -> None:
+    def test_each_connection_after_a_401_gets_a_new_login(self) -> None:
         network = scripted(
             status(401),
             _sidecar(event(1), RESET),
@@ -275,7 +275,7 @@ class TestCancelledSteps:
 
 
 class TestEndings:
-    def test_after_the_last_word_the_connection_s_end_is_waited_for_two_seconds(self) -> None:
+    def test_after_the_end_event_the_client_waits_two_seconds_for_the_end(self) -> None:
         network = scripted(_sidecar(event(1), END % (1, 1), 1e9))
 
         async def test() -> float:
@@ -290,7 +290,7 @@ class TestEndings:
         run_virtually(_texts(source_on(network, method="POST", stall_s=7)))
         assert network.within_s == [150, 7]
 
-    def test_nothing_more_after_an_error_is_a_failure_even_if_messages_came_between(self) -> None:
+    def test_an_end_after_an_error_fails_also_with_messages_between(self) -> None:
         told = b'event: error\ndata: {"error":{"message":"Overloaded"}}\nid: %b.1\n\n' % STREAM.encode()
         network = scripted(_sidecar(told, event(2), RESET), DONE)
         with pytest.raises(StreamFailed, match=r"^Overloaded$"):

@@ -1,4 +1,4 @@
-"""What the Python client takes for new, for a repetition and for a gap: literal in, literal out."""
+"""New messages, duplicates and gaps, as the Python client sees them."""
 
 import pytest
 
@@ -26,7 +26,7 @@ class TestWhatIsNew:
         assert taken == [True, True, False, False, True, False]
         assert (progress.received, progress.duplicates, progress.last_seq) == (3, 3, 3)
 
-    def test_other_ids_are_compared_only_after_a_reconnect_until_the_first_new_one(self) -> None:
+    def test_foreign_ids_are_compared_from_a_reconnect_to_a_new_one(self) -> None:
         progress = Progress()
         progress.answered("")
         assert [progress.take(named(name)) for name in ("a", "a", "b")] == [True, True, True]
@@ -50,7 +50,7 @@ class TestWhatIsNew:
         assert not progress.take(named("1"))
         assert progress.take(named("0"))
 
-    def test_messages_that_are_missing_without_a_word_are_asked_for_once_and_then_are_a_gap(self) -> None:
+    def test_silently_missing_messages_are_requested_once_then_a_gap(self) -> None:
         progress = Progress()
         progress.answered(STREAM)
         progress.take(stamped(1))
@@ -106,7 +106,7 @@ class TestWhatIsNew:
         progress.take(stamped(3))
         assert (progress.counted, progress.last_seq, progress.received) == (3, 3, 5)
 
-    def test_a_message_without_a_stamp_takes_no_number_of_a_stamped_stream(self) -> None:
+    def test_a_message_without_an_id_takes_no_seq_of_the_stream(self) -> None:
         progress = Progress()
         progress.answered(STREAM)
         assert [progress.take(one) for one in (stamped(1), BARE, stamped(2))] == [True, True, True]
