@@ -28,7 +28,7 @@ def _end(count: int) -> bytes:
 class FakeLog:
     """A sidecar with ``count`` messages, on connections that are cut.
 
-    ``cuts`` are in bytes. On connection N the sidecar repeats ``again[N]`` messages, which a client recognizes
+    ``cuts`` are in bytes. On connection N the sidecar repeats ``again[N]`` messages. A client recognizes them
     only by their ids (``stamped``).
     """
 
