@@ -51,6 +51,7 @@ WORDS = {
 
 PATTERNS = {rule: re.compile(pattern) for rule, pattern in WORDS.items()}
 CODE = re.compile(r"``[^`]*``|`[^`]*`|\]\([^)]*\)|<[^>]+>|https?://\S+|\"[^\"]{0,80}\"")
+FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*\[(])|\n\s*\n|\n\s*(?:[-*|]|\d+\.)\s|\n#+ ")
 
 
@@ -92,10 +93,14 @@ def python_prose(source: str) -> Iterator[Prose]:
 
 
 def markdown_prose(source: str) -> Iterator[Prose]:
-    """Yield the paragraphs of a page, without its blocks of code."""
+    """Yield the paragraphs of a page, without blocks of code and front matter."""
     fenced, begun = False, 0
     lines: list[str] = []
+    front_matter = FRONT_MATTER.match(source)
+    skipped = front_matter[0].count("\n") if front_matter else 0
     for number, line in enumerate([*source.splitlines(), ""], 1):
+        if number <= skipped:
+            continue
         if line.lstrip().startswith(("```", "~~~")):
             fenced = not fenced
             is_prose = False

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 RUNBOOKS = ROOT / "runbooks"
 
 SECTIONS = (
-    "In one breath",
+    "Summary",
     "Impact",
     "First five minutes",
     "Diagnosis",
@@ -32,7 +32,7 @@ NOTHING = "nothing"
 _fence = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _row = re.compile(r"^\| (D\d+)\. (.+?) \| (.+?) \| (.+) \|$", re.MULTILINE)
 _otherwise = re.compile(r"`(.+)`: \[(M\d+)\]\((#[^)]+)\)")
-_see = re.compile(r"\*\*See\*\* within (\d+) s (anything but )?`(.+?)`")
+_see = re.compile(r"\*\*See\*\* within (\d+) s (any status but )?`(.+?)`")
 
 
 class NotInForm(ValueError):

@@ -85,7 +85,7 @@ def test_the_template_has_the_form_that_it_asks_for() -> None:
             "",
             "front matter: has ['alert', 'severity', 'dashboard', 'drilled']",
         ),
-        ("## Impact\n", "## Consequences\n", "sections: ('In one breath', 'Consequences',"),
+        ("## Impact\n", "## Consequences\n", "sections: ('Summary', 'Consequences',"),
         ("2. Do users get", "Do users get", "First five minutes: needs three checks"),
         ("sse-sidecar evidence", "sse-sidecar tar", "Escalate: does not name the command"),
         ('"$ADMIN/livez"', '"$ADMINISTRATOR/livez"', "$ADMINISTRATOR is used, but never set"),
