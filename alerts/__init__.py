@@ -1,1 +1,4 @@
-"""Recording and alerting rules, generated from the service level objectives: `python -m alerts`."""
+"""Recording and alerting rules, generated from the objectives.
+
+Run ``python -m alerts`` to write them.
+"""

@@ -1,4 +1,7 @@
-"""Write what is generated, or check that it is what would be written: `python -m alerts [--check]`."""
+"""Write the generated files, or check that they are fresh.
+
+``python -m alerts [--check]``
+"""
 
 from pathlib import Path
 
@@ -12,7 +15,7 @@ README = "README.md"
 
 
 def files(root: Path = HERE) -> dict[str, str]:
-    """Return the content of every generated file by its path, and of the page whose tables are made."""
+    """Return the content of every generated file and page, by path."""
     made = {"generated/rules.yaml": rules.render(), "generated/alertmanager.yaml": alertmanager.render()}
     page = _read(root / README)
     return made if page is None else made | {README: tables.render(page)}
@@ -22,7 +25,10 @@ def files(root: Path = HERE) -> dict[str, str]:
 @click.option("--check", is_flag=True, help="Write nothing; fail if a file is stale.")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=HERE, help="Directory.")
 def main(*, check: bool, root: Path) -> None:
-    """Write alerts/generated and the tables of alerts/README.md, or check that they are fresh."""
+    """Write the generated files and the tables of alerts/README.md.
+
+    With ``--check``, only check that they are fresh.
+    """
     stale = {name: text for name, text in files(root).items() if _read(root / name) != text}
     if check and stale:
         raise click.ClickException(

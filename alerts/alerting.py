@@ -1,4 +1,4 @@
-"""The five alerts: when each fires, and what it tells the person it wakes."""
+"""The five alerts: their conditions, and their texts for on-call."""
 
 from dataclasses import dataclass
 from textwrap import indent
@@ -13,7 +13,10 @@ COUNT = '{{ $value | printf "%.0f" }}'
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert. ``severity`` is None where the expression sets it; waits are in seconds, unscaled."""
+    """One alert; waits are in unscaled seconds.
+
+    ``severity`` is None if the expression sets it.
+    """
 
     name: str
     expr: str
@@ -41,7 +44,7 @@ def alerts(slo: Slo) -> list[Alert]:
 
 
 def completion(slo: Slo) -> Alert:
-    """Wake when streams fail so fast that the budget of the objective will not last."""
+    """Fire when failures spend the error budget too fast."""
     return Alert(
         "SSECompletionBudgetBurn",
         "\nor\n".join(_burns(slo, rate) for rate in slo.burn_rates),
@@ -73,7 +76,7 @@ def reconnect(slo: Slo) -> Alert:
 
 
 def integrity(slo: Slo) -> Alert:
-    """Wake at the first message that was lost; tell of those that arrived twice."""
+    """Page for the first lost message, and warn about repeated ones."""
     lost = _counted(slo, queries.LOST, by=("stage", "reason"))
     twice = _counted(slo, queries.DUPLICATED, queries.DELIVERED_TWICE, by=("stage",))
     return Alert(
@@ -90,9 +93,9 @@ def integrity(slo: Slo) -> Alert:
 
 
 def silent(slo: Slo) -> Alert:
-    """Wake when a stream failed untold, or when what would notice that has stopped or contradicts itself.
+    """Page when a stream failed silently, or when its detection failed.
 
-    The watchdog's age is no window: it looks once a second however fast a drill runs.
+    A drill does not scale the watchdog's age: the watchdog runs once a second at any speed.
     """
     leaked = _counted(slo, queries.SILENT, queries.LEAKED, by=("kind",))
     scope = recordings.of_job(slo)
@@ -134,7 +137,9 @@ def down(slo: Slo) -> Alert:
 
 
 def _burns(slo: Slo, rate: BurnRate) -> str:
-    """Ask whether both windows burn; a short window without traffic is no sign of recovery.
+    """Return whether both windows burn.
+
+    A short window without traffic does not count as recovery.
 
     The floor is one of failures: a floor of traffic would mute the total outage of a quiet route.
     """
@@ -146,12 +151,15 @@ def _burns(slo: Slo, rate: BurnRate) -> str:
 
 
 def _count(rate: str, window: Window, slo: Slo) -> str:
-    """Turn a recorded rate into a count; extrapolation makes it a little more or less than a whole number."""
+    """Turn a recorded rate into a count.
+
+    Extrapolation makes it a little more or less than a whole number.
+    """
     return f"{rate} * {span_s(window, slo):g}"
 
 
 def _counted(slo: Slo, metric: str, *matchers: str, by: tuple[str, ...]) -> str:
-    """Ask on which routes something was counted that must not happen to any user."""
+    """Return the routes that counted an event with an objective of zero."""
     scope = recordings.of_users(slo)
     return _sum(*recordings.BY_ROUTE, *by, of=queries.counted(metric, *matchers, scope=scope, slo=slo))
 

@@ -1,4 +1,4 @@
-"""What Alertmanager does with the alerts: which belong together, which silence others, and who is told."""
+"""The Alertmanager configuration: groups, inhibitions and receivers."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ BURN = "SSECompletionBudgetBurn"
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Who is told, and how soon; an installation replaces the addresses.
+    """The receivers and their delays; an installation replaces the addresses.
 
-    The webhook wakes somebody: it gets what is critical. The e-mail is read in the morning: it gets the
-    rest. Without ``email_to`` the webhook gets everything. Times in seconds.
+    The webhook pages on-call and gets the critical alerts. The e-mail is read in the morning and gets the
+    warnings. Without ``email_to`` the webhook gets every alert. Times are in seconds.
     """
 
     webhook_url: str = "http://pager.example/sse"
@@ -60,7 +60,9 @@ def _route(notify: Notify, slo: Slo) -> Part:
 
 
 def _inhibitions(slo: Slo) -> list[Part]:
-    """Silence what a sidecar that is down makes worthless, and the warning that a page already tells of.
+    """Inhibit unreliable alerts, and warnings that repeat a page.
+
+    While a sidecar is down, the other alerts of its job are unreliable.
 
     Lost and duplicated messages are different facts, so neither silences the other.
     """

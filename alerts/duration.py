@@ -6,7 +6,10 @@ UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms"
 
 
 def duration(seconds: float) -> str:
-    """Return seconds in the largest unit that holds them without a rest; milliseconds are the finest."""
+    """Return seconds as text, in the largest unit that fits exactly.
+
+    The finest unit is the millisecond.
+    """
     milliseconds = max(1, round(seconds * 1_000))
     return next(f"{milliseconds // size}{unit}" for unit, size in UNITS if milliseconds % size == 0)
 
@@ -17,5 +20,8 @@ def span_s(window: Window, slo: Slo) -> float:
 
 
 def span(window: Window, slo: Slo) -> str:
-    """Return a window as a range: its own name, unless it is made shorter for a drill."""
+    """Return a window as a range.
+
+    It has its own name unless a drill shortens it.
+    """
     return duration(span_s(window, slo))

@@ -1,4 +1,4 @@
-"""Where the links of an alert lead: the runbook of the same name and the dashboard that shows what it saw."""
+"""The links of an alert: its runbook and its dashboard."""
 
 from sidecar import __version__
 

@@ -52,14 +52,20 @@ def rate(metric: str, *matchers: str, scope: str, window: str, by: tuple[str, ..
 
 
 def completion(scope: str, window: str, by: tuple[str, ...] = ()) -> str:
-    """Ask which share of eligible streams completed; nothing where there was none."""
+    """Return the share of eligible streams that completed.
+
+    Without such streams there is no value.
+    """
     good = increase(FINISHED, COMPLETED, scope=scope, window=window, by=by)
     every = increase(FINISHED, ELIGIBLE, scope=scope, window=window, by=by)
     return f"{good} / ({every} > 0)"
 
 
 def completion_errors(scope: str, window: str, by: tuple[str, ...] = ()) -> str:
-    """Ask which share of eligible streams failed; nothing where there was none."""
+    """Return the share of eligible streams that failed.
+
+    Without such streams there is no value.
+    """
     failed = increase(FINISHED, BAD, scope=scope, window=window, by=by)
     every = increase(FINISHED, ELIGIBLE, scope=scope, window=window, by=by)
     return f"{failed} / ({every} > 0)"
@@ -76,7 +82,7 @@ def budget_left(scope: str, window: str, by: tuple[str, ...] = (), slo: Slo = SL
 
 
 def quantile(q: float, metric: str, *matchers: str, scope: str, window: str, by: tuple[str, ...] = ()) -> str:
-    """Ask below which value the share ``q`` of observations lies."""
+    """Return the quantile ``q`` of a histogram."""
     buckets = increase(f"{metric}_bucket", *matchers, scope=scope, window=window, by=("le", *by))
     return f"histogram_quantile({q:g}, {buckets})"
 
@@ -92,13 +98,15 @@ def reconnects(scope: str, window: str, by: tuple[str, ...] = ()) -> str:
 
 
 def reconnects_in_time(scope: str, window: str, by: tuple[str, ...] = (), slo: Slo = SLO) -> str:
-    """Ask how many reconnects per second were back within the objective's seconds."""
+    """Return the rate of reconnects within the objective."""
     within = f'le="{float(slo.reconnect_s)}"'
     return rate(f"{RECONNECTS}_bucket", within, RESUMED, scope=scope, window=window, by=by)
 
 
 def counted(metric: str, *matchers: str, scope: str, slo: Slo = SLO) -> str:
-    """Ask where something was counted, within the integrity window, that must never happen at all.
+    """Return where an event with an objective of zero was counted.
+
+    The range is the integrity window.
 
     ``increase`` cannot see what a new instance counted before its first scrape: the second half can. It
     asks for a young process, because after a gap in the scrapes an old count looks new.
@@ -119,7 +127,10 @@ def streams_unaccounted(scope: str, by: tuple[str, ...]) -> str:
 
 
 def messages_unaccounted(scope: str, by: tuple[str, ...]) -> str:
-    """Ask how many messages are neither delivered, lost, suppressed, unread nor held: 0, always."""
+    """Return how many messages no counter explains; always 0.
+
+    Every message is delivered, lost, suppressed, unread or held.
+    """
     parts = (
         select("sse_messages_received_total", scope=scope),
         select("sse_messages_delivered_total", scope=scope),

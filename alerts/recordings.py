@@ -1,4 +1,4 @@
-"""The recording rules: what several alerts ask for, computed once per evaluation."""
+"""The recording rules: shared expressions, computed once."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,10 @@ BY_SIDE = ("job", "route", "side")
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One recorded series: its name, which keeps the original window, and its expression."""
+    """One recorded series: a name and an expression.
+
+    The name keeps the original window in a drill.
+    """
 
     record: str
     expr: str
@@ -51,7 +54,7 @@ def of_job(slo: Slo) -> str:
 
 
 def of_users(slo: Slo) -> str:
-    """Return the matchers of what users cause: all but the sidecar's own probe."""
+    """Return the matchers that exclude the sidecar's own probe."""
     return f'{of_job(slo)}, route!="{CANARY_ROUTE}"'
 
 
@@ -64,7 +67,10 @@ def recordings(slo: Slo) -> list[Recording]:
 
 
 def _completion(slo: Slo, window: Window) -> list[Recording]:
-    """Record how streams end, over one window; without traffic the share is absent and not NaN."""
+    """Record how streams end, over one window.
+
+    Without traffic the share is absent and not NaN.
+    """
     scope, over = of_users(slo), span(window, slo)
     every = queries.rate(queries.FINISHED, queries.ELIGIBLE, scope=scope, window=over, by=BY_ROUTE)
     failed = queries.rate(queries.FINISHED, queries.BAD, scope=scope, window=over, by=BY_ROUTE)
@@ -76,7 +82,10 @@ def _completion(slo: Slo, window: Window) -> list[Recording]:
 
 
 def _reconnects(slo: Slo, window: Window) -> list[Recording]:
-    """Record the slow reconnects of one window; those given up are slow, however soon that was."""
+    """Record the slow reconnects of one window.
+
+    A reconnect that gave up counts as slow.
+    """
     scope, over = of_users(slo), span(window, slo)
     every = queries.reconnects(scope, over, BY_SIDE)
     fast = queries.reconnects_in_time(scope, over, BY_SIDE, slo)
@@ -87,7 +96,10 @@ def _reconnects(slo: Slo, window: Window) -> list[Recording]:
 
 
 def _books(slo: Slo) -> list[Recording]:
-    """Record what the conservation laws leave over, out of the counters themselves: a rate is never exact."""
+    """Record the residuals of the conservation laws.
+
+    They use the counters themselves, since a rate is not exact.
+    """
     scope = of_users(slo)
     return [
         Recording(queries.STREAMS_UNACCOUNTED, queries.streams_unaccounted(scope, BY_INSTANCE)),
@@ -96,7 +108,10 @@ def _books(slo: Slo) -> list[Recording]:
 
 
 def _firing(slo: Slo) -> Recording:
-    """Record which alerts fire, each with an instance: dashboards choose everything by job and instance."""
+    """Record the firing alerts, each with an instance.
+
+    Dashboards select everything by job and instance.
+    """
     alerts = queries.firing(of_job(slo))
     every = queries.EVERY_INSTANCE
     return Recording(queries.FIRING, f'label_replace({alerts}, "instance", "{every}", "instance", "")')

@@ -1,4 +1,7 @@
-"""The rule file: recordings, then the alerts that read them, in one group, so that both see one moment."""
+"""The rule file: recordings and alerts in one group.
+
+So both are evaluated for the same moment.
+"""
 
 from typing import cast
 
@@ -35,7 +38,10 @@ _Dumper.add_representer(
 
 
 def render(slo: Slo = SLO) -> str:
-    """Return the rule file for Prometheus; a drill's Slo makes every window and wait shorter."""
+    """Return the rule file for Prometheus.
+
+    The ``Slo`` of a drill shortens every window and wait.
+    """
     group = {
         "name": slo.job,
         "interval": duration(max(EVALUATION_INTERVAL_MIN_S, slo.evaluation_interval_s / slo.speed)),

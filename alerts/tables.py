@@ -40,7 +40,10 @@ TABLES = {"alerts": alerts_table, "burn-rates": burn_table}
 
 
 def render(page: str) -> str:
-    """Return a page with every marked table made anew; KeyError for a table that does not exist."""
+    """Return a page with every marked table generated again.
+
+    Raises KeyError for a table that does not exist.
+    """
     return MARKED.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n{found[4]}", page)
 
 

@@ -1,1 +1,1 @@
-"""All around the sidecar on one machine: backend, users, Prometheus, Alertmanager, a sink for alerts."""
+"""The stack on one machine: sidecar, backend, users and monitoring."""

@@ -58,7 +58,7 @@ Expect {fault.alert}, and then read {runbook}
 @click.option("--users", default=USERS_DEFAULT, type=click.IntRange(1, USERS_MAX), help="How many.")
 @click.option("--seed", default=1, help="Decides who does what.")
 def main(fault: str, speed: float | None, users: int, seed: int) -> None:
-    """Run backend, sidecar, users, Prometheus and Alertmanager, and print the alerts."""
+    """Run the stack and print its alerts."""
     if fault == HELP:
         click.echo(table())
         return
@@ -72,7 +72,7 @@ def main(fault: str, speed: float | None, users: int, seed: int) -> None:
 
 
 async def _run(fault: StackFault | None, speed: float, users: int, seed: int) -> int:
-    """Run until a signal comes or a part ends by itself; return the exit code."""
+    """Run until a signal or the end of a part; return the exit code."""
     loop = asyncio.get_running_loop()
     end: asyncio.Future[str] = loop.create_future()
 
@@ -94,7 +94,10 @@ async def _run(fault: StackFault | None, speed: float, users: int, seed: int) ->
 
 
 async def _show(running: AbstractAsyncContextManager[Stack], fault: StackFault | None) -> None:
-    """Start everything, say where to look, let a fault happen, and go on until cancelled."""
+    """Start everything, print the addresses, and cause the fault.
+
+    It runs until it is cancelled.
+    """
     async with running as s:
         click.echo(RUNNING.format(s=s, rules=_rules(s)))
         if fault is not None:

@@ -1,4 +1,4 @@
-"""A real Alertmanager on loopback, in a directory of its own, for the length of a block."""
+"""A real Alertmanager on loopback, in its own directory."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,14 +17,14 @@ CONFIG = "alertmanager.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Alertmanager:
-    """Where it is: ``address`` is what Prometheus is told, ``config`` its configuration file."""
+    """The address for Prometheus, and the configuration file."""
 
     url: str
     address: str
     config: Path
 
     async def alerts(self) -> list[dict[str, object]]:
-        """Return its alerts as its API v2 shows them, silenced and inhibited ones too."""
+        """Return its alerts as in its API v2, with suppressed ones."""
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}/api/v2/alerts") as response:
             response.raise_for_status()
             answer: list[dict[str, object]] = await response.json()
@@ -33,7 +33,7 @@ class Alertmanager:
 
 @asynccontextmanager
 async def alertmanager(config: str, directory: Path, port: int | None = None) -> AsyncIterator[Alertmanager]:
-    """Start it with a configuration (YAML), wait until it is ready, and stop it at the end.
+    """Run it with a YAML configuration, from ready to the block's end.
 
     :class:`sidecar.verify.program.Missing` where it is not installed.
     """

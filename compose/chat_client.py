@@ -1,4 +1,4 @@
-"""A small client of the demo: asks, reads, cuts its connection, comes back, cancels."""
+"""A small client of the demo that reads, cuts, resumes and cancels."""
 
 import asyncio
 import json
@@ -26,7 +26,10 @@ LINGER_ZERO = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A request that streams. ``body`` makes it a POST; ``query`` has the pace, and the fault."""
+    """A request for a stream.
+
+    ``body`` makes it a POST. ``query`` has the pace and the fault.
+    """
 
     path: str
     query: dict[str, str]
@@ -39,7 +42,10 @@ class ChatRequest:
 
 
 class ChatReply:
-    """One answer, over however many connections: ``stream`` is its id, ``position`` where to go on."""
+    """One answer over any number of connections.
+
+    ``stream`` is its id, ``position`` where the client continues.
+    """
 
     def __init__(self, question: ChatRequest) -> None:
         self.question = question
@@ -64,7 +70,10 @@ class ChatReply:
         self._parser = EventParser(self._parser.last_event_id)
 
     async def read(self, events: int | None = None) -> None:
-        """Read so many events more, or to the end; returns early where the connection breaks or ends."""
+        """Read that many more events, or to the end.
+
+        It returns early when the connection breaks or ends.
+        """
         until = None if events is None else self.events + events
         assert self._response is not None  # noqa: S101 - begun
         try:
@@ -105,7 +114,7 @@ class ChatReply:
 
 
 class ChatClient:
-    """One person's client of the service at ``url``; use it in ``async with client(...)``."""
+    """The client of one user, for ``async with client(...)``."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self._url = url
@@ -113,7 +122,10 @@ class ChatClient:
 
     @asynccontextmanager
     async def ask(self, question: ChatRequest) -> AsyncIterator[ChatReply]:
-        """Ask, and hold the connection of the answer for the length of the block; ClientError if refused."""
+        """Request an answer; hold its connection to the block's end.
+
+        Raises ClientError if the server refuses.
+        """
         reading = ChatReply(question)
         body = None if question.body is None else json.dumps(question.body)
         url = f"{self._url}{question.path}"
@@ -125,7 +137,7 @@ class ChatClient:
 
     @asynccontextmanager
     async def back(self, reading: ChatReply, login: str | None = None) -> AsyncIterator[ChatReply]:
-        """Come back to an answer where it broke off, with ``Last-Event-ID``, and maybe with another login."""
+        """Resume an answer with ``Last-Event-ID``, also with another login."""
         fields = {"Accept": "text/event-stream", "Last-Event-ID": reading.position}
         if login is not None:
             fields["Authorization"] = f"Bearer {login}"
@@ -142,7 +154,7 @@ class ChatClient:
 
 @asynccontextmanager
 async def client(url: str, login: str) -> AsyncIterator[ChatClient]:
-    """Be somebody: every request carries this login."""
+    """Use a login for every request."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(force_close=True),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),

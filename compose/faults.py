@@ -1,4 +1,4 @@
-"""What can be made to go wrong while the stack runs, and which alert tells of it."""
+"""The faults of the stack, and the alert of each."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,7 +21,7 @@ class Blow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StackFault:
-    """One fault: what the users see of it, what causes it, and the alert that fires.
+    """One fault: its effect on users, its cause, and its alert.
 
     ``query`` is what a faulty answer is asked with (the demo backend's own switches); ``habit`` and
     ``blow`` are what users and processes do.
@@ -73,14 +73,14 @@ FAULTS = {
         StackFault("spoilt", "a proxy in front changes what clients get", SILENT, blow=Blow.SPOIL_FRONT),
         StackFault("sidecar_down", "the sidecar is killed", DOWN, blow=Blow.KILL_SIDECAR),
         StackFault(
-            "sidecar_frozen", "the sidecar is stopped and answers nobody", DOWN, blow=Blow.FREEZE_SIDECAR
+            "sidecar_frozen", "the sidecar is stopped and does not answer", DOWN, blow=Blow.FREEZE_SIDECAR
         ),
     )
 }
 
 
 def table() -> str:
-    """Return the faults, the alert that each brings and its runbook, for a person."""
+    """Return a text with the faults, their alerts and their runbooks."""
     faults = [*FAULTS.values()]
     name, alert = max(len(fault.name) for fault in faults), max(len(fault.alert) for fault in faults)
     rows = [f"  {fault.name:{name}}  {fault.alert:{alert}}  {fault.what}" for fault in faults]

@@ -1,4 +1,7 @@
-"""A proxy in front of the sidecar that can be told to spoil what it relays; the canary goes through it."""
+"""A proxy in front of the sidecar that can change what it relays.
+
+The canary's requests pass through it.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +18,10 @@ HEALTHY, SPOILT = b"data: ", b"date: "
 
 
 class ByteRelay:
-    """Relays bytes between its clients and the port ``to``; set both, and ``spoils``, at any time."""
+    """Relays bytes between its clients and the port ``to``.
+
+    ``to`` and ``spoils`` may change at any time.
+    """
 
     def __init__(self, to: int) -> None:
         self.spoils = False

@@ -1,4 +1,4 @@
-"""What one user does with one answer: reads it, loses the network and comes back, cancels, leaves."""
+"""The habits of a user: read, reconnect, cancel or leave."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ async def reads(client: ChatClient, question: ChatRequest, _chance: random.Rando
 
 
 async def loses_the_network(client: ChatClient, question: ChatRequest, chance: random.Random) -> None:
-    """Lose the connection in the middle, come back a moment later, read the rest."""
+    """Lose the connection, resume a moment later, and read the rest."""
     await _is_away(client, question, chance.randint(*SOON_EVENTS), chance.uniform(*AWAY_S))
 
 
@@ -65,7 +65,7 @@ async def tunnel(client: ChatClient, question: ChatRequest, chance: random.Rando
 
 
 async def vanish(client: ChatClient, question: ChatRequest, chance: random.Random) -> None:
-    """Lose the connection for good."""
+    """Lose the connection permanently."""
     async with client.ask(question) as reading:
         await reading.read(chance.randint(*SOON_EVENTS))
         reading.cut()
@@ -78,7 +78,7 @@ async def burst(client: ChatClient, question: ChatRequest, chance: random.Random
 
 
 async def renewed(client: ChatClient, question: ChatRequest, chance: random.Random) -> None:
-    """Lose the connection, and come back with a login that was renewed meanwhile."""
+    """Lose the connection, and resume with a renewed login."""
     login = f"renewed-{chance.randrange(10**9)}"
     await _is_away(client, question, chance.randint(*SOON_EVENTS), chance.uniform(*AWAY_S), login=login)
 

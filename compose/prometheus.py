@@ -1,4 +1,4 @@
-"""What a Prometheus of the stack is told: whom to scrape, which rules to evaluate, whom to alert."""
+"""The Prometheus configuration: targets, rules and Alertmanagers."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -19,7 +19,7 @@ USUAL_PORT = 9090
 
 @dataclass(frozen=True, slots=True)
 class Scraping:
-    """What a Prometheus reads, evaluates and tells: addresses of each job, rule files by name, Alertmanagers.
+    """Addresses of each job, rule files by name, and Alertmanagers.
 
     Intervals in seconds.
     """
@@ -53,7 +53,7 @@ class Scraping:
 
 
 def _job(name: str, targets: Sequence[str]) -> dict[str, Any]:
-    """Let ``job`` and ``instance`` be what Prometheus knows, whatever a target says of itself."""
+    """Let Prometheus set ``job`` and ``instance``, never the target."""
     return {"job_name": name, "honor_labels": False, "static_configs": [{"targets": list(targets)}]}
 
 

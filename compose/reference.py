@@ -1,4 +1,7 @@
-"""What is made from the code: prometheus.yaml to copy, the table of faults: `python -m compose.reference`."""
+"""Write prometheus.yaml and the table of faults from the code.
+
+``python -m compose.reference``
+"""
 
 from pathlib import Path
 

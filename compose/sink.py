@@ -1,4 +1,7 @@
-"""A webhook for Alertmanager that keeps, and may print, what it is told."""
+"""A webhook for Alertmanager that keeps its notifications.
+
+It can print them too.
+"""
 
 import asyncio
 import time
@@ -19,7 +22,10 @@ PATH = "/alerts"
 
 @dataclass(frozen=True, slots=True)
 class AlertNotification:
-    """What Alertmanager said of one alert; ``status`` is firing or resolved, times are Unix seconds."""
+    """A notification of one alert; times are Unix seconds.
+
+    ``status`` is ``firing`` or ``resolved``.
+    """
 
     status: str
     labels: dict[str, str]
@@ -33,7 +39,7 @@ class AlertNotification:
         return self.labels["alertname"]
 
     def line(self) -> str:
-        """Return the notification for a person: one line, then where to go from here."""
+        """Return the notification as text: one line and the links."""
         which = ", ".join(f"{name}={value}" for name, value in self.labels.items() if name in SHOWN)
         clock = time.strftime("%H:%M:%S", time.localtime(self.at))
         line = (
@@ -56,7 +62,10 @@ class WebhookSink:
         self._news = asyncio.Event()
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Take one webhook call (https://prometheus.io/docs/alerting/0.25/configuration/#webhook_config)."""
+        """Take one webhook call.
+
+        https://prometheus.io/docs/alerting/0.25/configuration/#webhook_config
+        """
         group = await request.json()
         for alert in group["alerts"]:
             self._note(
@@ -82,7 +91,10 @@ class WebhookSink:
         ]
 
     async def wait(self, name: str, status: str = "firing", **labels: str) -> AlertNotification:
-        """Wait until there is such a notification and return the newest; the caller bounds the wait."""
+        """Wait for such a notification and return the newest.
+
+        The caller bounds the wait.
+        """
         while not self.seen(name, status, **labels):
             await self._news.wait()
         return self.seen(name, status, **labels)[-1]
@@ -92,7 +104,7 @@ class WebhookSink:
 async def sink(
     port: int | None = None, told: Callable[[AlertNotification], None] | None = None
 ) -> AsyncIterator[WebhookSink]:
-    """Listen for the length of the block; ``told`` is called with each notification as it comes."""
+    """Listen to the block's end; call ``told`` with each notification."""
     port = port or free_port()
     receiving = WebhookSink(port, told)
     app = web.Application()

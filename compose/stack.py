@@ -1,4 +1,6 @@
-"""The whole product on one machine, as real processes, with faults that can be switched while it runs.
+"""The whole product on one machine, as real processes.
+
+Faults can be switched while it runs.
 
 async with stack(speed=30) as s:
     await s.inject("reset")
@@ -92,7 +94,10 @@ class StackPorts:
 
 @dataclass
 class Stack:
-    """What runs. ``sidecar`` and ``backend`` are processes; ``directory`` has their logs and settings."""
+    """The running parts.
+
+    ``sidecar`` and ``backend`` are processes; ``directory`` has their logs and settings.
+    """
 
     directory: Path
     slo: Slo
@@ -122,7 +127,10 @@ class Stack:
         return self.directory / SIDECAR_CONFIG
 
     async def inject(self, name: str) -> StackFault:
-        """Let something go wrong, in place of what went wrong before; KeyError if there is no such fault."""
+        """Cause a fault in place of the one before.
+
+        Raises KeyError for an unknown fault.
+        """
         fault = FAULTS[name]
         await self.clear()
         self.fault = self.users.fault = fault
@@ -146,7 +154,7 @@ class Stack:
                 await part.start()
 
     async def restart_sidecar(self) -> None:
-        """Stop the sidecar in order and start it with what ``sidecar_config`` says now."""
+        """Stop the sidecar cleanly and start it with ``sidecar_config``."""
         await self.sidecar.stop()
         await self.sidecar.start()
 
@@ -162,10 +170,10 @@ async def stack(  # noqa: PLR0913 - each has a name and a default
     told: Callable[[AlertNotification], None] | None = None,
     died: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Stack]:
-    """Run everything for the length of the block, in a directory that goes with it.
+    """Run everything to the block's end, in a temporary directory.
 
-    ``speed`` divides every window and wait of the rules; ``told`` gets each notification, ``died`` the word
-    that a process ended by itself. A scrape has as long as until the next one, at least ``scrape_s_min``.
+    ``speed`` divides every window and wait of the rules; ``told`` receives each notification, ``died`` a
+    text for a process that ended. A scrape may last until the next one, but ``scrape_s_min`` at least. Raises
     :class:`sidecar.verify.program.Missing` without Prometheus or Alertmanager.
     """
     ports, slo = ports or StackPorts.free(), replace(SLO, speed=speed)
@@ -248,7 +256,7 @@ def _scraping(ports: StackPorts, slo: Slo, scrape_s_min: float) -> Scraping:
 
 
 def _notify(listening: WebhookSink, slo: Slo) -> str:
-    """Have everything sent to the sink, in the grouping of the real configuration."""
+    """Send every alert to the sink, grouped as in the real file."""
     usual = notifications.NOTIFY
     faster = replace(
         usual,

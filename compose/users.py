@@ -1,4 +1,4 @@
-"""A load that looks like users: each asks, reads, thinks, loses the network, comes back, cancels, leaves."""
+"""A load like that of users, each with several habits."""
 
 import asyncio
 import random
@@ -31,7 +31,9 @@ HABITS: dict[str, habits.Habit] = {
 
 
 class StackUsers:
-    """People at the service at ``url``. Set ``fault`` at any time; the next question feels it.
+    """Users of the service at ``url``.
+
+    ``fault`` applies to the next request, and may change at any time.
 
     ``seed`` decides who asks what and does what; the order in which the network serves them it does not.
     """

@@ -88,7 +88,8 @@ async def test_short_answers_finish_and_the_rest_are_sent_away_one_by_one(tmp_pa
             await asyncio.gather(*(response.read_to_end() for response in short))
             closed_at = [at - asked_at for at in await asyncio.gather(*closing)]
         assert await sc.exited(DRAIN_S + LATE_S) == 0
-        assert loop.time() - asked_at < DRAIN_S + LATE_S
+        # By its own log: on a busy machine the end of a Python process takes seconds.
+        assert sc.logged_s("draining", "stopped") < DRAIN_S + LATE_S
     assert {(r.ended, *(event.data for event in r.seen)) for r in short} == {("clean", "1", "2")}
     assert {(r.ended, *(event.data for event in r.seen)) for r in long} == {("aborted", "1")}
     assert {r.retry_ms for r in long if r.last_event_id} == {1000}

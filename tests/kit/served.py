@@ -13,6 +13,7 @@ import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,11 @@ class Served:
             if isinstance(line, dict) and line.get("event") == "stream ended":
                 counts[line["outcome"]] = counts.get(line["outcome"], 0) + 1
         return counts
+
+    def logged_s(self, first: str, last: str) -> float:
+        """Return the seconds between the log lines of two events."""
+        at = {line["event"]: line["timestamp"] for line in self.lines if isinstance(line, dict)}
+        return (datetime.fromisoformat(at[last]) - datetime.fromisoformat(at[first])).total_seconds()
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
